@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Frames of the control socket: four bytes of length, most significant first, then that much JSON. Pure. */
+#ifndef TARPIT_FRAME_H
+#define TARPIT_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_HEADER 4
+#define FRAME_REQUEST_MAX 4096
+#define FRAME_REPLY_MAX (8 * 1024 * 1024)
+
+enum frame_state {
+	FRAME_PARTIAL,
+	FRAME_WHOLE,
+	FRAME_TOO_LONG,	/* or empty */
+};
+
+/* What the first `length` bytes received are; body_length is set once the header is there. */
+enum frame_state frame_check(const void *bytes, size_t length, size_t body_max, size_t *body_length);
+void frame_header(uint8_t header[FRAME_HEADER], size_t body_length);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What sessions tell of what they see and do: to the log and the counters, or to a replay's report. */
+#ifndef TARPIT_JOURNAL_H
+#define TARPIT_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy.h"
+#include "prefix.h"
+#include "settings.h"
+#include "stall.h"
+
+/* The client of a session. The texts are the session's. */
+struct journal_client {
+	const struct client *client;
+	const char *address;	/* without prefix length */
+	const char *host;	/* the name that the MTA gave */
+};
+
+struct journal_rejection {
+	const char *code;	/* "5.1.1", or "hidden" */
+	const char *recipient;	/* canonical; empty if hidden */
+	const char *sender;	/* "<>" if null */
+	unsigned count;		/* recipients: 1 unless hidden */
+	uint64_t amount;	/* hundredths that it added, 0 if it had been counted before */
+	const struct standing *standing;	/* after it */
+};
+
+enum action { ACTION_STALL, ACTION_DEFER, ACTION_PASS };
+enum reason {
+	REASON_NONE,		/* of a stall */
+	REASON_SESSIONS,
+	REASON_BUDGET,
+	REASON_TRANSACTION_LIMIT,
+	REASON_SESSION_LIMIT,
+	REASON_OBSERVE,
+	REASON_COUNT
+};
+
+/* What was done about a flagged client's command. */
+struct journal_decision {
+	enum stage stage;
+	enum action action;
+	enum reason reason;
+	enum action instead_of;	/* if the reason is REASON_OBSERVE and this is not ACTION_PASS */
+	int64_t delay_ms;	/* of a stall, or of what would have been one; else 0 */
+	double score;		/* of a stall */
+	unsigned active;	/* of a stall: how many there are, with this one */
+};
+
+/* Called by any thread, without any lock held. None may fail. */
+struct journal {
+	void (*rejected)(const struct journal *journal, const struct journal_client *who,
+			 const struct journal_rejection *rejection);
+	/* The client has just been flagged; delay_ms is without jitter. */
+	void (*flagged)(const struct journal *journal, const struct journal_client *who,
+			const struct standing *standing, int64_t delay_ms);
+	void (*decided)(const struct journal *journal, const struct journal_client *who,
+			const struct journal_decision *decision);
+	void (*released)(const struct journal *journal, const struct journal_client *who,
+			 const struct stall *stall, int64_t waited_ms, enum stall_end end);
+	/* Something about the MTA named so. */
+	void (*warned)(const struct journal *journal, const char *mta_name, const char *warning);
+};
+
+/* The daemon's: log and stats. */
+extern const struct journal journal_log;
+
+/* "sessions", "transaction-limit" ...; "elapsed", "forgiven", "stop". */
+const char *reason_name(enum reason reason);
+const char *stall_end_name(enum stall_end end);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Log events: one line each, `event: key=value key=value ...`, nothing but printable ASCII in it. */
+#ifndef TARPIT_LOG_H
+#define TARPIT_LOG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Longest value after escaping, quotes included, and longest line. Longer ones are cut. */
+#define LOG_VALUE_MAX 200
+#define LOG_LINE_MAX 3000
+
+/* Priorities are syslog's (LOG_WARNING ...). */
+typedef void log_sink(int priority, const char *line);
+
+/* An event being put together; on the caller's stack, for one thread. */
+struct log_line {
+	int priority;
+	bool wanted;
+	size_t length;
+	char text[LOG_LINE_MAX];
+};
+
+/* One for each message that could come in floods. Zero it; it may be shared by threads. */
+struct log_limit {
+	_Atomic int64_t next_ms;
+};
+
+/* Lines go to stderr until log_to_syslog is called. One caller at a time. */
+void log_to_syslog(int facility);
+void log_to_stderr(void);
+/* For tests: lines go to sink; NULL goes back to stderr. */
+void log_to(log_sink *sink);
+/* The least urgent priority that is still logged. Thread-safe. */
+void log_set_level(int priority);
+
+/* Thread-safe, all three. log_put escapes, quotes and cuts the value; a value is never lost for its content. */
+void log_begin(struct log_line *line, int priority, const char *event);
+void log_put(struct log_line *line, const char *key, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void log_end(struct log_line *line);
+
+/* A whole event with the one key `warning`, `error` or `info`, after its priority. Thread-safe. */
+void log_message(int priority, const char *event, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* True at most once a minute for this limit. Thread-safe. */
+bool log_allowed(struct log_limit *limit);
+
+/* LOG_MAIL for "mail", LOG_INFO for "info", ...; -1 for a name that is none. */
+int log_facility(const char *name);
+int log_priority(const char *name);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time stamps of logs: syslog's "Nov  1 02:03:04" without a year, RFC 3339 with or without
+ * fractions, RFC 5424, journalctl's short-iso, short-full and short-unix.
+ */
+#ifndef TARPIT_LOGTIME_H
+#define TARPIT_LOGTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A stamp whose year was guessed, as if it were UTC; year 0: none. */
+struct logtime_guess {
+	int year;
+	int64_t seconds;
+};
+
+/* One for each stream of lines, for one thread. */
+struct logtime {
+	int64_t latest_s;	/* no line is younger: where the year is to be guessed */
+	struct logtime_guess last;
+	/* far from last, and not borne out by another stamp yet: it may be garbled */
+	struct logtime_guess doubtful;
+	/* when an hour of local time began, so that mktime is not asked for each line */
+	int64_t hour_key, hour_s;
+};
+
+/* latest_s: when the file was last written, seconds since the epoch. */
+void logtime_begin(struct logtime *logtime, int64_t latest_s);
+/*
+ * Milliseconds since the epoch of the stamp that the line begins with, and its length with the
+ * blank after it. False if there is none. A stamp without a zone, or with a zone's name that is
+ * not UTC, is local time (TZ). Times step back where the log's lines do, as they do that are not
+ * sorted.
+ */
+bool logtime_read(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,
+		  size_t *stamp_length);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The store inside this process, and what a memcached store falls back on. Never blocks for long. */
+#ifndef TARPIT_MEMORY_H
+#define TARPIT_MEMORY_H
+
+#include <stddef.h>
+
+#include "store.h"
+
+/*
+ * Keeps max_clients clients and as many networks; those that offended longest ago go first.
+ * NULL if there is no memory. With memory running out later, events are not counted.
+ */
+struct store *memory_store_new(size_t max_clients);
+
+/*
+ * For a store that has a shared one in front: what the shared one said (learn), and what it has yet to
+ * be told (owed). Owed counts are part of what lookup shows.
+ */
+
+/* True if this recipient had not been seen in this window; it is noted. */
+bool memory_see(struct store *store, const struct prefix *client, int64_t window, uint64_t recipient);
+void memory_learn(struct store *store, const struct store_query *query, const struct store_view *view);
+/* Adds what is owed for this client and network to what the shared store said, sets announced. */
+void memory_amend(struct store *store, const struct store_query *query, struct store_view *view);
+/*
+ * Counts an event that the shared store could not be told. owner, below MEMORY_OWNERS, says which server
+ * must be told.
+ */
+void memory_owe(struct store *store, const struct store_query *query, const struct store_event *event,
+		unsigned owner);
+#define MEMORY_OWNERS 64
+
+/* What is owed of one client or network. */
+struct memory_debt {
+	struct prefix prefix;
+	bool is_network;
+	int64_t window;
+	struct tally owed;	/* of window and of the one before */
+};
+
+/* Takes one debt out; false if there is none. The caller settles it, once, or puts it back. */
+bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *debt);
+/* The shared store has been told. */
+void memory_settle_debt(struct store *store, const struct memory_debt *debt);
+/* It could not be told. */
+void memory_return_debt(struct store *store, unsigned owner, const struct memory_debt *debt);
+
+#endif

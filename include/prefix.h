@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* IP addresses and network prefixes, and their canonical text. Pure. */
+#ifndef TARPIT_PREFIX_H
+#define TARPIT_PREFIX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sockaddr;
+
+/* "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128" and its NUL. */
+#define PREFIX_TEXT_MAX 52
+
+/* Host bits are zero and there is no padding, so that prefixes may be compared and hashed as bytes. */
+struct prefix {
+	uint8_t family;		/* 4 or 6 */
+	uint8_t bits;		/* 0 to 32 or 128 */
+	uint8_t address[16];	/* network order; IPv4 in the first four */
+};
+
+/* Who a session's client is. */
+struct client {
+	struct prefix address;	/* of full length */
+	struct prefix key;	/* what counts as one client */
+	struct prefix network;	/* the wider network; equal to key where there is none */
+};
+
+struct client_widths {
+	uint8_t ipv4_prefix, ipv4_network, ipv6_prefix, ipv6_network;
+};
+
+/* False for NULL and for what is neither AF_INET nor AF_INET6. ::ffff:a.b.c.d becomes a.b.c.d. */
+bool prefix_from_sockaddr(const struct sockaddr *address, struct prefix *prefix);
+/* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32"; false if it is none of these, or has host bits set. */
+bool prefix_parse(const char *text, struct prefix *prefix);
+/* The same, but host bits are cut off: what was probably meant. */
+bool prefix_parse_cut(const char *text, struct prefix *prefix);
+struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits);
+bool prefix_equal(const struct prefix *a, const struct prefix *b);
+/* "192.0.2.1/32", RFC 5952 for IPv6. text holds PREFIX_TEXT_MAX; returned too. */
+char *prefix_format(const struct prefix *prefix, char *text);
+/* The same without the length. */
+char *prefix_format_address(const struct prefix *prefix, char *text);
+
+void client_identify(const struct prefix *address, const struct client_widths *widths,
+		     struct client *client);
+bool client_has_network(const struct client *client);
+
+#endif

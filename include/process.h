@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the daemon does to its own process: user, limits, detaching, pid file, service manager. */
+#ifndef TARPIT_PROCESS_H
+#define TARPIT_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct process_user {
+	uid_t uid;
+	gid_t gid;
+	char *name;	/* freed by nobody: lives as long as the process */
+};
+
+/* 0, or a sysexits code with the reason in error. */
+int process_find_user(const char *name, struct process_user *user, char *error, size_t size);
+/* Becomes that user, who is not root, with its groups, for good, with no capability left. */
+int process_become(const struct process_user *user, char *error, size_t size);
+/* No program that we might be made to run gives us any privilege. */
+int process_forgo_privileges(char *error, size_t size);
+
+/*
+ * Sets the soft limit of descriptors below what the thread limit allows, so that descriptors run out
+ * first: libmilter loses a session for ever when it can't start a thread. Returns how many sessions fit.
+ */
+unsigned process_limit_descriptors(void);
+
+/* In the child: 0, with the pipe in *ready on which process_ready reports. In the parent it does not return. */
+int process_detach(int *ready, char *error, size_t size);
+/* Tells the parent that waits, and the service manager, that we serve. */
+void process_ready(int ready);
+void process_notify(const char *state);	/* sd_notify's text; nothing without libsystemd */
+
+/* Locks and writes the pid file. Returns its descriptor, or -1 with the reason in error. */
+int process_pid_file(const char *path, char *error, size_t size);
+
+#endif

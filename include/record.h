@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is remembered of a client: windowed counters, their keys and their text. Pure. */
+#ifndef TARPIT_RECORD_H
+#define TARPIT_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "prefix.h"
+
+/* memcached allows 250 bytes; ours stay well below. */
+#define RECORD_KEY_MAX 160
+#define RECORD_KEY_PREFIX_MAX 32
+/* Counters above this are nobody's honest count. Hundredths. */
+#define RECORD_COUNTER_MAX UINT64_C(1000000000000)
+
+/* A stretch of time in which offences are counted together. */
+struct window {
+	int64_t index;		/* number of windows since the epoch */
+	uint32_t length_s;
+	double elapsed;		/* fraction of it that has gone, 0 to 1 */
+};
+
+/* Counters of one client or network, in hundredths. */
+struct tally {
+	uint64_t bad_now, bad_previous, good_now, good_previous;
+};
+
+enum side { SIDE_BAD, SIDE_GOOD };
+
+struct window window_at(int64_t wall_ms, uint32_t length_s);
+/* Seconds since the epoch, at the moment that window_at was asked of. */
+int64_t window_now_s(const struct window *window);
+/* What a tally of window `from` is worth in window `to`. */
+void tally_roll(struct tally *tally, int64_t from, int64_t to);
+void tally_add(struct tally *tally, const struct tally *more);
+/* Never falls below 0. */
+void tally_subtract(struct tally *tally, const struct tally *less);
+/* Adds to this window's counter. */
+void tally_count(struct tally *tally, enum side side, uint64_t amount);
+bool tally_is_zero(const struct tally *tally);
+
+/* PREFIX:1:CLIENT:WINDOW:b or :g; key holds RECORD_KEY_MAX. Returns its length. */
+size_t record_counter_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
+			  enum side side);
+/* PREFIX:1:CLIENT:f, flagged by hand. */
+size_t record_flag_key(char *key, const char *prefix, const struct prefix *client);
+/* PREFIX:1:CLIENT:WINDOW:r:HASH, recipient seen. */
+size_t record_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
+		       uint64_t hash);
+
+/* Decimal digits, then blanks only; at most RECORD_COUNTER_MAX. value need not end in a NUL. */
+bool record_counter_parse(const char *value, size_t length, uint64_t *counter);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads log files into a player, merged by time. For one thread. */
+#ifndef TARPIT_REPLAY_READ_H
+#define TARPIT_REPLAY_READ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "replay_play.h"
+
+struct replay_file {
+	const char *path;
+	int64_t first_ms;	/* of its first line; INT64_MIN for what can be read but once, as "-" */
+};
+
+struct replay_lines {
+	uint64_t read, other, unreadable;
+	char *first_unreadable;		/* FILE:LINE; NULL: none */
+};
+
+/*
+ * Fills in first_ms, and puts the files in its order. False with the reason in error if one can't be
+ * opened.
+ */
+bool replay_order(struct replay_file *files, size_t count, char *error, size_t size);
+/*
+ * Reads them all, which replay_order has put in order: rotated logs one after the other, logs of several
+ * machines side by side. Shows how far it has come on stderr if that is a terminal. A file that breaks off
+ * is said on stderr, and counts as far as it goes. False with the reason in error if one can't be opened.
+ */
+bool replay_read(struct player *player, const struct replay_file *files, size_t count,
+		 struct replay_lines *lines, char *error, size_t size);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A password, read from a file that others can't read. */
+#ifndef TARPIT_SECRET_H
+#define TARPIT_SECRET_H
+
+#include <stddef.h>
+
+#define SECRET_MAX 255
+
+/* Kept out of swap and core files where the system allows it. */
+struct secret {
+	size_t length;
+	char bytes[SECRET_MAX];
+};
+
+/*
+ * Reads the one line of a file. NULL with the reason in error: it can't be read, is no regular file, others
+ * than its owner and group may do anything with it, its group may write to it, or it belongs to a third user.
+ */
+struct secret *secret_read(const char *path, char *error, size_t size);
+/* Wipes it. NULL is allowed. */
+void secret_free(struct secret *secret);
+
+#endif

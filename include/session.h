@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One SMTP session, from connect to close: knows its client, counts, decides, stalls. */
+#ifndef TARPIT_SESSION_H
+#define TARPIT_SESSION_H
+
+#include <stdbool.h>
+
+#include "clock.h"
+#include "settings.h"
+
+struct journal;
+struct peers;
+struct session;
+struct sockaddr;
+struct stalls;
+struct store;
+
+/* What all sessions share. Owned by main; its parts are thread-safe. */
+struct tarpit {
+	struct config_box *config;
+	struct store *store;
+	struct stalls *stalls;
+	struct peers *peers;
+	const struct journal *journal;
+	const struct clock *clock;
+	double (*chance)(void);		/* from -1 to 1, for the jitter */
+	bool (*lacks_threads)(void);	/* then nobody waits; NULL: never */
+	unsigned max_sessions;		/* beyond these, sessions pass */
+	_Atomic unsigned open_sessions;
+	/* sessions that ended as if the MTA had lost patience, and the shortest stall before it */
+	_Atomic unsigned abrupt_ends;
+	_Atomic int64_t abrupt_delay_ms;
+};
+
+enum verdict {
+	VERDICT_CONTINUE,
+	VERDICT_ACCEPT,		/* no more callbacks: of the session at connect, of the message later */
+	VERDICT_DEFER,		/* 421 */
+};
+
+/* What the MTA tells at connect. Texts may be NULL: the MTA did not say. */
+struct connect_event {
+	const char *host;		/* xxfi_connect's name */
+	const struct sockaddr *address;	/* NULL: none */
+	const char *mta_version;	/* {v} */
+	const char *mta_name;		/* {j} */
+	const char *client_name;	/* {client_name} */
+	const char *client_resolve;	/* {client_resolve} */
+};
+struct mail_event {
+	const char *sender;		/* with its angle brackets */
+	const char *auth_type, *auth_authen;
+	const char *verify, *cert_subject;
+};
+struct rcpt_event {
+	const char *recipient;		/* with its angle brackets */
+	const char *mailer, *host;	/* {rcpt_mailer}, {rcpt_host} */
+	const char *bad_count;		/* {nbadrcpts} */
+};
+
+/* NULL if out of memory: then this mail passes. */
+struct session *session_open(struct tarpit *tarpit);
+void session_close(struct session *session);	/* NULL is allowed */
+
+/* The snapshot that the session keeps. */
+const struct config *session_config(const struct session *session);
+/* The MTA does not tell which recipients it rejects. */
+void session_rejects_not_offered(struct session *session);
+
+/* One thread at a time for each session. These may block as long as a stall, or the store, takes. */
+enum verdict session_connect(struct session *session, const struct connect_event *event);
+enum verdict session_helo(struct session *session);
+enum verdict session_mail(struct session *session, const struct mail_event *event);
+enum verdict session_rcpt(struct session *session, const struct rcpt_event *event);
+enum verdict session_data(struct session *session, const char *bad_count);
+
+#endif

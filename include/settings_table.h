@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of all settings, and how a value of each is read and compared. For settings*.c only. */
+#ifndef TARPIT_SETTINGS_TABLE_H
+#define TARPIT_SETTINGS_TABLE_H
+
+#include "settings.h"
+
+enum setting_kind {
+	KIND_TEXT,		/* char * */
+	KIND_INTEGER,		/* of `size` bytes */
+	KIND_OCTAL,		/* unsigned */
+	KIND_NUMBER,		/* double */
+	KIND_HUNDREDTHS,	/* unsigned; two decimals at most */
+	KIND_DURATION,		/* int64_t, milliseconds */
+	KIND_TIMEOUT,		/* the same; `auto` is 0 */
+	KIND_SECONDS,		/* uint32_t */
+	KIND_BOOLEAN,		/* bool; words[1] is true */
+	KIND_FACILITY,		/* int */
+	KIND_LEVEL,		/* int */
+	KIND_LIST,		/* struct string_list; add takes one item */
+	KIND_STAGES,		/* bool[STAGE_COUNT]; add takes one item */
+};
+
+struct setting {
+	const char *name;
+	enum setting_kind kind;
+	size_t offset, size;		/* of its field in struct config */
+	const char *preset;		/* as on the command line */
+	const char *allowed;		/* for people */
+	double min, max;		/* of numbers; of durations in milliseconds */
+	bool fixed;			/* a change needs a restart */
+	const char *words[2];
+	/* False with the reason in error. */
+	bool (*check)(const char *text, char *error, size_t size);
+	bool (*add)(struct config *config, const char *text, char *error, size_t size);
+};
+
+extern const struct setting settings[];
+extern const size_t settings_count;
+extern const char *const setting_facilities[], *const setting_levels[];	/* NULL-terminated */
+
+bool setting_is_list(const struct setting *setting);
+void *setting_field(const struct setting *setting, struct config *config);
+const void *setting_value(const struct setting *setting, const struct config *config);
+int64_t setting_integer(const struct setting *setting, const void *field);
+/* Reads one value into the field; false with the reason in error. Not for lists. */
+bool setting_parse(const struct setting *setting, const char *text, void *field, char *error,
+		   size_t size);
+
+bool string_list_add(struct string_list *list, const char *text);	/* false: out of memory */
+
+/* For the table: what one item of a list must be, and how it gets into the snapshot. */
+bool setting_add_server(struct config *config, const char *text, char *error, size_t size);
+bool setting_add_offence(struct config *config, const char *text, char *error, size_t size);
+bool setting_add_stage(struct config *config, const char *text, char *error, size_t size);
+bool setting_add_client(struct config *config, const char *text, char *error, size_t size);
+bool setting_add_host(struct config *config, const char *text, char *error, size_t size);
+bool setting_add_recipient(struct config *config, const char *text, char *error, size_t size);
+
+/* For the table: what a text must be. */
+bool setting_check_user(const char *text, char *error, size_t size);
+bool setting_check_key_prefix(const char *text, char *error, size_t size);
+bool setting_check_socket_path(const char *text, char *error, size_t size);
+bool setting_check_memcached_user(const char *text, char *error, size_t size);
+bool setting_check_password_file(const char *text, char *error, size_t size);
+bool setting_check_path(const char *text, char *error, size_t size);
+bool setting_check_host_port(const char *text, char *error, size_t size);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What is remembered of clients, wherever it is kept. All calls are thread-safe, and none fails: a
+ * store that can't do better answers with what it has. A call may block as long as the store says.
+ */
+#ifndef TARPIT_STORE_H
+#define TARPIT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "prefix.h"
+#include "record.h"
+
+struct config;
+struct store;
+
+/* Whose memory, and when. */
+struct store_query {
+	struct client client;
+	struct window window;
+	const char *key_prefix;
+};
+
+/* What is remembered. */
+struct store_view {
+	int64_t window;		/* index of the window that the tallies are of */
+	struct tally client, network;
+	bool by_hand;
+	int64_t by_hand_until_s;	/* since the epoch; 0: nobody has said until when */
+	bool announced;		/* this daemon has logged that the client is flagged */
+};
+
+struct store_event {
+	enum side side;
+	uint64_t amount;	/* hundredths */
+	bool distinct;		/* count this recipient once a window */
+	uint64_t recipient;	/* hash_recipient */
+};
+
+typedef void store_visit(const struct client *client, const struct store_view *view, void *arg);
+typedef void store_server_visit(const char *server, bool is_up, void *arg);
+
+struct store_ops {
+	void (*lookup)(struct store *store, const struct store_query *query, struct store_view *view);
+	/* False if the recipient had been counted already. view shows what is remembered then. */
+	bool (*record)(struct store *store, const struct store_query *query,
+		       const struct store_event *event, struct store_view *view);
+	/* Notes whether the log has it that a client is flagged; true if that is news. */
+	bool (*announce)(struct store *store, const struct prefix *client, bool flagged);
+	/*
+	 * By an administrator: flags a client by hand until that moment (seconds since the epoch), or
+	 * forgets all there is of it, what it added to its network's counters included. False if a
+	 * shared store could not be told; what this process remembers has changed all the same.
+	 */
+	bool (*flag)(struct store *store, const struct store_query *query, int64_t until_s);
+	bool (*forgive)(struct store *store, const struct store_query *query);
+	/*
+	 * Shows each client that this process remembers, in no order, with its counts as of that window.
+	 * Sessions are not held up meanwhile; other callers of `each` are.
+	 */
+	void (*each)(struct store *store, const struct client_widths *widths,
+		     const struct window *window, store_visit *visit, void *arg);
+	/* Each server, with its state; none for a memory store. */
+	void (*servers)(struct store *store, store_server_visit *visit, void *arg);
+	/* Takes new settings. */
+	void (*configure)(struct store *store, const struct config *config);
+	/* "up", "down" or "degraded"; never NULL. */
+	const char *(*state)(struct store *store);
+	void (*destroy)(struct store *store);
+};
+
+/* The head of every store. */
+struct store {
+	const struct store_ops *ops;
+};
+
+/* The store that config asks for; NULL with the reason in error. See shared.h for wakeup. */
+struct store *store_open(const struct config *config, void (*wakeup)(void), char *error, size_t size);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands that change something; each leaves a line in the log. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "clock.h"
+#include "command_table.h"
+#include "exempt.h"
+#include "log.h"
+#include "peers.h"
+#include "stall.h"
+#include "stats.h"
+
+#define NEEDS_RESTART_MAX 256
+/* Faults shown, and of each; a file may have as many as it has lines, of any length. */
+#define FAULTS_MAX 100
+#define FAULT_MAX 1000
+
+static void log_command(struct log_line *line, const struct request *r, const char *command)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	log_begin(line, LOG_NOTICE, "control");
+	log_put(line, "command", "%s", command);
+	if (r->client.key.family != 0)
+		log_put(line, "client", "%s", prefix_format(&r->client.key, text));
+	log_put(line, "uid", "%lu", (unsigned long)r->uid);
+}
+
+/* Whether all hosts know: if not, this one knows nevertheless. */
+static void put_shared(struct request *r, bool is_shared)
+{
+	command_put(r, r->answer, "shared", json_boolean(is_shared));
+	if (is_shared)
+		return;
+	command_put_integer(r, r->answer, "status", STATUS_REFUSED);
+	command_put_text(r, r->answer, "warning",
+			 "memcached could not be told: done on this host only");
+}
+
+static void put_client(struct request *r)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	command_put_text(r, r->answer, "client", prefix_format(&r->client.key, text));
+}
+
+void command_flag(struct request *r)
+{
+	const struct clock *clock = r->tarpit->clock;
+	struct store *store = r->tarpit->store;
+	struct store_query query = command_query(r);
+	int64_t duration_s = r->number > 0 ? r->number : r->config->window_s;
+	int64_t until_s = clock->wall_ms(clock) / 1000 + duration_s;
+	char client[PREFIX_TEXT_MAX], rule_text[PREFIX_TEXT_MAX];
+	struct prefix rule;
+	struct log_line line;
+	bool is_shared;
+
+	if (exempt_has_client(r->config->exempt, &r->prefix, &rule)) {
+		command_refuse(r, STATUS_REFUSED, "%s is exempt: exempt_clients has %s",
+			       prefix_format(&r->prefix, client), prefix_format(&rule, rule_text));
+		return;
+	}
+	is_shared = store->ops->flag(store, &query, until_s);
+	put_client(r);
+	command_put_integer(r, r->answer, "until", until_s);
+	/* Sessions that are open look again, and find the flag. */
+	command_put_integer(r, r->answer, "sessions", peers_mark(r->tarpit->peers, &r->client.key));
+	put_shared(r, is_shared);
+	stats_add(STAT_FLAGGED_BY_HAND, 1);
+
+	log_command(&line, r, "flag");
+	log_put(&line, "duration_s", "%" PRId64, duration_s);
+	log_put(&line, "shared", "%s", is_shared ? "yes" : "no");
+	log_end(&line);
+}
+
+void command_forgive(struct request *r)
+{
+	struct store *store = r->tarpit->store;
+	struct store_query query = command_query(r);
+	char text[PREFIX_TEXT_MAX];
+	unsigned sessions, released;
+	struct store_view view;
+	struct log_line line;
+	bool is_shared, is_known;
+
+	store->ops->lookup(store, &query, &view);
+	is_shared = store->ops->forgive(store, &query);
+	/*
+	 * In this order: a session that begins a stall meanwhile looks for its mark after that, so that it
+	 * either finds the mark or is found here.
+	 */
+	sessions = peers_mark(r->tarpit->peers, &r->client.key);
+	released = stalls_forgive(r->tarpit->stalls, &r->client.key);
+	is_known = command_is_remembered(&view) || sessions > 0 || released > 0;
+	stats_add(STAT_FORGIVEN, is_known);
+
+	log_command(&line, r, "forgive");
+	log_put(&line, "released", "%u", released);
+	log_put(&line, "shared", "%s", is_shared ? "yes" : "no");
+	log_end(&line);
+
+	if (!is_known && is_shared) {
+		command_refuse(r, STATUS_REFUSED, "no such client: %s",
+			       prefix_format(&r->client.key, text));
+		return;
+	}
+	put_client(r);
+	command_put(r, r->answer, "known", json_boolean(is_known));
+	command_put_integer(r, r->answer, "released", released);
+	command_put_integer(r, r->answer, "sessions", sessions);
+	put_shared(r, is_shared);
+}
+
+static void put_faults(struct request *r, const struct faults *faults)
+{
+	json_t *array = json_array();
+	const char *text = faults->text != NULL ? faults->text : "";
+
+	for (size_t count = 0; *text != '\0' && count < FAULTS_MAX; count++) {
+		size_t length = strcspn(text, "\n");
+		char *fault = strndup(text, length < FAULT_MAX ? length : FAULT_MAX);
+
+		command_append(r, array, fault != NULL ? command_text(fault) : NULL);
+		free(fault);
+		text += length + (text[length] == '\n');
+	}
+	command_put(r, r->answer, "faults", array);
+}
+
+/* Keys separated by blanks, as an array. */
+static json_t *words(struct request *r, char *text)
+{
+	json_t *array = json_array();
+	char *rest = NULL;
+
+	for (char *word = strtok_r(text, " ", &rest); word != NULL;
+	     word = strtok_r(NULL, " ", &rest))
+		command_append(r, array, json_string(word));
+	return array;
+}
+
+void command_reload(struct request *r)
+{
+	char needs_restart[NEEDS_RESTART_MAX] = "";
+	struct faults faults = {0};
+	struct log_line line;
+	bool is_done = r->host->reload(r->host->arg, &faults, needs_restart, sizeof(needs_restart));
+
+	log_command(&line, r, "reload");
+	log_put(&line, "done", "%s", is_done ? "yes" : "no");
+	log_end(&line);
+
+	if (is_done) {
+		command_put(r, r->answer, "needs_restart", words(r, needs_restart));
+	} else if (faults.count == 0) {
+		command_refuse(r, STATUS_CONFIG,
+			       "out of memory: the configuration stays as it was");
+	} else {
+		command_refuse(r, STATUS_CONFIG, "%zu faults: the configuration stays as it was",
+			       faults.count);
+		put_faults(r, &faults);
+	}
+	faults_free(&faults);
+}

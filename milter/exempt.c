@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "exempt.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rcpt.h"
+
+#define HOST_MAX 255 /* RFC 1035 2.3.4 */
+#define LABEL_MAX 63
+
+struct names {
+	char **items;
+	size_t count;
+};
+
+struct exempt {
+	struct prefix *clients;
+	size_t clients_count, clients_room;
+	bool ipv4_has[33], ipv6_has[129]; /* is there a rule of this length? */
+	struct names hosts, recipients; /* in lower case */
+};
+
+struct exempt *exempt_new(void)
+{
+	return calloc(1, sizeof(struct exempt));
+}
+
+static void names_free(struct names *names)
+{
+	for (size_t i = 0; i < names->count; i++)
+		free(names->items[i]);
+	free(names->items);
+}
+
+void exempt_free(struct exempt *exempt)
+{
+	if (exempt == NULL)
+		return;
+	free(exempt->clients);
+	names_free(&exempt->hosts);
+	names_free(&exempt->recipients);
+	free(exempt);
+}
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool fail(char *error, size_t size, const char *reason)
+{
+	snprintf(error, size, "%s", reason);
+	return false;
+}
+
+/* Adds a copy in lower case, which is what it is compared with. */
+static bool names_add(struct names *names, const char *text, char *error, size_t size)
+{
+	char **items = realloc(names->items, (names->count + 1) * sizeof(*items));
+	char *copy;
+
+	if (items == NULL)
+		return fail(error, size, "out of memory");
+	names->items = items;
+	copy = strdup(text);
+	if (copy == NULL)
+		return fail(error, size, "out of memory");
+	for (char *p = copy; *p != '\0'; p++)
+		*p = lower(*p);
+	items[names->count++] = copy;
+	return true;
+}
+
+bool exempt_add_client(struct exempt *exempt, const char *text, char *error, size_t size)
+{
+	struct prefix prefix;
+	char meant[PREFIX_TEXT_MAX];
+
+	if (!prefix_parse(text, &prefix)) {
+		if (!prefix_parse_cut(text, &prefix))
+			return fail(error, size, "neither an address nor a network");
+		snprintf(error, size, "host bits are set: was %s meant?",
+			 prefix_format(&prefix, meant));
+		return false;
+	}
+	if (exempt->clients_count == exempt->clients_room) {
+		size_t room = exempt->clients_room == 0 ? 16 : exempt->clients_room * 2;
+		struct prefix *clients = reallocarray(exempt->clients, room, sizeof(*clients));
+
+		if (clients == NULL)
+			return fail(error, size, "out of memory");
+		exempt->clients = clients;
+		exempt->clients_room = room;
+	}
+	exempt->clients[exempt->clients_count++] = prefix;
+	return true;
+}
+
+/* Letters, digits, '-' and '_' in labels of 1 to 63, with dots between. */
+static bool is_host_name(const char *text)
+{
+	size_t label = 0;
+
+	if (strlen(text) > HOST_MAX)
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text == '.') {
+			if (label == 0)
+				return false;
+			label = 0;
+		} else if (isalnum((unsigned char)*text) || *text == '-' || *text == '_') {
+			if (++label > LABEL_MAX)
+				return false;
+		} else {
+			return false;
+		}
+	}
+	return label > 0;
+}
+
+bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_t size)
+{
+	if (!is_host_name(*text == '.' ? text + 1 : text))
+		return fail(error, size, "not a host name");
+	return names_add(&exempt->hosts, text, error, size);
+}
+
+bool exempt_add_recipient(struct exempt *exempt, const char *text, char *error, size_t size)
+{
+	const char *at = strrchr(text, '@');
+
+	if (strlen(text) >= RCPT_ADDRESS_MAX)
+		return fail(error, size, "too long");
+	if (*text == '\0' || at == text || strpbrk(text, " <>") != NULL)
+		return fail(error, size, "neither a local part nor an address");
+	if (at != NULL && at[1] != '[' && !is_host_name(at + 1))
+		return fail(error, size, "the domain is not a host name");
+	return names_add(&exempt->recipients, text, error, size);
+}
+
+static int compare_prefixes(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct prefix));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void names_sort(struct names *names)
+{
+	if (names->count > 1)
+		qsort(names->items, names->count, sizeof(*names->items), compare_names);
+}
+
+bool exempt_seal(struct exempt *exempt)
+{
+	if (exempt->clients_count > 1)
+		qsort(exempt->clients, exempt->clients_count, sizeof(*exempt->clients),
+		      compare_prefixes);
+	for (size_t i = 0; i < exempt->clients_count; i++) {
+		const struct prefix *client = &exempt->clients[i];
+
+		(client->family == 4 ? exempt->ipv4_has : exempt->ipv6_has)[client->bits] = true;
+	}
+	names_sort(&exempt->hosts);
+	names_sort(&exempt->recipients);
+	return true;
+}
+
+bool exempt_has_client(const struct exempt *exempt, const struct prefix *address,
+		       struct prefix *rule)
+{
+	const bool *has = address->family == 4 ? exempt->ipv4_has : exempt->ipv6_has;
+
+	for (int bits = address->bits; bits >= 0; bits--) {
+		struct prefix network;
+
+		if (!has[bits])
+			continue;
+		network = prefix_cut(address, (uint8_t)bits);
+		if (bsearch(&network, exempt->clients, exempt->clients_count, sizeof(network),
+			    compare_prefixes) == NULL)
+			continue;
+		if (rule != NULL)
+			*rule = network;
+		return true;
+	}
+	return false;
+}
+
+static const char *names_find(const struct names *names, const char *text)
+{
+	char *const *found = NULL;
+
+	if (names->count > 0)
+		found = bsearch(&text, names->items, names->count, sizeof(*names->items),
+				compare_names);
+	return found != NULL ? *found : NULL;
+}
+
+const char *exempt_host_rule(const struct exempt *exempt, const char *name)
+{
+	char text[HOST_MAX + 2];
+	size_t length = 0;
+	const char *rule;
+
+	for (; *name != '\0'; name++) {
+		if (length == sizeof(text) - 1)
+			return NULL;
+		text[length++] = lower(*name);
+	}
+	if (length > 0 && text[length - 1] == '.')
+		length--;
+	text[length] = '\0';
+	if (text[0] == '.')
+		return NULL;
+	rule = names_find(&exempt->hosts, text);
+	for (const char *dot = strchr(text, '.'); rule == NULL && dot != NULL;
+	     dot = strchr(dot + 1, '.'))
+		rule = names_find(&exempt->hosts, dot);
+	return rule;
+}
+
+const char *exempt_recipient_rule(const struct exempt *exempt, const char *canonical)
+{
+	char local[RCPT_ADDRESS_MAX];
+	const char *rule = names_find(&exempt->recipients, canonical);
+	const char *at = strrchr(canonical, '@');
+
+	if (rule != NULL || at == NULL || (size_t)(at - canonical) >= sizeof(local))
+		return rule;
+	memcpy(local, canonical, (size_t)(at - canonical));
+	local[at - canonical] = '\0';
+	return names_find(&exempt->recipients, local);
+}

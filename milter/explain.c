@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "explain.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <time.h>
+
+#define SECOND_MS INT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS (60 * MINUTE_MS)
+#define DAY_MS (24 * HOUR_MS)
+
+/* In a dirty network the first offence flags; see policy.c. */
+#define DIRTY_THRESHOLD 1.0
+/* As policy.c reckons. */
+#define ROUNDING 1e-9
+/* What two decimals can show. */
+#define HALF_HUNDREDTH 0.005
+
+struct sentence {
+	char *text;
+	size_t length;
+};
+
+static void say(struct sentence *sentence, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say(struct sentence *sentence, const char *format, ...)
+{
+	size_t room = EXPLAIN_MAX - sentence->length;
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(sentence->text + sentence->length, room, format, arguments);
+	va_end(arguments);
+	if (length > 0)
+		sentence->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+char *explain_duration(int64_t ms, char *text)
+{
+	static const struct {
+		const char *name;
+		int64_t ms;
+	} units[] = {{"d", DAY_MS}, {"h", HOUR_MS}, {"min", MINUTE_MS}, {"s", SECOND_MS}};
+	int64_t tenths = (ms + 50) / 100, whole, rest;
+	size_t unit = 0;
+
+	if (ms <= 0) {
+		snprintf(text, EXPLAIN_DURATION_MAX, "0 s");
+	} else if (ms < SECOND_MS) {
+		snprintf(text, EXPLAIN_DURATION_MAX, "%" PRId64 " ms", ms);
+	} else if (tenths < 600) {
+		snprintf(text, EXPLAIN_DURATION_MAX, tenths % 10 != 0 ? "%.1f s" : "%.0f s",
+			 (double)tenths / 10);
+	} else {
+		ms = (ms + SECOND_MS / 2) / SECOND_MS * SECOND_MS;
+		while (ms < units[unit].ms)
+			unit++;
+		whole = ms / units[unit].ms;
+		rest = ms % units[unit].ms / units[unit + 1].ms;
+		if (rest > 0)
+			snprintf(text, EXPLAIN_DURATION_MAX, "%" PRId64 " %s %" PRId64 " %s", whole,
+				 units[unit].name, rest, units[unit + 1].name);
+		else
+			snprintf(text, EXPLAIN_DURATION_MAX, "%" PRId64 " %s", whole,
+				 units[unit].name);
+	}
+	return text;
+}
+
+/* Without the sign of a zero that is the rest of a rounding. */
+static double tidy(double value)
+{
+	return fabs(value) < HALF_HUNDREDTH ? 0 : value;
+}
+
+static void say_score(struct sentence *sentence, const struct policy *policy,
+		      const struct standing *st, uint32_t window_s)
+{
+	char window[EXPLAIN_DURATION_MAX];
+
+	if (policy->good_credit > 0)
+		say(sentence, "%.2f bad - %.10g x %.2f good = %.2f", st->bad, policy->good_credit,
+		    st->good, tidy(st->score));
+	else
+		say(sentence, "%.2f bad", st->bad);
+	say(sentence, " in %s", explain_duration((int64_t)window_s * SECOND_MS, window));
+}
+
+/* What the delay is reckoned from where the network is dirty. */
+static void say_inherited(struct sentence *sentence, const struct policy *policy,
+			  const struct standing *st)
+{
+	double inherited = policy->threshold * st->network_score / policy->network_threshold;
+
+	say(sentence, ", inherited score %.10g x %.2f / %.10g = %.2f", policy->threshold,
+	    st->network_score, policy->network_threshold, inherited);
+	if (inherited < st->score)
+		say(sentence, ", less than its own");
+}
+
+/* Until when, in a form that means the same everywhere. */
+static void say_until(struct sentence *sentence, int64_t until_s)
+{
+	time_t seconds = (time_t)until_s;
+	char moment[40];
+	struct tm utc;
+
+	if (until_s > 0 && gmtime_r(&seconds, &utc) != NULL &&
+	    strftime(moment, sizeof(moment), "%Y-%m-%dT%H:%M:%SZ", &utc) > 0)
+		say(sentence, " until %s", moment);
+}
+
+static void say_verdict(struct sentence *sentence, const struct policy *policy,
+			const struct standing *st, double threshold, int64_t by_hand_until_s)
+{
+	double below = threshold - st->score;
+	char delay[EXPLAIN_DURATION_MAX];
+
+	if (st->flagged) {
+		say(sentence, ": flagged");
+		if (st->by_hand) {
+			say(sentence, " by hand");
+			say_until(sentence, by_hand_until_s);
+		}
+		say(sentence, ", next delay %s",
+		    explain_duration(policy_delay_ms(policy, st, 0), delay));
+	} else if (below < HALF_HUNDREDTH) {
+		say(sentence, ": not flagged, less than 0.01 below");
+	} else {
+		say(sentence, ": not flagged, %.2f below", below);
+	}
+}
+
+char *explain_standing(const struct policy *policy, const struct standing *st, uint32_t window_s,
+		       const char *network, int64_t by_hand_until_s, char *text)
+{
+	struct sentence sentence = {.text = text};
+	double threshold = policy->threshold;
+
+	text[0] = '\0';
+	say_score(&sentence, policy, st, window_s);
+	if (st->network_dirty) {
+		threshold = fmin(threshold, DIRTY_THRESHOLD);
+		say(&sentence, ", network %s is dirty (%.2f, network_threshold %.10g)",
+		    network != NULL ? network : "around it", st->network_score,
+		    policy->network_threshold);
+	}
+	say(&sentence, ", threshold %.10g", threshold);
+	if (st->network_dirty && st->score >= DIRTY_THRESHOLD - ROUNDING)
+		say_inherited(&sentence, policy, st);
+	say_verdict(&sentence, policy, st, threshold, by_hand_until_s);
+	return text;
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "filter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmilter/mfapi.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "listen.h"
+#include "log.h"
+#include "session.h"
+
+/* Sessions that may wait to be accepted: bursts must not be turned away. libmilter's default is 20. */
+#define BACKLOG 1024
+#define ACCEPT_PAUSE_MS 10
+
+/* libmilter hands nothing of ours to the first callback: these are set once, before it runs. */
+static struct tarpit *tarpit;
+static struct listen_address own_address;
+static _Atomic unsigned running;
+static struct log_limit memory_limit, descriptors_limit;
+
+/*
+ * libmilter has a thread that waits for HUP, TERM and INT, and stops for each. The kernel may hand it
+ * any that comes while another signal is on its way to main. It is this one that it calls, in place of
+ * the C library's, and waits in for ever. Nobody else in this process calls sigwait.
+ */
+int sigwait(const sigset_t *restrict set, int *restrict number)
+{
+	sigset_t all;
+
+	(void)set;
+	(void)number;
+	sigfillset(&all);
+	for (;;)
+		sigsuspend(&all);
+}
+
+/*
+ * Without a descriptor for who comes next, libmilter tries again at once, with all the time that a processor
+ * has. It is this one that it calls.
+ */
+int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict length)
+{
+	const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000};
+	int fd = accept4(listener, address, length, SOCK_CLOEXEC);
+	int error = errno;
+
+	if (fd >= 0 || (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM))
+		return fd;
+	if (log_allowed(&descriptors_limit))
+		log_message(LOG_WARNING, "limits", "no descriptor for a connection (%s): it waits",
+			    strerror(error));
+	nanosleep(&pause, NULL);
+	errno = error;
+	return fd;
+}
+
+static sfsistat leave(sfsistat status)
+{
+	atomic_fetch_sub(&running, 1);
+	return status;
+}
+
+static struct session *enter(SMFICTX *ctx)
+{
+	atomic_fetch_add(&running, 1);
+	return smfi_getpriv(ctx);
+}
+
+static sfsistat answer(SMFICTX *ctx, enum verdict verdict)
+{
+	/* libmilter wants them writable, and does not write. */
+	static char code[] = "421", status[] = "4.7.0";
+	static char text[] = "too many connections from your network, try again later";
+
+	switch (verdict) {
+	case VERDICT_ACCEPT:
+		return leave(SMFIS_ACCEPT);
+	case VERDICT_DEFER:
+		if (smfi_setreply(ctx, code, status, text) == MI_SUCCESS)
+			return leave(SMFIS_TEMPFAIL);
+		break;
+	case VERDICT_CONTINUE:
+		break;
+	}
+	return leave(SMFIS_CONTINUE);
+}
+
+static const char *macro(SMFICTX *ctx, const char *name)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s", name);
+	return smfi_getsymval(ctx, text);
+}
+
+/* Our own lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
+static bool ask_for_macros(SMFICTX *ctx)
+{
+	static char connect[] = "j v {client_name} {client_resolve}";
+	static char helo[] = "";
+	static char mail[] = "{auth_type} {auth_authen} {verify} {cert_subject}";
+	static char rcpt[] = "{rcpt_mailer} {rcpt_host} {nbadrcpts}";
+	static char data[] = "{nbadrcpts}";
+
+	return smfi_setsymlist(ctx, SMFIM_CONNECT, connect) == MI_SUCCESS &&
+	       smfi_setsymlist(ctx, SMFIM_HELO, helo) == MI_SUCCESS &&
+	       smfi_setsymlist(ctx, SMFIM_ENVFROM, mail) == MI_SUCCESS &&
+	       smfi_setsymlist(ctx, SMFIM_ENVRCPT, rcpt) == MI_SUCCESS &&
+	       smfi_setsymlist(ctx, SMFIM_DATA, data) == MI_SUCCESS;
+}
+
+/* The session of a connection; NULL without memory: then its mail passes. */
+static struct session *open_session(SMFICTX *ctx, bool may_ask_for_macros)
+{
+	struct session *session = session_open(tarpit);
+
+	if (session != NULL && ((may_ask_for_macros && !ask_for_macros(ctx)) ||
+				smfi_setpriv(ctx, session) != MI_SUCCESS)) {
+		session_close(session);
+		session = NULL;
+	}
+	if (session == NULL && log_allowed(&memory_limit))
+		log_message(LOG_WARNING, "limits", "out of memory: sessions pass unwatched");
+	return session;
+}
+
+static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+			     unsigned long reserved2, unsigned long reserved3,
+			     unsigned long *wanted_actions, unsigned long *wanted_steps,
+			     unsigned long *wanted2, unsigned long *wanted3)
+{
+	unsigned long wanted =
+		SMFIP_RCPT_REJ | SMFIP_NOBODY | SMFIP_NOHDRS | SMFIP_NOEOH | SMFIP_NOUNKNOWN;
+	struct session *session;
+
+	(void)reserved2;
+	(void)reserved3;
+	session = enter(ctx);
+	/* Said twice, it is of the same session. libmilter lets none through. */
+	if (session == NULL)
+		session = open_session(ctx, (actions & SMFIF_SETSYMLIST) != 0);
+	if (session != NULL) {
+		if (!session_config(session)->stall_at[STAGE_HELO])
+			wanted |= SMFIP_NOHELO;
+		if ((steps & SMFIP_RCPT_REJ) == 0)
+			session_rejects_not_offered(session);
+	}
+	*wanted_actions = actions & SMFIF_SETSYMLIST;
+	*wanted_steps = steps & wanted;
+	*wanted2 = 0;
+	*wanted3 = 0;
+	return leave(SMFIS_CONTINUE);
+}
+
+static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
+{
+	struct session *session = enter(ctx);
+	struct connect_event event = {
+		.host = host,
+		.address = address,
+		.mta_version = macro(ctx, "v"),
+		.mta_name = macro(ctx, "j"),
+		.client_name = macro(ctx, "{client_name}"),
+		.client_resolve = macro(ctx, "{client_resolve}"),
+	};
+
+	/* There was no memory for it: this mail passes. */
+	if (session == NULL)
+		return leave(SMFIS_ACCEPT);
+	return answer(ctx, session_connect(session, &event));
+}
+
+static sfsistat on_helo(SMFICTX *ctx, char *name)
+{
+	struct session *session = enter(ctx);
+
+	(void)name;
+	if (session == NULL)
+		return leave(SMFIS_ACCEPT);
+	return answer(ctx, session_helo(session));
+}
+
+static sfsistat on_mail(SMFICTX *ctx, char **arguments)
+{
+	struct session *session = enter(ctx);
+	struct mail_event event = {
+		.sender = arguments[0] != NULL ? arguments[0] : "",
+		.auth_type = macro(ctx, "{auth_type}"),
+		.auth_authen = macro(ctx, "{auth_authen}"),
+		.verify = macro(ctx, "{verify}"),
+		.cert_subject = macro(ctx, "{cert_subject}"),
+	};
+
+	if (session == NULL)
+		return leave(SMFIS_ACCEPT);
+	return answer(ctx, session_mail(session, &event));
+}
+
+static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
+{
+	struct session *session = enter(ctx);
+	struct rcpt_event event = {
+		.recipient = arguments[0] != NULL ? arguments[0] : "",
+		.mailer = macro(ctx, "{rcpt_mailer}"),
+		.host = macro(ctx, "{rcpt_host}"),
+		.bad_count = macro(ctx, "{nbadrcpts}"),
+	};
+
+	if (session == NULL)
+		return leave(SMFIS_ACCEPT);
+	return answer(ctx, session_rcpt(session, &event));
+}
+
+static sfsistat on_data(SMFICTX *ctx)
+{
+	struct session *session = enter(ctx);
+
+	if (session == NULL)
+		return leave(SMFIS_ACCEPT);
+	return answer(ctx, session_data(session, macro(ctx, "{nbadrcpts}")));
+}
+
+/* Comes without any callback before it for a session that only was a nudge. */
+static sfsistat on_close(SMFICTX *ctx)
+{
+	struct session *session = enter(ctx);
+
+	smfi_setpriv(ctx, NULL);
+	session_close(session);
+	return leave(SMFIS_CONTINUE);
+}
+
+int filter_register(struct tarpit *shared, const char *socket_text)
+{
+	static char name[] = "tarpit-milter";
+	static char socket_copy[512];
+	struct smfiDesc description = {
+		.xxfi_name = name,
+		.xxfi_version = SMFI_VERSION,
+		.xxfi_flags = SMFIF_SETSYMLIST,
+		.xxfi_connect = on_connect,
+		.xxfi_helo = on_helo,
+		.xxfi_envfrom = on_mail,
+		.xxfi_envrcpt = on_rcpt,
+		.xxfi_data = on_data,
+		.xxfi_close = on_close,
+		.xxfi_negotiate = on_negotiate,
+	};
+	char error[256];
+
+	tarpit = shared;
+	if (strlen(socket_text) >= sizeof(socket_copy) ||
+	    !listen_parse(socket_text, &own_address, error, sizeof(error)))
+		return -1;
+	snprintf(socket_copy, sizeof(socket_copy), "%s", socket_text);
+	if (smfi_register(description) != MI_SUCCESS || smfi_setconn(socket_copy) != MI_SUCCESS ||
+	    smfi_setbacklog(BACKLOG) != MI_SUCCESS)
+		return -1;
+	return 0;
+}
+
+int filter_open(void)
+{
+	return smfi_opensocket(0) == MI_SUCCESS ? 0 : -1;
+}
+
+int filter_run(void)
+{
+	return smfi_main() == MI_SUCCESS ? 0 : -1;
+}
+
+void filter_nudge(void)
+{
+	int fd = socket(own_address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+			0);
+
+	if (fd < 0)
+		return;
+	/* A full backlog (EAGAIN) will do as well: then there is work to wake a worker for. */
+	(void)!connect(fd, (const struct sockaddr *)&own_address.storage, own_address.length);
+	close(fd);
+}
+
+unsigned filter_callbacks(void)
+{
+	return atomic_load(&running);
+}
+
+const char *filter_version(void)
+{
+	static char text[40];
+	unsigned major, minor, patch;
+
+	smfi_version(&major, &minor, &patch);
+	snprintf(text, sizeof(text), "libmilter %u.%u.%u", major, minor, patch);
+	return text;
+}

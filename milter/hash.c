@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "hash.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "rcpt.h"
+
+static unsigned char table_key[crypto_shorthash_KEYBYTES];
+
+int hash_init(void)
+{
+	if (sodium_init() < 0)
+		return -1;
+	crypto_shorthash_keygen(table_key);
+	return 0;
+}
+
+unsigned hash_table(const void *data, size_t length)
+{
+	unsigned char digest[crypto_shorthash_BYTES];
+	unsigned value;
+
+	crypto_shorthash(digest, data, length, table_key);
+	memcpy(&value, digest, sizeof(value));
+	return value;
+}
+
+uint64_t hash_recipient(const char *key_prefix, enum side side, const char *canonical)
+{
+	unsigned char key[crypto_shorthash_KEYBYTES];
+	unsigned char digest[crypto_shorthash_BYTES];
+	char text[RCPT_ADDRESS_MAX + 1];
+	size_t length = strnlen(canonical, RCPT_ADDRESS_MAX);
+	uint64_t value = 0;
+
+	crypto_generichash(key, sizeof(key), (const unsigned char *)key_prefix, strlen(key_prefix),
+			   NULL, 0);
+	text[0] = side == SIDE_BAD ? 'b' : 'g';
+	memcpy(text + 1, canonical, length);
+	crypto_shorthash(digest, (const unsigned char *)text, length + 1, key);
+	/* In this order on every machine. */
+	for (size_t i = 0; i < sizeof(digest); i++)
+		value = value << 8 | digest[i];
+	return value;
+}
+
+double hash_chance(void)
+{
+	return (double)randombytes_random() / (double)UINT32_MAX * 2 - 1;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "log.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#define MINUTE_MS 60000
+
+static void sink_stderr(int priority, const char *line);
+
+static log_sink *_Atomic sink = sink_stderr;
+static _Atomic int level = LOG_INFO;
+
+/* One write a line, so that the lines of many threads don't mix. */
+static void sink_stderr(int priority, const char *line)
+{
+	char text[LOG_LINE_MAX + 2];
+	int length = snprintf(text, sizeof(text), "%s\n", line);
+
+	(void)priority;
+	while (write(STDERR_FILENO, text, (size_t)length) < 0 && errno == EINTR)
+		;
+}
+
+static void sink_syslog(int priority, const char *line)
+{
+	syslog(priority, "%s", line);
+}
+
+void log_to_syslog(int facility)
+{
+	openlog("tarpit-milter", LOG_PID, facility);
+	sink = sink_syslog;
+}
+
+void log_to_stderr(void)
+{
+	sink = sink_stderr;
+}
+
+void log_to(log_sink *other)
+{
+	sink = other != NULL ? other : sink_stderr;
+}
+
+void log_set_level(int priority)
+{
+	level = priority;
+}
+
+static void append(struct log_line *line, const char *text, size_t length)
+{
+	size_t room = sizeof(line->text) - 1 - line->length;
+
+	if (length > room)
+		length = room;
+	memcpy(line->text + line->length, text, length);
+	line->length += length;
+	line->text[line->length] = '\0';
+}
+
+void log_begin(struct log_line *line, int priority, const char *event)
+{
+	line->priority = priority;
+	line->wanted = priority <= level;
+	line->length = 0;
+	append(line, event, strlen(event));
+	append(line, ":", 1);
+}
+
+/* The two characters that would end a quoted value or start an escape are escaped themselves. */
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Escapes value into text, which has room for LOG_VALUE_MAX less the quotes. Returns the length. */
+static size_t escape(char *text, const char *value)
+{
+	size_t length = 0;
+
+	for (const char *p = value; *p != '\0'; p++) {
+		unsigned char c = (unsigned char)*p;
+		size_t width = is_plain(c) ? 1 : 4;
+
+		if (length + width > LOG_VALUE_MAX - 2)
+			break;
+		if (is_plain(c))
+			text[length] = (char)c;
+		else
+			snprintf(text + length, width + 1, "\\x%02X", c);
+		length += width;
+	}
+	text[length] = '\0';
+	return length;
+}
+
+void log_put(struct log_line *line, const char *key, const char *format, ...)
+{
+	/* More than LOG_VALUE_MAX is never shown, so no more need be formatted. */
+	char value[LOG_VALUE_MAX + 1];
+	char text[LOG_VALUE_MAX + 1];
+	va_list arguments;
+	size_t length;
+	bool quoted;
+
+	if (!line->wanted)
+		return;
+	va_start(arguments, format);
+	if (vsnprintf(value, sizeof(value), format, arguments) < 0)
+		value[0] = '\0';
+	va_end(arguments);
+
+	length = escape(text, value);
+	quoted = length == 0 || strchr(text, ' ') != NULL;
+	append(line, " ", 1);
+	append(line, key, strlen(key));
+	append(line, quoted ? "=\"" : "=", quoted ? 2 : 1);
+	append(line, text, length);
+	if (quoted)
+		append(line, "\"", 1);
+}
+
+void log_end(struct log_line *line)
+{
+	log_sink *current = sink;
+
+	if (line->wanted)
+		current(line->priority, line->text);
+}
+
+void log_message(int priority, const char *event, const char *format, ...)
+{
+	struct log_line line;
+	char text[LOG_VALUE_MAX + 1];
+	va_list arguments;
+	const char *key = priority <= LOG_ERR	    ? "error"
+			  : priority == LOG_WARNING ? "warning"
+						    : "info";
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	log_begin(&line, priority, event);
+	log_put(&line, key, "%s", text);
+	log_end(&line);
+}
+
+bool log_allowed(struct log_limit *limit)
+{
+	int64_t now = clock_system.mono_ms(&clock_system);
+	int64_t next = atomic_load(&limit->next_ms);
+
+	return now >= next &&
+	       atomic_compare_exchange_strong(&limit->next_ms, &next, now + MINUTE_MS);
+}
+
+struct name {
+	const char *text;
+	int value;
+};
+
+static int find_name(const struct name *names, size_t count, const char *text)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcasecmp(names[i].text, text) == 0)
+			return names[i].value;
+	return -1;
+}
+
+int log_facility(const char *name)
+{
+	static const struct name names[] = {
+		{"mail", LOG_MAIL},	{"daemon", LOG_DAEMON}, {"auth", LOG_AUTH},
+		{"user", LOG_USER},	{"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},
+		{"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
+		{"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7},
+	};
+
+	return find_name(names, sizeof(names) / sizeof(names[0]), name);
+}
+
+int log_priority(const char *name)
+{
+	static const struct name names[] = {
+		{"debug", LOG_DEBUG},	  {"info", LOG_INFO}, {"notice", LOG_NOTICE},
+		{"warning", LOG_WARNING}, {"err", LOG_ERR},
+	};
+
+	return find_name(names, sizeof(names) / sizeof(names[0]), name);
+}

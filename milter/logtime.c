@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "logtime.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define DAY_S 86400
+/* A file's time and its lines' may be of different clocks. */
+#define LATEST_SLACK_S DAY_S
+/* Unsorted lines are never further apart. */
+#define UNSORTED_S (7 * (int64_t)DAY_S)
+/* There is always a leap year among so many. */
+#define YEARS_BACK 9
+
+struct stamp {
+	const char *text, *end; /* what is left */
+	int year, month, day, hour, minute, second;
+	int milliseconds;
+};
+
+void logtime_begin(struct logtime *logtime, int64_t latest_s)
+{
+	*logtime = (struct logtime){.latest_s = latest_s, .hour_key = -1};
+}
+
+/* Exactly so many digits. */
+static bool read_digits(struct stamp *stamp, int digits, int *value)
+{
+	int number = 0;
+
+	if (stamp->end - stamp->text < digits)
+		return false;
+	for (int i = 0; i < digits; i++) {
+		char c = stamp->text[i];
+
+		if (c < '0' || c > '9')
+			return false;
+		number = number * 10 + (c - '0');
+	}
+	stamp->text += digits;
+	*value = number;
+	return true;
+}
+
+static bool read_char(struct stamp *stamp, char c)
+{
+	if (stamp->text == stamp->end || *stamp->text != c)
+		return false;
+	stamp->text++;
+	return true;
+}
+
+static bool is_next_digit(const struct stamp *stamp)
+{
+	return stamp->text < stamp->end && *stamp->text >= '0' && *stamp->text <= '9';
+}
+
+/* ".123456", if it is there. */
+static bool read_fraction(struct stamp *stamp)
+{
+	int unit = 100;
+
+	if (!read_char(stamp, '.') && !read_char(stamp, ','))
+		return true;
+	if (!is_next_digit(stamp))
+		return false;
+	for (; is_next_digit(stamp); stamp->text++, unit /= 10)
+		stamp->milliseconds += unit * (*stamp->text - '0');
+	return true;
+}
+
+static bool read_clock(struct stamp *stamp)
+{
+	return read_digits(stamp, 2, &stamp->hour) && read_char(stamp, ':') &&
+	       read_digits(stamp, 2, &stamp->minute) && read_char(stamp, ':') &&
+	       read_digits(stamp, 2, &stamp->second) && read_fraction(stamp) && stamp->hour < 24 &&
+	       stamp->minute < 60 && stamp->second <= 60;
+}
+
+static bool read_date(struct stamp *stamp)
+{
+	return read_digits(stamp, 4, &stamp->year) && read_char(stamp, '-') &&
+	       read_digits(stamp, 2, &stamp->month) && read_char(stamp, '-') &&
+	       read_digits(stamp, 2, &stamp->day) && stamp->year >= 1970 && stamp->month >= 1 &&
+	       stamp->month <= 12 && stamp->day >= 1 && stamp->day <= 31;
+}
+
+/* "Z", "+01:00", "+0100" or "+01". False if it is garbled; known tells whether there is one. */
+static bool read_offset(struct stamp *stamp, int *offset_s, bool *known)
+{
+	int hours, minutes = 0;
+	int sign;
+
+	*known = true;
+	*offset_s = 0;
+	if (read_char(stamp, 'Z'))
+		return true;
+	sign = read_char(stamp, '+') ? 1 : read_char(stamp, '-') ? -1 : 0;
+	if (sign == 0) {
+		*known = false;
+		return true;
+	}
+	if (!read_digits(stamp, 2, &hours))
+		return false;
+	if ((read_char(stamp, ':') || is_next_digit(stamp)) && !read_digits(stamp, 2, &minutes))
+		return false;
+	*offset_s = sign * (hours * 3600 + minutes * 60);
+	return hours < 24 && minutes < 60;
+}
+
+/* "CET": no more than whether it is UTC can be known of it. */
+static bool read_zone_name(struct stamp *stamp, int *offset_s, bool *known)
+{
+	const char *name = stamp->text;
+	size_t length;
+
+	if (stamp->text < stamp->end && (*stamp->text == '+' || *stamp->text == '-'))
+		return read_offset(stamp, offset_s, known);
+	while (stamp->text < stamp->end && ((*stamp->text >= 'A' && *stamp->text <= 'Z') ||
+					    (*stamp->text >= 'a' && *stamp->text <= 'z')))
+		stamp->text++;
+	length = (size_t)(stamp->text - name);
+	*known = length == 3 && (memcmp(name, "UTC", 3) == 0 || memcmp(name, "GMT", 3) == 0);
+	*offset_s = 0;
+	return length >= 2;
+}
+
+static bool is_leap(int year)
+{
+	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+/* Days from 1970-01-01 to a day of the Gregorian calendar. A day past the month's end is in the next one. */
+static int64_t days(int year, int month, int day)
+{
+	static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+	int64_t years = year - 1;
+	int64_t leaps = years / 4 - years / 100 + years / 400 + (month > 2 && is_leap(year));
+
+	/* 719162: the same sum for 1970-01-01 */
+	return years * 365 + leaps + before[month - 1] + day - 1 - 719162;
+}
+
+static int64_t utc_seconds(const struct stamp *stamp)
+{
+	return days(stamp->year, stamp->month, stamp->day) * DAY_S + stamp->hour * 3600 +
+	       stamp->minute * 60 + stamp->second;
+}
+
+static int64_t local_seconds(struct logtime *logtime, const struct stamp *stamp)
+{
+	int64_t key = days(stamp->year, stamp->month, stamp->day) * 24 + stamp->hour;
+
+	if (key != logtime->hour_key) {
+		struct tm tm = {.tm_year = stamp->year - 1900,
+				.tm_mon = stamp->month - 1,
+				.tm_mday = stamp->day,
+				.tm_hour = stamp->hour,
+				.tm_isdst = -1};
+
+		logtime->hour_s = mktime(&tm);
+		logtime->hour_key = key;
+	}
+	return logtime->hour_s + stamp->minute * 60 + stamp->second;
+}
+
+/* Guessing is in UTC throughout: hours do not matter to it. */
+static void guess_first_year(struct logtime *logtime, struct stamp *stamp)
+{
+	time_t latest = (time_t)logtime->latest_s;
+	struct tm tm;
+
+	if (gmtime_r(&latest, &tm) == NULL || tm.tm_year < 70 || tm.tm_year > 8000)
+		tm.tm_year = 70;
+	stamp->year = tm.tm_year + 1901;
+	for (int i = 0; i < YEARS_BACK && stamp->year > 1970; i++, stamp->year--) {
+		bool exists = stamp->month != 2 || stamp->day != 29 || is_leap(stamp->year);
+
+		if (exists && utc_seconds(stamp) <= logtime->latest_s + LATEST_SLACK_S)
+			break;
+	}
+}
+
+/* Lines near each other may be unsorted, and on either side of a year's end. */
+static bool is_near(struct logtime_guess *last, struct stamp *stamp)
+{
+	for (stamp->year = last->year - 1; stamp->year <= last->year + 1; stamp->year++) {
+		int64_t seconds = utc_seconds(stamp);
+
+		if (llabs(seconds - last->seconds) <= UNSORTED_S) {
+			*last = (struct logtime_guess){stamp->year, seconds};
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * After a gap in the log: the next such day, unless that is in the file's future. A log that is there
+ * already began a year earlier than was guessed; then its own order is all there is.
+ */
+static void guess_year(const struct logtime *logtime, struct stamp *stamp)
+{
+	int64_t limit = logtime->latest_s + LATEST_SLACK_S;
+
+	if (logtime->last.seconds > limit)
+		limit = INT64_MAX;
+	stamp->year = logtime->last.year;
+	if (utc_seconds(stamp) < logtime->last.seconds)
+		stamp->year++;
+	while (stamp->year > logtime->last.year - 1 && utc_seconds(stamp) > limit)
+		stamp->year--;
+}
+
+static void add_year(struct logtime *logtime, struct stamp *stamp)
+{
+	if (logtime->last.year == 0) {
+		guess_first_year(logtime, stamp);
+		logtime->last = (struct logtime_guess){stamp->year, utc_seconds(stamp)};
+		return;
+	}
+	if (is_near(&logtime->last, stamp)) {
+		logtime->doubtful.year = 0;
+		return;
+	}
+	if (logtime->doubtful.year != 0) {
+		logtime->last = logtime->doubtful;
+		logtime->doubtful.year = 0;
+		if (is_near(&logtime->last, stamp))
+			return;
+	}
+	guess_year(logtime, stamp);
+	logtime->doubtful = (struct logtime_guess){stamp->year, utc_seconds(stamp)};
+}
+
+static int month_of(const char *name)
+{
+	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
+	for (int i = 0; i < 12; i++)
+		if (memcmp(names + 3 * i, name, 3) == 0)
+			return i + 1;
+	return 0;
+}
+
+/* "Nov  1 02:03:04" */
+static bool read_syslog(struct logtime *logtime, struct stamp *stamp, int64_t *seconds)
+{
+	if (stamp->end - stamp->text < 15)
+		return false;
+	stamp->month = month_of(stamp->text);
+	stamp->text += 3;
+	if (stamp->month == 0 || !read_char(stamp, ' '))
+		return false;
+	if (!read_digits(stamp, read_char(stamp, ' ') ? 1 : 2, &stamp->day) ||
+	    !read_char(stamp, ' '))
+		return false;
+	if (stamp->day < 1 || stamp->day > 31 || !read_clock(stamp))
+		return false;
+	add_year(logtime, stamp);
+	*seconds = local_seconds(logtime, stamp);
+	return true;
+}
+
+static bool read_dated(struct logtime *logtime, struct stamp *stamp, bool named_zone,
+		       int64_t *seconds)
+{
+	int offset_s = 0;
+	bool known = false;
+
+	if (!read_date(stamp) || !(read_char(stamp, 'T') || read_char(stamp, ' ')) ||
+	    !read_clock(stamp))
+		return false;
+	if (!named_zone && !read_offset(stamp, &offset_s, &known))
+		return false;
+	if (named_zone && read_char(stamp, ' ') && !read_zone_name(stamp, &offset_s, &known))
+		return false;
+	*seconds = known ? utc_seconds(stamp) - offset_s : local_seconds(logtime, stamp);
+	return true;
+}
+
+/* "Fri 2026-11-20 12:34:56 CET" */
+static bool read_short_full(struct logtime *logtime, struct stamp *stamp, int64_t *seconds)
+{
+	static const char names[] = "MonTueWedThuFriSatSun";
+	int weekday = 0;
+
+	if (stamp->end - stamp->text < 4)
+		return false;
+	while (weekday < 7 && memcmp(names + 3 * weekday, stamp->text, 3) != 0)
+		weekday++;
+	stamp->text += 3;
+	return weekday < 7 && read_char(stamp, ' ') && read_dated(logtime, stamp, true, seconds);
+}
+
+/* "1763642096.123456" */
+static bool read_unix(struct stamp *stamp, int64_t *seconds)
+{
+	int high, low;
+
+	if (!read_digits(stamp, 5, &high) || !read_digits(stamp, 5, &low))
+		return false;
+	*seconds = (int64_t)high * 100000 + low;
+	return read_fraction(stamp);
+}
+
+/* "<22>1 " of RFC 5424, or "1 " where the priority has been left out. */
+static void skip_version(struct stamp *stamp)
+{
+	const char *begin = stamp->text;
+
+	if (read_char(stamp, '<')) {
+		while (is_next_digit(stamp) && stamp->text - begin < 4)
+			stamp->text++;
+		if (!read_char(stamp, '>'))
+			stamp->text = begin;
+	}
+	if (!read_char(stamp, '1') || !read_char(stamp, ' '))
+		stamp->text = begin;
+}
+
+bool logtime_read(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,
+		  size_t *stamp_length)
+{
+	struct stamp stamp = {.text = line, .end = line + length};
+	const char *text;
+	int64_t seconds;
+	bool found;
+
+	skip_version(&stamp);
+	text = stamp.text;
+	if (stamp.end - text < 10)
+		return false;
+	if (!is_next_digit(&stamp))
+		found = text[3] == ' ' && text[4] >= '1' && text[4] <= '9' && text[8] == '-'
+				? read_short_full(logtime, &stamp, &seconds)
+				: read_syslog(logtime, &stamp, &seconds);
+	else if (text[4] == '-')
+		found = read_dated(logtime, &stamp, false, &seconds);
+	else
+		found = read_unix(&stamp, &seconds);
+	if (!found ||
+	    (stamp.text < stamp.end && !read_char(&stamp, ' ') && !read_char(&stamp, '\t')))
+		return false;
+	*wall_ms = seconds * 1000 + stamp.milliseconds;
+	*stamp_length = (size_t)(stamp.text - line);
+	return true;
+}

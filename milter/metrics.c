@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "metrics.h"
+
+#include <stdio.h>
+
+#include "config.h"
+
+#ifdef HAVE_MICROHTTPD
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "listen.h"
+
+#define CONNECTIONS 16
+/* So that one address never takes all. */
+#define CONNECTIONS_PER_ADDRESS 8
+/* Those beyond the limits are hung up on one by one. */
+#define BACKLOG 128
+/* Headers have to fit in. */
+#define CONNECTION_BYTES (size_t)(16 * 1024)
+/*
+ * libmicrohttpd's timeout is for silence: who sends a byte now and then may stay as long as he likes. So a
+ * connection is for one request, and ends after this time whatever it does.
+ */
+#define CONNECTION_MS 10000
+#define CONNECTION_SILENCE_S 5U
+/* Without a descriptor for a new connection libmicrohttpd tries again at once, and for ever. */
+#define PAUSE_MS 1
+/* How long to wait at most while there are connections, or were just now. */
+#define STEP_MS 100
+
+/* A connection and its end; fd is -1 if there is none. */
+struct slot {
+	int fd;
+	int64_t end_ms;
+};
+
+struct server {
+	struct MHD_Daemon *mhd;
+	struct metrics *metrics;
+	int epoll;
+	struct slot slots[CONNECTIONS];
+};
+
+static int64_t now_ms(void)
+{
+	return clock_system.mono_ms(&clock_system);
+}
+
+static void note_connection(void *arg, struct MHD_Connection *connection, void **context,
+			    enum MHD_ConnectionNotificationCode what)
+{
+	struct server *server = arg;
+	const union MHD_ConnectionInfo *info;
+	struct slot *slot = *context;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (slot != NULL)
+			slot->fd = -1;
+		return;
+	}
+	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	for (size_t i = 0; info != NULL && i < CONNECTIONS; i++) {
+		if (server->slots[i].fd >= 0)
+			continue;
+		server->slots[i] = (struct slot){info->connect_fd, now_ms() + CONNECTION_MS};
+		*context = &server->slots[i];
+		return;
+	}
+}
+
+/* Only hangs up: libmicrohttpd sees that and closes. */
+static void cut_off(struct server *server)
+{
+	int64_t now = now_ms();
+
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct slot *slot = &server->slots[i];
+
+		if (slot->fd < 0 || now < slot->end_ms)
+			continue;
+		shutdown(slot->fd, SHUT_RDWR);
+		slot->end_ms = now + CONNECTION_MS;
+	}
+}
+
+static bool has_connections(const struct server *server)
+{
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		if (server->slots[i].fd >= 0)
+			return true;
+	return false;
+}
+
+static int patience_ms(const struct server *server)
+{
+	MHD_UNSIGNED_LONG_LONG timeout;
+
+	if (MHD_get_timeout(server->mhd, &timeout) == MHD_YES && timeout < STEP_MS)
+		return (int)timeout;
+	return STEP_MS;
+}
+
+/*
+ * While libmicrohttpd is at a limit it does not watch its listening socket, and it only does so again in
+ * the call after the one that closes a connection. So it is called until nothing has happened for a while.
+ */
+static void *serve(void *arg)
+{
+	const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000};
+	struct server *server = arg;
+	bool is_settled = false;
+
+	for (;;) {
+		struct pollfd fd = {.fd = server->epoll, .events = POLLIN};
+		int events = poll(&fd, 1, is_settled ? -1 : patience_ms(server));
+
+		is_settled = events == 0 && !has_connections(server);
+		cut_off(server);
+		(void)MHD_run(server->mhd);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+/* Takes the text, which malloc gave, or keeps it if it is the program's. */
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, char *text,
+			     size_t length, const char *type, enum MHD_ResponseMemoryMode mode)
+{
+	struct MHD_Response *response = MHD_create_response_from_buffer(length, text, mode);
+	enum MHD_Result result;
+
+	if (response == NULL) {
+		if (mode == MHD_RESPMEM_MUST_FREE)
+			free(text);
+		return MHD_NO;
+	}
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+	result = MHD_queue_response(connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result say(struct MHD_Connection *connection, unsigned status, char *text)
+{
+	return reply(connection, status, text, strlen(text), "text/plain; charset=utf-8",
+		     MHD_RESPMEM_PERSISTENT);
+}
+
+static enum MHD_Result send_page(struct server *server, struct MHD_Connection *connection)
+{
+	const char *accept =
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	enum metrics_format format = metrics_negotiate(accept);
+	size_t length;
+	char *text = metrics_text(server->metrics, format, &length);
+	static char sorry[] = "out of memory\n";
+
+	if (text == NULL)
+		return say(connection, MHD_HTTP_SERVICE_UNAVAILABLE, sorry);
+	return reply(connection, MHD_HTTP_OK, text, length, metrics_content_type(format),
+		     MHD_RESPMEM_MUST_FREE);
+}
+
+/* Answers as soon as the headers are there: what follows them is never read. */
+static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url,
+			      const char *method, const char *version, const char *body,
+			      size_t *body_size, void **request)
+{
+	static char hint[] = "tarpit-milter: metrics are at /metrics\n";
+	static char not_found[] = "not found; metrics are at /metrics\n";
+	static char not_allowed[] = "only GET and HEAD\n";
+
+	(void)version;
+	(void)body;
+	(void)body_size;
+	(void)request;
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return say(connection, MHD_HTTP_METHOD_NOT_ALLOWED, not_allowed);
+	if (strcmp(url, "/metrics") == 0)
+		return send_page(arg, connection);
+	if (strcmp(url, "/") == 0)
+		return say(connection, MHD_HTTP_OK, hint);
+	return say(connection, MHD_HTTP_NOT_FOUND, not_found);
+}
+
+bool metrics_available(void)
+{
+	return true;
+}
+
+const char *metrics_version(void)
+{
+	return MHD_get_version();
+}
+
+static bool parse(const char *text, struct listen_address *address, char *error, size_t size)
+{
+	const char *colon = strrchr(text, ':');
+	char turned[400];
+
+	if (colon == NULL) {
+		snprintf(error, size, "%s: not HOST:PORT", text);
+		return false;
+	}
+	snprintf(turned, sizeof(turned), "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
+		 (int)(colon - text), text);
+	return listen_parse(turned, address, error, size);
+}
+
+/* A listening socket, or -1 with the reason in error. */
+static int open_socket(const char *text, char *error, size_t size)
+{
+	struct listen_address address;
+	int yes = 1, fd;
+
+	if (!parse(text, &address, error, size))
+		return -1;
+	fd = socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
+	    bind(fd, (const struct sockaddr *)&address.storage, address.length) == 0 &&
+	    listen(fd, BACKLOG) == 0)
+		return fd;
+	snprintf(error, size, "%s: %s", text, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static bool start_mhd(struct server *server, int fd)
+{
+	const union MHD_DaemonInfo *info;
+
+	/* Driven by serve(), for libmicrohttpd's own thread knows no end of a connection. */
+	server->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL, 0, NULL, NULL, answer, server, MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+		MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS,
+		MHD_OPTION_CONNECTION_TIMEOUT, CONNECTION_SILENCE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION,
+		note_connection, server, MHD_OPTION_END);
+	if (server->mhd == NULL)
+		return false;
+	info = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+	server->epoll = info != NULL ? info->epoll_fd : -1;
+	return server->epoll >= 0;
+}
+
+/* Nothing is taken back after a failure: the daemon won't start then. */
+bool metrics_start(const char *address, struct tarpit *tarpit, char *error, size_t size)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	pthread_t thread;
+	int fd = open_socket(address, error, size);
+
+	if (fd < 0) {
+		free(server);
+		return false;
+	}
+	if (server != NULL)
+		server->metrics = metrics_new(tarpit);
+	if (server == NULL || server->metrics == NULL) {
+		snprintf(error, size, "out of memory");
+		return false;
+	}
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		server->slots[i].fd = -1;
+	if (!start_mhd(server, fd) || pthread_create(&thread, NULL, serve, server) != 0) {
+		snprintf(error, size, "libmicrohttpd does not start");
+		return false;
+	}
+	pthread_detach(thread);
+	return true;
+}
+
+#else
+
+bool metrics_available(void)
+{
+	return false;
+}
+
+const char *metrics_version(void)
+{
+	return NULL;
+}
+
+bool metrics_start(const char *address, struct tarpit *tarpit, char *error, size_t size)
+{
+	(void)address;
+	(void)tarpit;
+	snprintf(error, size, "this build is without libmicrohttpd");
+	return false;
+}
+
+#endif

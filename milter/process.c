@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "config.h"
+#ifdef HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+/* Threads that are not sessions, and those that others start between our look and our need. */
+#define THREAD_SLACK 64
+#define DESCRIPTORS_MIN 128
+/* More would only make libmilter's polling of all of them slower. */
+#define DESCRIPTORS_MAX 65536
+
+int process_find_user(const char *name, struct process_user *user, char *error, size_t size)
+{
+	struct passwd *entry;
+
+	errno = 0;
+	entry = getpwnam(name);
+	if (entry == NULL) {
+		snprintf(error, size, "user %s: %s", name,
+			 errno != 0 && errno != ENOENT ? strerror(errno) : "no such user");
+		return EX_NOUSER;
+	}
+	user->uid = entry->pw_uid;
+	user->gid = entry->pw_gid;
+	user->name = strdup(name);
+	if (user->name == NULL) {
+		snprintf(error, size, "out of memory");
+		return EX_OSERR;
+	}
+	return EX_OK;
+}
+
+int process_become(const struct process_user *user, char *error, size_t size)
+{
+	/* Nor may any be had again, by whatever way. Where we may not say so, there is none to be had. */
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (initgroups(user->name, user->gid) != 0 || setgid(user->gid) != 0 ||
+	    setuid(user->uid) != 0) {
+		snprintf(error, size, "can't become user %s: %s", user->name, strerror(errno));
+		return EX_OSERR;
+	}
+	/* The kernel drops all capabilities as the last user id of the three leaves 0. */
+	if (setuid(0) == 0 || seteuid(0) == 0) {
+		snprintf(error, size, "could become root again");
+		return EX_OSERR;
+	}
+	return EX_OK;
+}
+
+int process_forgo_privileges(char *error, size_t size)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+		snprintf(error, size, "can't give up new privileges: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	return EX_OK;
+}
+
+/* The number in a file, or UINT64_MAX if it can't be read or says "max". */
+static uint64_t read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	unsigned long long value;
+	int found;
+
+	if (file == NULL)
+		return UINT64_MAX;
+	found = fscanf(file, "%llu", &value);
+	fclose(file);
+	return found == 1 ? value : UINT64_MAX;
+}
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The tasks that this process's control groups (version 2) still allow. */
+static uint64_t cgroup_tasks_left(void)
+{
+	char line[PATH_MAX], path[PATH_MAX + 64];
+	uint64_t left = UINT64_MAX;
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char *slash;
+
+	if (file == NULL)
+		return left;
+	while (fgets(line, sizeof(line), file) != NULL && strncmp(line, "0::/", 4) != 0)
+		;
+	fclose(file);
+	if (strncmp(line, "0::/", 4) != 0)
+		return left;
+	line[strcspn(line, "\n")] = '\0';
+	/* From the group itself up to the root, which has no limit. */
+	while ((slash = strrchr(line + 3, '/')) != NULL) {
+		uint64_t most, current;
+
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/pids.max", line + 3);
+		most = read_number(path);
+		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/pids.current", line + 3);
+		current = read_number(path);
+		if (most != UINT64_MAX)
+			left = smaller(left, current < most ? most - current : 0);
+		*slash = '\0';
+	}
+	return left;
+}
+
+/* The threads that we may have at once. */
+static uint64_t thread_limit(void)
+{
+	struct rlimit limit;
+	/* a thread's stack takes two mappings */
+	uint64_t threads = read_number("/proc/sys/vm/max_map_count") / 2;
+
+	threads = smaller(threads, read_number("/proc/sys/kernel/threads-max"));
+	threads = smaller(threads, read_number("/proc/sys/kernel/pid_max"));
+	threads = smaller(threads, cgroup_tasks_left());
+	if (geteuid() != 0 && getrlimit(RLIMIT_NPROC, &limit) == 0 &&
+	    limit.rlim_cur != RLIM_INFINITY)
+		threads = smaller(threads, limit.rlim_cur);
+	return threads;
+}
+
+unsigned process_limit_descriptors(void)
+{
+	uint64_t threads = thread_limit();
+	uint64_t wanted = threads > THREAD_SLACK ? threads - THREAD_SLACK : 0;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return DESCRIPTORS_MIN;
+	wanted = smaller(wanted, DESCRIPTORS_MAX);
+	if (wanted < DESCRIPTORS_MIN)
+		wanted = DESCRIPTORS_MIN;
+	if (limit.rlim_max != RLIM_INFINITY)
+		wanted = smaller(wanted, limit.rlim_max);
+	limit.rlim_cur = wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		wanted = smaller(wanted, limit.rlim_cur);
+	return (unsigned)wanted;
+}
+
+/* The parent: ends as the child reports, or as it ends without a report. */
+static void await_child(pid_t child, int report)
+{
+	int status;
+	char byte;
+	ssize_t got;
+
+	do
+		got = read(report, &byte, 1);
+	while (got < 0 && errno == EINTR);
+	if (got == 1)
+		_exit(EX_OK);
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status))
+		_exit(WEXITSTATUS(status));
+	_exit(EX_SOFTWARE);
+}
+
+int process_detach(int *ready, char *error, size_t size)
+{
+	int ends[2];
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) != 0) {
+		snprintf(error, size, "pipe: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	child = fork();
+	if (child < 0) {
+		snprintf(error, size, "fork: %s", strerror(errno));
+		close(ends[0]);
+		close(ends[1]);
+		return EX_OSERR;
+	}
+	if (child > 0) {
+		close(ends[1]);
+		await_child(child, ends[0]);
+	}
+	close(ends[0]);
+	setsid();
+	*ready = ends[1];
+	return EX_OK;
+}
+
+void process_ready(int ready)
+{
+	int null;
+
+	process_notify("READY=1");
+	if (ready < 0)
+		return;
+	/* Until here messages went to the terminal that we were started from. */
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+			(void)dup2(null, fd);
+		close(null);
+	}
+	(void)!write(ready, "", 1);
+	close(ready);
+}
+
+void process_notify(const char *state)
+{
+#ifdef HAVE_SYSTEMD
+	(void)sd_notify(0, state);
+#else
+	(void)state;
+#endif
+}
+
+/*
+ * Whoever can open the file can lock it, and keep us from starting: so it is for its owner alone. Nor
+ * does it go to the user that we become, who could have root's scripts kill another process.
+ */
+int process_pid_file(const char *path, char *error, size_t size)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	const char *reason = NULL;
+	struct stat status;
+
+	if (fd < 0) {
+		snprintf(error, size, "pid_file %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (fstat(fd, &status) != 0)
+		reason = strerror(errno);
+	else if (!S_ISREG(status.st_mode) || status.st_nlink > 1)
+		reason = "not a file of its own";
+	else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		reason = errno == EWOULDBLOCK ? "held by a daemon that runs" : strerror(errno);
+	else if (((status.st_mode & 077) != 0 && fchmod(fd, 0600) != 0) || ftruncate(fd, 0) != 0 ||
+		 dprintf(fd, "%ld\n", (long)getpid()) < 0)
+		reason = strerror(errno);
+	if (reason == NULL)
+		return fd;
+	snprintf(error, size, "pid_file %s: %s", path, reason);
+	close(fd);
+	return -1;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line of `tarpitctl replay`. */
+#include "replay.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "hash.h"
+#include "replay_play.h"
+#include "replay_read.h"
+#include "replay_report.h"
+#include "settings.h"
+
+#define ERROR_MAX 512
+#define ROWS_DEFAULT 10
+#define WIDTH_DEFAULT 80
+#define WIDTH_MAX 400
+#define REAL_DIGITS 15
+
+static const char usage[] =
+	"usage: tarpitctl [--json] replay [OPTION]... FILE...\n"
+	"\n"
+	"  -c, --config FILE     read FILE instead of " DEFAULT_CONFIG_FILE "\n"
+	"  -o, --set KEY=VALUE   set one key, whatever the file says; may be repeated\n"
+	"      --vs KEY=VALUE    begin another configuration beside the first, with this key set; "
+	"each\n"
+	"                        --set after it, up to the next --vs, belongs to that one\n"
+	"  -n, --rows N          show N clients (10; 0 to 1000)\n"
+	"      --svg FILE        draw the stalls over time\n"
+	"      --json            print the report as one JSON document\n"
+	"  -h, --help            print this, and exit\n"
+	"\n"
+	"FILE is a mail log of Postfix or Sendmail, plain or gzip, in any order; - is standard "
+	"input.\n";
+
+/* Settings of one configuration beside those of all. */
+struct variant {
+	char *name;
+	size_t first_set, sets_count;
+};
+
+struct arguments {
+	const char *config_file, *svg;
+	bool config_file_named, as_json, wants_help;
+	size_t rows;
+	const char **sets; /* of all configurations first, then of each */
+	size_t sets_count;
+	struct variant *variants;
+	size_t variants_count;
+	struct replay_file *files;
+	size_t files_count;
+};
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 'o'},
+	{"vs", required_argument, NULL, 'v'},	  {"rows", required_argument, NULL, 'n'},
+	{"svg", required_argument, NULL, 's'},	  {"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+};
+
+static void print_json(json_t *document)
+{
+	if (document != NULL)
+		json_dumpf(document, stdout, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(REAL_DIGITS));
+	fputc('\n', stdout);
+	json_decref(document);
+}
+
+static int fail(const struct arguments *arguments, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Says what is wrong, in the form that is asked for. Returns status. */
+static int fail(const struct arguments *arguments, int status, const char *format, ...)
+{
+	char text[ERROR_MAX], plain[ERROR_MAX];
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(text, sizeof(text), format, list);
+	va_end(list);
+	report_plain(text, plain, sizeof(plain));
+	if (arguments->as_json)
+		print_json(json_pack("{s:b, s:i, s:s}", "ok", 0, "status", status, "error", plain));
+	if (!arguments->as_json || status == EX_USAGE)
+		fprintf(stderr, "tarpitctl: %s\n", plain);
+	return status;
+}
+
+static bool has_text(const json_t *lines, const char *text)
+{
+	for (size_t i = 0; i < json_array_size(lines); i++)
+		if (strcmp(json_string_value(json_array_get(lines, i)), text) == 0)
+			return true;
+	return false;
+}
+
+/* Each line once, for all configurations share a file. */
+static void gather_faults(json_t *lines, const struct faults *faults)
+{
+	char plain[ERROR_MAX], *rest;
+
+	for (char *line = strtok_r(faults->text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest))
+		if (!has_text(lines, report_plain(line, plain, sizeof(plain))))
+			json_array_append_new(lines, json_string(plain));
+}
+
+static int fail_with_faults(const struct arguments *arguments, json_t *lines)
+{
+	if (arguments->as_json)
+		print_json(json_pack("{s:b, s:i, s:s, s:O}", "ok", 0, "status", EX_CONFIG, "error",
+				     "the configuration has faults", "faults", lines));
+	for (size_t i = 0; i < json_array_size(lines) && !arguments->as_json; i++)
+		fprintf(stderr, "%s\n", json_string_value(json_array_get(lines, i)));
+	return EX_CONFIG;
+}
+
+static bool begin_variant(struct arguments *arguments)
+{
+	struct variant *variants =
+		reallocarray(arguments->variants, arguments->variants_count + 1, sizeof(*variants));
+
+	if (variants == NULL)
+		return false;
+	arguments->variants = variants;
+	variants[arguments->variants_count++] =
+		(struct variant){.first_set = arguments->sets_count};
+	return true;
+}
+
+static bool add_set(struct arguments *arguments, const char *set)
+{
+	struct variant *variant = &arguments->variants[arguments->variants_count - 1];
+	char *name;
+
+	arguments->sets[arguments->sets_count++] = set;
+	variant->sets_count++;
+	if (asprintf(&name, "%s%s%s", variant->name != NULL ? variant->name : "",
+		     variant->name != NULL ? " " : "", set) < 0)
+		return false;
+	free(variant->name);
+	variant->name = name;
+	return true;
+}
+
+static bool parse_rows(const char *text, size_t *rows)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	*rows = value;
+	return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' &&
+	       value <= REPORT_ROWS_MAX;
+}
+
+static int take_option(struct arguments *arguments, int option)
+{
+	switch (option) {
+	case 'c':
+		arguments->config_file = optarg;
+		arguments->config_file_named = true;
+		return EX_OK;
+	case 'v':
+		if (!begin_variant(arguments))
+			return fail(arguments, EX_OSERR, "out of memory");
+		return add_set(arguments, optarg) ? EX_OK : EX_OSERR;
+	case 'o':
+		return add_set(arguments, optarg) ? EX_OK : EX_OSERR;
+	case 'n':
+		return parse_rows(optarg, &arguments->rows)
+			       ? EX_OK
+			       : fail(arguments, EX_USAGE, "%s: not a number from 0 to %d", optarg,
+				      REPORT_ROWS_MAX);
+	case 's':
+		arguments->svg = optarg;
+		return EX_OK;
+	case 'j':
+		arguments->as_json = true;
+		return EX_OK;
+	case 'h':
+		arguments->wants_help = true;
+		return EX_OK;
+	default:
+		/* getopt_long has said which on stderr. */
+		if (arguments->as_json)
+			print_json(json_pack("{s:b, s:i, s:s}", "ok", 0, "status", EX_USAGE,
+					     "error",
+					     "unrecognized option, or one without its argument"));
+		return EX_USAGE;
+	}
+}
+
+static int parse(struct arguments *arguments, int argc, char **argv)
+{
+	static char name[] = "tarpitctl replay";
+	int option, status = EX_OK;
+
+	/* No more settings than arguments, and no more files. */
+	arguments->sets = calloc((size_t)argc, sizeof(arguments->sets[0]));
+	arguments->files = calloc((size_t)argc, sizeof(arguments->files[0]));
+	if (arguments->sets == NULL || arguments->files == NULL || !begin_variant(arguments))
+		return fail(arguments, EX_OSERR, "out of memory");
+	/* What getopt calls us; and whoever called us may have read options already. */
+	argv[0] = name;
+	optind = 0;
+	while (status == EX_OK &&
+	       (option = getopt_long(argc, argv, "c:o:n:h", long_options, NULL)) != -1)
+		status = take_option(arguments, option);
+	if (status != EX_OK || arguments->wants_help)
+		return status;
+	for (int i = optind; i < argc; i++)
+		arguments->files[arguments->files_count++].path = argv[i];
+	if (arguments->files_count == 0)
+		return fail(arguments, EX_USAGE, "which log?");
+	return EX_OK;
+}
+
+/* The settings of all configurations, and then this one's. */
+static struct config *load(const struct arguments *arguments, const struct variant *variant,
+			   struct faults *faults)
+{
+	const struct variant *common = &arguments->variants[0];
+	size_t count = common->sets_count;
+	const char **sets = calloc(arguments->sets_count + 1, sizeof(*sets));
+	struct config *config;
+
+	if (sets == NULL)
+		return NULL;
+	if (count > 0)
+		memcpy(sets, arguments->sets, count * sizeof(*sets));
+	if (variant != common) {
+		memcpy(sets + count, arguments->sets + variant->first_set,
+		       variant->sets_count * sizeof(*sets));
+		count += variant->sets_count;
+	}
+	config = config_load(arguments->config_file, arguments->config_file_named, sets, count,
+			     faults);
+	free(sets);
+	return config;
+}
+
+static int add_site(const struct arguments *arguments, const struct variant *variant,
+		    struct player *player, json_t *all_faults)
+{
+	const char *name = variant->name != NULL ? variant->name : "as configured";
+	struct faults faults = {0};
+	struct config *config = load(arguments, variant, &faults);
+	bool has_faults = faults.text != NULL;
+
+	if (has_faults)
+		gather_faults(all_faults, &faults);
+	faults_free(&faults);
+	if (config == NULL && has_faults)
+		return EX_OK;
+	if (config == NULL || !player_add(player, name, config))
+		return fail(arguments, EX_OSERR, "out of memory");
+	return EX_OK;
+}
+
+static int add_sites(const struct arguments *arguments, struct player *player)
+{
+	json_t *faults = json_array();
+	int status = EX_OK;
+
+	for (size_t i = 0; i < arguments->variants_count && status == EX_OK; i++)
+		status = add_site(arguments, &arguments->variants[i], player, faults);
+	if (status == EX_OK && json_array_size(faults) > 0)
+		status = fail_with_faults(arguments, faults);
+	json_decref(faults);
+	return status;
+}
+
+static unsigned terminal_width(void)
+{
+	struct winsize size = {0};
+	const char *columns = getenv("COLUMNS");
+	unsigned long width = columns != NULL ? strtoul(columns, NULL, 10) : 0;
+
+	if (width == 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+		width = size.ws_col;
+	if (width == 0)
+		width = WIDTH_DEFAULT;
+	return (unsigned)(width < WIDTH_MAX ? width : WIDTH_MAX);
+}
+
+static bool draw(const struct report *report, FILE *out)
+{
+	bool is_drawn = report_svg(report, out);
+
+	return fclose(out) == 0 && is_drawn;
+}
+
+static int print_report(const struct arguments *arguments, struct player *player,
+			const struct replay_lines *lines, FILE *svg)
+{
+	struct report report = {
+		.player = player,
+		.lines = lines,
+		.files = arguments->files,
+		.files_count = arguments->files_count,
+		.rows = arguments->rows,
+		.width = terminal_width(),
+		.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
+	};
+
+	if (svg != NULL && !draw(&report, svg))
+		return fail(arguments, EX_CANTCREAT, "%s: %s", arguments->svg, strerror(errno));
+	if (arguments->as_json)
+		print_json(report_json(&report));
+	else
+		report_print(&report, stdout);
+	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
+/* The picture's file is opened before the log is read, for that may take a while. */
+static int replay(struct arguments *arguments, struct player *player)
+{
+	struct replay_lines lines = {0};
+	char error[ERROR_MAX];
+	FILE *svg = NULL;
+	int status = add_sites(arguments, player);
+
+	if (status != EX_OK)
+		return status;
+	if (!replay_order(arguments->files, arguments->files_count, error, sizeof(error)))
+		return fail(arguments, EX_NOINPUT, "%s", error);
+	if (arguments->svg != NULL && (svg = fopen(arguments->svg, "we")) == NULL)
+		return fail(arguments, EX_CANTCREAT, "%s: %s", arguments->svg, strerror(errno));
+	if (replay_read(player, arguments->files, arguments->files_count, &lines, error,
+			sizeof(error))) {
+		player_finish(player);
+		status = print_report(arguments, player, &lines, svg);
+	} else {
+		status = fail(arguments, EX_NOINPUT, "%s", error);
+		if (svg != NULL)
+			fclose(svg);
+	}
+	free(lines.first_unreadable);
+	return status;
+}
+
+static void free_arguments(struct arguments *arguments)
+{
+	for (size_t i = 0; i < arguments->variants_count; i++)
+		free(arguments->variants[i].name);
+	free(arguments->variants);
+	free(arguments->sets);
+	free(arguments->files);
+}
+
+int replay_main(int argc, char **argv, bool as_json)
+{
+	struct arguments arguments = {
+		.config_file = DEFAULT_CONFIG_FILE, .as_json = as_json, .rows = ROWS_DEFAULT};
+	struct player *player = NULL;
+	int status = parse(&arguments, argc, argv);
+
+	if (status == EX_USAGE)
+		fputs(usage, stderr);
+	if (status == EX_OK && arguments.wants_help) {
+		fputs(usage, stdout);
+	} else if (status == EX_OK) {
+		setlocale(LC_CTYPE, "");
+		player = hash_init() == 0 ? player_new() : NULL;
+		status = player != NULL ? replay(&arguments, player)
+					: fail(&arguments, EX_OSERR, "out of memory");
+	}
+	player_free(player);
+	free_arguments(&arguments);
+	return status;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <string.h>
+#include <time.h>
+
+#include "replay_report.h"
+
+#define NAME_MAX_BYTES 1024
+
+static json_t *text_json(const char *text)
+{
+	char plain[NAME_MAX_BYTES];
+
+	return json_string(report_plain(text, plain, sizeof(plain)));
+}
+
+/* A name that there may be none of. */
+static json_t *name_json(const char *name)
+{
+	return name == NULL || *name == '\0' ? json_null() : text_json(name);
+}
+
+static json_t *number_json(uint64_t number)
+{
+	return json_integer((json_int_t)number);
+}
+
+/* RFC 3339 in UTC, with milliseconds where the log has them; null for none. */
+static json_t *time_json(int64_t wall_ms)
+{
+	time_t moment = (time_t)(wall_ms / 1000);
+	struct tm utc;
+	char text[REPORT_TIME_MAX], whole[REPORT_TIME_MAX + 8];
+
+	if (wall_ms == 0 || gmtime_r(&moment, &utc) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
+		return json_null();
+	if (wall_ms % 1000 != 0)
+		snprintf(whole, sizeof(whole), "%s.%03dZ", text, (int)(wall_ms % 1000));
+	else
+		snprintf(whole, sizeof(whole), "%sZ", text);
+	return json_string(whole);
+}
+
+static json_t *seconds_json(int64_t ms)
+{
+	return json_real((double)ms / 1000);
+}
+
+static json_t *lines_json(const struct report *report)
+{
+	const struct replay_lines *lines = report->lines;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "read", number_json(lines->read), "other",
+			 number_json(lines->other), "unreadable", number_json(lines->unreadable),
+			 "first_unreadable", name_json(lines->first_unreadable), "clients_unknown",
+			 number_json(player_lost(report->player)));
+}
+
+static json_t *client_json(const struct book_client *client)
+{
+	char key[PREFIX_TEXT_MAX];
+
+	return json_pack(
+		"{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
+		prefix_format(&client->key, key), "host", name_json(client->name), "score_max",
+		client->score_max, "first_flagged", time_json(client->first_flagged_ms), "flags",
+		number_json(client->flags), "rejected", number_json(client->rejected), "messages",
+		number_json(client->messages), "stalls", number_json(client->stalls), "stalled_s",
+		seconds_json(client->stalled_ms), "deferrals", number_json(client->deferrals));
+}
+
+static json_t *clients_json(const struct book_client *const *clients, size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, client_json(clients[i]));
+	return array;
+}
+
+static json_t *worst_json(const struct book *book, size_t rows)
+{
+	const struct book_client *clients[REPORT_ROWS_MAX];
+
+	return clients_json(clients, book_worst(book, clients, rows));
+}
+
+static json_t *innocents_json(const struct book *book, size_t rows)
+{
+	const struct book_client *clients[REPORT_ROWS_MAX];
+
+	return clients_json(clients, book_innocents(book, clients, rows));
+}
+
+static json_t *flags_json(const struct book *book)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < book->flags_count; i++) {
+		const struct book_flag *flag = &book->flags[i];
+
+		json_array_append_new(array, json_pack("{s:o, s:o, s:s, s:f}", "time",
+						       time_json(flag->wall_ms), "time_s",
+						       seconds_json(flag->wall_ms), "client",
+						       flag->client, "score", flag->score));
+	}
+	return array;
+}
+
+static json_t *stalls_json(const struct book *book)
+{
+	json_t *stages = json_object();
+	uint64_t count = 0;
+	int64_t ms = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++) {
+		json_object_set_new(stages, stage_name((enum stage)i),
+				    json_pack("{s:o, s:o}", "count", number_json(book->stalls[i]),
+					      "seconds", seconds_json(book->stalled_ms[i])));
+		count += book->stalls[i];
+		ms += book->stalled_ms[i];
+	}
+	return json_pack("{s:o, s:o, s:o}", "count", number_json(count), "seconds",
+			 seconds_json(ms), "by_stage", stages);
+}
+
+static json_t *deferrals_json(const struct book *book)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++)
+		count += book->deferrals[i];
+	return number_json(count);
+}
+
+static json_t *timeline_json(const struct crowd *crowd)
+{
+	json_t *peaks = json_array(), *begun = json_array();
+
+	for (size_t i = 0; i < crowd->buckets_used; i++) {
+		json_array_append_new(peaks, number_json(crowd->buckets[i].peak));
+		json_array_append_new(begun, number_json(crowd->buckets[i].begun));
+	}
+	return json_pack("{s:o, s:o, s:o, s:o}", "begin", time_json(crowd->begin_ms), "bucket_s",
+			 seconds_json(crowd->width_ms), "stalls_at_once", peaks, "stalls_begun",
+			 begun);
+}
+
+static json_t *peak_json(const struct crowd *crowd)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "stalls", number_json(crowd->peak), "time",
+			 time_json(crowd->peak_ms), "max_stalls", number_json(crowd->budget),
+			 "over_budget", number_json(crowd->over_budget));
+}
+
+static json_t *site_json(struct site *site, const struct report *report)
+{
+	const struct book *book = site_book(site);
+	const struct {
+		const char *name;
+		json_t *value;
+	} members[] = {
+		{"name", text_json(site_name(site))},
+		{"sessions", number_json(book->sessions)},
+		{"sessions_exempt", number_json(book->sessions_exempt)},
+		{"clients", number_json(book->clients)},
+		{"clients_exact", json_boolean(book->clients < BOOK_CLIENTS_MAX)},
+		{"messages", number_json(book->messages)},
+		{"recipients", number_json(book->recipients)},
+		{"rejected", number_json(book->rejected)},
+		{"rejected_counted", number_json(book->rejected_counted)},
+		{"clients_flagged", number_json(book->clients_flagged)},
+		{"flagged_delivering", number_json(book->flagged_delivering)},
+		{"innocents", innocents_json(book, report->rows)},
+		{"worst", worst_json(book, report->rows)},
+		{"stalls", stalls_json(book)},
+		{"deferrals", deferrals_json(book)},
+		{"peak", peak_json(&book->crowd)},
+		{"flags_total", number_json(book->flags_total)},
+		{"flags", flags_json(book)},
+		{"timeline", timeline_json(&book->crowd)},
+	};
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		if (json_object_set_new(object, members[i].name, members[i].value) != 0) {
+			json_decref(object);
+			object = NULL;
+		}
+	return object;
+}
+
+json_t *report_json(const struct report *report)
+{
+	json_t *files = json_array(), *sites = json_array();
+
+	for (size_t i = 0; i < report->files_count; i++)
+		json_array_append_new(files, text_json(report->files[i].path));
+	for (size_t i = 0; i < player_sites(report->player); i++)
+		json_array_append_new(sites, site_json(player_site(report->player, i), report));
+	return json_pack("{s:b, s:o, s:{s:o, s:o}, s:o, s:o}", "ok", 1, "files", files, "period",
+			 "from", time_json(player_first_ms(report->player)), "to",
+			 time_json(player_last_ms(report->player)), "lines", lines_json(report),
+			 "configurations", sites);
+}

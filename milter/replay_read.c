@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "replay_read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "logfile.h"
+#include "logline.h"
+#include "logtime.h"
+
+/* A line that is so far ahead of all before it is believed once the next one bears it out. */
+#define LEAP_MS (INT64_C(86400) * 1000)
+#define PROGRESS_LINES 16384
+#define PROGRESS_EVERY_MS 100
+#define PROGRESS_WIDTH 40
+
+struct stamped {
+	const char *text;
+	size_t length, stamp_length;
+	int64_t wall_ms;
+	uint64_t number;
+};
+
+/* A file that is being read. */
+struct source {
+	struct source *next;
+	struct logfile *file;
+	const char *path;
+	struct logtime logtime;
+	uint64_t number;
+	int64_t last_ms;
+	struct stamped line; /* the next one to take */
+	struct stamped after; /* the one after it, where that has been read; else text is NULL */
+	struct stamped held; /* a leap; text is NULL or held_text */
+	char held_text[LOGFILE_LINE_MAX + 1];
+};
+
+struct reader {
+	struct player *player;
+	struct replay_lines *lines;
+	struct source *sources; /* that are being read */
+	/* of all files, in bytes */
+	int64_t total, done_before;
+	bool shows_progress;
+	int64_t shown_ms;
+};
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct replay_file *one = a, *other = b;
+
+	if (one->first_ms != other->first_ms)
+		return one->first_ms < other->first_ms ? -1 : 1;
+	return strcmp(one->path, other->path);
+}
+
+static bool can_be_read_twice(const char *path)
+{
+	struct stat status;
+
+	return strcmp(path, "-") != 0 &&
+	       (stat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
+}
+
+static void note_unreadable(struct replay_lines *lines, const char *path, uint64_t number)
+{
+	int length;
+
+	if (lines->unreadable++ > 0)
+		return;
+	length = asprintf(&lines->first_unreadable, "%s:%llu",
+			  strcmp(path, "-") == 0 ? "standard input" : path,
+			  (unsigned long long)number);
+	if (length < 0)
+		lines->first_unreadable = NULL;
+}
+
+/* The next line that has a stamp. */
+static bool read_stamped(struct source *source, struct replay_lines *lines, struct stamped *line)
+{
+	while (logfile_line(source->file, &line->text, &line->length)) {
+		source->number++;
+		lines->read++;
+		line->number = source->number;
+		if (line->length == 0)
+			lines->other++;
+		else if (logtime_read(&source->logtime, line->text, line->length, &line->wall_ms,
+				      &line->stamp_length))
+			return true;
+		else
+			note_unreadable(lines, source->path, source->number);
+	}
+	return false;
+}
+
+static void hold(struct source *source, const struct stamped *line)
+{
+	source->held = *line;
+	if (source->held.length > LOGFILE_LINE_MAX)
+		source->held.length = LOGFILE_LINE_MAX;
+	memcpy(source->held_text, line->text, source->held.length);
+	source->held_text[source->held.length] = '\0';
+	source->held.text = source->held_text;
+}
+
+static bool show_held(struct source *source)
+{
+	source->line = source->held;
+	source->held.text = NULL;
+	source->last_ms = source->line.wall_ms;
+	return source->line.text != NULL;
+}
+
+/*
+ * Goes on to the next line with a credible stamp; false at the end. One garbled stamp must not move the
+ * clock to the end of time.
+ */
+static bool advance(struct source *source, struct replay_lines *lines)
+{
+	for (;;) {
+		struct stamped line = source->after;
+		bool is_leap;
+
+		source->after.text = NULL;
+		if (line.text == NULL && !read_stamped(source, lines, &line))
+			return source->held.text != NULL && show_held(source);
+		is_leap = line.wall_ms > source->last_ms + LEAP_MS;
+		if (source->held.text != NULL && is_leap &&
+		    line.wall_ms >= source->held.wall_ms - LEAP_MS) {
+			source->after = line;
+			return show_held(source);
+		}
+		if (source->held.text != NULL)
+			note_unreadable(lines, source->path, source->held.number);
+		source->held.text = NULL;
+		if (!is_leap) {
+			source->line = line;
+			if (line.wall_ms > source->last_ms)
+				source->last_ms = line.wall_ms;
+			return true;
+		}
+		hold(source, &line);
+	}
+}
+
+static struct source *source_open(const char *path, char *error, size_t size)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (source == NULL) {
+		snprintf(error, size, "out of memory");
+		return NULL;
+	}
+	source->path = path;
+	source->file = logfile_open(path, error, size);
+	if (source->file == NULL) {
+		free(source);
+		return NULL;
+	}
+	logtime_begin(&source->logtime, logfile_changed_s(source->file));
+	return source;
+}
+
+static void source_close(struct source *source)
+{
+	logfile_close(source->file);
+	free(source);
+}
+
+bool replay_order(struct replay_file *files, size_t count, char *error, size_t size)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct replay_lines ignored = {0};
+		struct source *source;
+
+		files[i].first_ms = INT64_MIN;
+		if (!can_be_read_twice(files[i].path))
+			continue;
+		source = source_open(files[i].path, error, size);
+		if (source == NULL)
+			return false;
+		files[i].first_ms = advance(source, &ignored) ? source->line.wall_ms : INT64_MAX;
+		free(ignored.first_unreadable);
+		source_close(source);
+	}
+	qsort(files, count, sizeof(*files), compare_files);
+	return true;
+}
+
+static int64_t monotonic_ms(void)
+{
+	return clock_system.mono_ms(&clock_system);
+}
+
+static void show_progress(struct reader *reader)
+{
+	int64_t now_ms = monotonic_ms(), all_done = reader->done_before, done, total;
+	char bar[PROGRESS_WIDTH + 1];
+	double part;
+
+	if (!reader->shows_progress || now_ms - reader->shown_ms < PROGRESS_EVERY_MS)
+		return;
+	reader->shown_ms = now_ms;
+	for (const struct source *source = reader->sources; source != NULL; source = source->next) {
+		logfile_progress(source->file, &done, &total);
+		all_done += done;
+	}
+	if (reader->total <= 0) {
+		fprintf(stderr, "\r%.0f MiB ", (double)all_done / (1 << 20));
+		return;
+	}
+	part = all_done < reader->total ? (double)all_done / (double)reader->total : 1;
+	for (int i = 0; i < PROGRESS_WIDTH; i++)
+		bar[i] = i < (int)(part * PROGRESS_WIDTH) ? '#' : '.';
+	bar[PROGRESS_WIDTH] = '\0';
+	fprintf(stderr, "\r[%s] %3.0f %% of %.0f MiB ", bar, 100 * part,
+		(double)reader->total / (1 << 20));
+}
+
+static void wipe_progress(const struct reader *reader)
+{
+	if (reader->shows_progress && reader->shown_ms > 0)
+		fprintf(stderr, "\r%*s\r", PROGRESS_WIDTH + 30, "");
+}
+
+/* Goes on to the source's next line, or takes it from the list, at *link, if there is none. */
+static bool advance_or_close(struct reader *reader, struct source **link)
+{
+	struct source *source = *link;
+	int64_t done, total;
+
+	if (advance(source, reader->lines))
+		return true;
+	if (logfile_error(source->file) != NULL) {
+		wipe_progress(reader);
+		fprintf(stderr, "tarpitctl: %s\n", logfile_error(source->file));
+	}
+	logfile_progress(source->file, &done, &total);
+	reader->done_before += done;
+	*link = source->next;
+	source_close(source);
+	return false;
+}
+
+static void take_line(struct reader *reader, const struct source *source)
+{
+	const struct stamped *line = &source->line;
+	struct replay_lines *lines = reader->lines;
+	struct logline parsed;
+
+	logline_parse(line->text, line->length, line->stamp_length, &parsed);
+	if (parsed.kind == LOGLINE_UNREADABLE)
+		note_unreadable(lines, source->path, line->number);
+	else if (parsed.kind == LOGLINE_OTHER)
+		lines->other++;
+	player_take(reader->player, &parsed, line->wall_ms);
+	if (lines->read % PROGRESS_LINES == 0)
+		show_progress(reader);
+}
+
+/* Where the source whose next line is oldest hangs; *until_ms is set to the next line of the others. */
+static struct source **oldest(struct reader *reader, int64_t *until_ms)
+{
+	struct source **least = &reader->sources;
+
+	*until_ms = INT64_MAX;
+	for (struct source **link = &(*least)->next; *link != NULL; link = &(*link)->next) {
+		if ((*link)->line.wall_ms < (*least)->line.wall_ms) {
+			*until_ms = (*least)->line.wall_ms;
+			least = link;
+		} else if ((*link)->line.wall_ms < *until_ms) {
+			*until_ms = (*link)->line.wall_ms;
+		}
+	}
+	return least;
+}
+
+static bool open_next(struct reader *reader, const struct replay_file *file, char *error,
+		      size_t size)
+{
+	struct source *source = source_open(file->path, error, size);
+	struct source **link = &reader->sources;
+
+	if (source == NULL)
+		return false;
+	while (*link != NULL)
+		link = &(*link)->next;
+	*link = source;
+	advance_or_close(reader, link);
+	return true;
+}
+
+/* A file is opened when its time has come, so that a year of rotated ones is not open at once. */
+static bool merge(struct reader *reader, const struct replay_file *files, size_t count, char *error,
+		  size_t size)
+{
+	size_t opened = 0;
+
+	while (opened < count || reader->sources != NULL) {
+		struct source **source = &reader->sources;
+		int64_t until_ms = INT64_MIN;
+
+		if (reader->sources != NULL)
+			source = oldest(reader, &until_ms);
+		if (opened < count &&
+		    (*source == NULL || files[opened].first_ms <= (*source)->line.wall_ms)) {
+			if (!open_next(reader, &files[opened++], error, size))
+				return false;
+			continue;
+		}
+		if (opened < count && files[opened].first_ms < until_ms)
+			until_ms = files[opened].first_ms;
+		do
+			take_line(reader, *source);
+		while (advance_or_close(reader, source) && (*source)->line.wall_ms <= until_ms);
+	}
+	return true;
+}
+
+static int64_t total_size(const struct replay_file *files, size_t count)
+{
+	struct stat status;
+	int64_t total = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!can_be_read_twice(files[i].path) || stat(files[i].path, &status) != 0)
+			return 0;
+		total += status.st_size;
+	}
+	return total;
+}
+
+bool replay_read(struct player *player, const struct replay_file *files, size_t count,
+		 struct replay_lines *lines, char *error, size_t size)
+{
+	struct reader reader = {
+		.player = player,
+		.lines = lines,
+		.total = total_size(files, count),
+		.shows_progress = isatty(STDERR_FILENO) == 1,
+	};
+	bool is_done = merge(&reader, files, count, error, size);
+
+	while (reader.sources != NULL) {
+		struct source *source = reader.sources;
+
+		reader.sources = source->next;
+		source_close(source);
+	}
+	wipe_progress(&reader);
+	return is_done;
+}

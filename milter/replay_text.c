@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "replay_report.h"
+
+#define HOST_MAX 40
+#define PICTURE_ROWS 6
+#define PICTURE_MARGIN 7
+#define PICTURE_MIN 20
+#define COLUMN 14
+
+const char *report_time(int64_t wall_ms, enum report_form form, char *text)
+{
+	time_t moment = (time_t)(wall_ms / 1000);
+	struct tm local;
+	size_t length = 0;
+
+	if (localtime_r(&moment, &local) == NULL)
+		length = 0;
+	else if (form == REPORT_CLOCK)
+		length = strftime(text, REPORT_TIME_MAX, "%H:%M:%S", &local);
+	else if (form == REPORT_DATE)
+		length = strftime(text, REPORT_TIME_MAX, "%Y-%m-%d", &local);
+	else
+		length = strftime(text, REPORT_TIME_MAX, "%Y-%m-%d %H:%M:%S", &local);
+	if (length == 0)
+		snprintf(text, REPORT_TIME_MAX, "?");
+	return text;
+}
+
+const char *report_duration(int64_t ms, char *text)
+{
+	long long s = (long long)((ms + 500) / 1000);
+
+	if (ms > 0 && ms < 10000)
+		snprintf(text, REPORT_TIME_MAX, "%.1f s", (double)ms / 1000);
+	else if (s < 60)
+		snprintf(text, REPORT_TIME_MAX, "%lld s", s);
+	else if (s < 3600)
+		snprintf(text, REPORT_TIME_MAX, "%lld min %lld s", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(text, REPORT_TIME_MAX, "%lld h %lld min", s / 3600, s % 3600 / 60);
+	else
+		snprintf(text, REPORT_TIME_MAX, "%lld d %lld h", s / 86400, s % 86400 / 3600);
+	return text;
+}
+
+const char *report_plain(const char *from, char *text, size_t size)
+{
+	size_t i = 0;
+
+	for (; from[i] != '\0' && i < size - 1; i++)
+		text[i] = from[i] < 0x20 || from[i] >= 0x7f ? '?' : from[i];
+	text[i] = '\0';
+	return text;
+}
+
+/* A client's key, without the length where it is one address. */
+static const char *client_text(const struct book_client *client, char *text)
+{
+	bool is_address = client->key.bits == (client->key.family == 4 ? 32 : 128);
+
+	return is_address ? prefix_format_address(&client->key, text)
+			  : prefix_format(&client->key, text);
+}
+
+static uint64_t sum(const uint64_t *counts)
+{
+	uint64_t all = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++)
+		all += counts[i];
+	return all;
+}
+
+static int64_t sum_ms(const int64_t *ms)
+{
+	int64_t all = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++)
+		all += ms[i];
+	return all;
+}
+
+static void print_lines(const struct report *report, FILE *out)
+{
+	const struct replay_lines *lines = report->lines;
+	char from[REPORT_TIME_MAX], to[REPORT_TIME_MAX], span[REPORT_TIME_MAX];
+	int64_t first_ms = player_first_ms(report->player),
+		last_ms = player_last_ms(report->player);
+
+	if (first_ms == 0)
+		fprintf(out, "Period      no line has a time\n");
+	else
+		fprintf(out, "Period      %s to %s (%s)\n",
+			report_time(first_ms, REPORT_MOMENT, from),
+			report_time(last_ms, REPORT_MOMENT, to),
+			report_duration(last_ms - first_ms, span));
+	fprintf(out,
+		"Lines       %" PRIu64 " read, %" PRIu64 " of no interest, %" PRIu64 " unreadable",
+		lines->read, lines->other, lines->unreadable);
+	if (lines->first_unreadable != NULL) {
+		char place[256];
+
+		fprintf(out, ", first at %s",
+			report_plain(lines->first_unreadable, place, sizeof(place)));
+	}
+	fputc('\n', out);
+	if (player_lost(report->player) > 0)
+		fprintf(out, "            %" PRIu64 " rejections of clients that no line names\n",
+			player_lost(report->player));
+}
+
+static void print_stages(const struct book *book, FILE *out)
+{
+	const char *between = ": ";
+
+	for (size_t i = 0; i < STAGE_COUNT; i++) {
+		char text[REPORT_TIME_MAX];
+
+		if (book->stalls[i] == 0)
+			continue;
+		fprintf(out, "%s%s %" PRIu64 " (%s)", between, stage_log_name((enum stage)i),
+			book->stalls[i], report_duration(book->stalled_ms[i], text));
+		between = ", ";
+	}
+	fputc('\n', out);
+}
+
+static void print_figures(struct book *book, FILE *out)
+{
+	char text[REPORT_TIME_MAX];
+
+	fprintf(out,
+		"Sessions    %" PRIu64 " of %s%" PRIu64 " clients; %" PRIu64 " more were exempt\n",
+		book->sessions, book->clients >= BOOK_CLIENTS_MAX ? "more than " : "",
+		book->clients, book->sessions_exempt);
+	fprintf(out, "Accepted    %" PRIu64 " messages for %" PRIu64 " recipients\n",
+		book->messages, book->recipients);
+	fprintf(out, "Rejected    %" PRIu64 " recipients, of which %" PRIu64 " count\n",
+		book->rejected, book->rejected_counted);
+	fprintf(out,
+		"Flagged     %" PRIu64 " clients, %" PRIu64 " times; %" PRIu64
+		" of them delivered mail too\n",
+		book->clients_flagged, book->flags_total, book->flagged_delivering);
+	fprintf(out, "Stalls      %" PRIu64 ", %s in all", sum(book->stalls),
+		report_duration(sum_ms(book->stalled_ms), text));
+	print_stages(book, out);
+	fprintf(out, "Deferrals   %" PRIu64 "\n", sum(book->deferrals));
+	fprintf(out, "At once     %u stalls at most", book->crowd.peak);
+	if (book->crowd.peak > 0)
+		fprintf(out, ", at %s", report_time(book->crowd.peak_ms, REPORT_MOMENT, text));
+	fprintf(out, "; max_stalls is %u", book->crowd.budget);
+	if (book->crowd.over_budget > 0)
+		fprintf(out, ": %" PRIu64 " stalls would not have fitted", book->crowd.over_budget);
+	fputc('\n', out);
+}
+
+static void print_innocents(const struct book *book, const struct report *report, FILE *out)
+{
+	const struct book_client *innocents[REPORT_ROWS_MAX];
+	size_t count = book_innocents(book, innocents, report->rows);
+
+	if (count == 0)
+		return;
+	fprintf(out, "\nFlagged, but delivered mail too (perhaps innocent):\n");
+	fprintf(out, "  %-24s %9s %9s %11s  %s\n", "client", "messages", "rejected", "stalled",
+		"host");
+	for (size_t i = 0; i < count; i++) {
+		const struct book_client *client = innocents[i];
+		char text[PREFIX_TEXT_MAX], stalled[REPORT_TIME_MAX], host[HOST_MAX];
+
+		fprintf(out, "  %-24s %9" PRIu64 " %9" PRIu64 " %11s  %s\n",
+			client_text(client, text), client->messages, client->rejected,
+			report_duration(client->stalled_ms, stalled),
+			report_plain(client->name[0] != '\0' ? client->name : "-", host,
+				     sizeof(host)));
+	}
+}
+
+static void print_worst(const struct book *book, const struct report *report, FILE *out)
+{
+	const struct book_client *worst[REPORT_ROWS_MAX];
+	size_t count = book_worst(book, worst, report->rows);
+
+	if (count == 0)
+		return;
+	fprintf(out, "\nWorst clients:\n");
+	fprintf(out, "  %-24s %-19s %8s %8s %8s %6s %11s  %s\n", "client", "first flagged", "score",
+		"rejected", "messages", "stalls", "stalled", "host");
+	for (size_t i = 0; i < count; i++) {
+		const struct book_client *client = worst[i];
+		char text[PREFIX_TEXT_MAX], flagged[REPORT_TIME_MAX], stalled[REPORT_TIME_MAX];
+		char host[HOST_MAX];
+
+		fprintf(out,
+			"  %-24s %-19s %8.2f %8" PRIu64 " %8" PRIu64 " %6" PRIu64 " %11s  %s\n",
+			client_text(client, text),
+			report_time(client->first_flagged_ms, REPORT_MOMENT, flagged),
+			client->score_max, client->rejected, client->messages, client->stalls,
+			report_duration(client->stalled_ms, stalled),
+			report_plain(client->name[0] != '\0' ? client->name : "-", host,
+				     sizeof(host)));
+	}
+}
+
+/* The peak in that column of so many. */
+static unsigned column_peak(const struct crowd *crowd, size_t column, size_t columns)
+{
+	size_t first = column * crowd->buckets_used / columns;
+	size_t last = ((column + 1) * crowd->buckets_used + columns - 1) / columns;
+	unsigned peak = 0;
+
+	for (size_t i = first; i < last && i < crowd->buckets_used; i++)
+		if (crowd->buckets[i].peak > peak)
+			peak = crowd->buckets[i].peak;
+	return peak;
+}
+
+/* How a cell looks of which so many eighths are full. */
+static const char *block(int eighths, bool is_utf8)
+{
+	static const char *const blocks[] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
+					     "\u2585", "\u2586", "\u2587", "\u2588"};
+
+	if (eighths <= 0)
+		return " ";
+	if (eighths > 8)
+		eighths = 8;
+	if (is_utf8)
+		return blocks[eighths];
+	return eighths <= 2 ? "." : eighths <= 5 ? ":" : "#";
+}
+
+static void print_picture_row(const struct crowd *crowd, size_t columns, int row, bool is_utf8,
+			      FILE *out)
+{
+	for (size_t column = 0; column < columns; column++) {
+		double peak = column_peak(crowd, column, columns);
+		int eighths = (int)ceil(peak * PICTURE_ROWS * 8 / crowd->peak);
+
+		fputs(block(eighths - 8 * row, is_utf8), out);
+	}
+}
+
+void report_picture(const struct crowd *crowd, const struct report *report, FILE *out)
+{
+	size_t columns = report->width > PICTURE_MARGIN + PICTURE_MIN
+				 ? report->width - PICTURE_MARGIN - 1
+				 : PICTURE_MIN;
+	int64_t end_ms = crowd->begin_ms + (int64_t)crowd->buckets_used * crowd->width_ms;
+	char begin[REPORT_TIME_MAX], end[REPORT_TIME_MAX];
+
+	if (crowd->peak == 0)
+		return;
+	fprintf(out, "\nStalls at once:\n");
+	for (int row = PICTURE_ROWS - 1; row >= 0; row--) {
+		if (row == PICTURE_ROWS - 1)
+			fprintf(out, "%5u ", crowd->peak);
+		else
+			fprintf(out, "%*s", PICTURE_MARGIN - 1, "");
+		fputs(report->is_utf8 ? "\u2502" : "|", out);
+		print_picture_row(crowd, columns, row, report->is_utf8, out);
+		fputc('\n', out);
+	}
+	report_time(crowd->begin_ms, REPORT_MOMENT, begin);
+	report_time(end_ms, REPORT_MOMENT, end);
+	fprintf(out, "%*s%s%*s\n", PICTURE_MARGIN, "", begin, (int)columns - (int)strlen(begin),
+		end);
+}
+
+/* A row of the table of several configurations. */
+struct figure {
+	const char *name;
+	void (*print)(const struct book *book, char *text, size_t size);
+};
+
+static void put_number(uint64_t number, char *text, size_t size)
+{
+	snprintf(text, size, "%" PRIu64, number);
+}
+
+static void put_flagged(const struct book *book, char *text, size_t size)
+{
+	put_number(book->clients_flagged, text, size);
+}
+
+static void put_delivering(const struct book *book, char *text, size_t size)
+{
+	put_number(book->flagged_delivering, text, size);
+}
+
+static void put_flags(const struct book *book, char *text, size_t size)
+{
+	put_number(book->flags_total, text, size);
+}
+
+static void put_counted(const struct book *book, char *text, size_t size)
+{
+	put_number(book->rejected_counted, text, size);
+}
+
+static void put_stalls(const struct book *book, char *text, size_t size)
+{
+	put_number(sum(book->stalls), text, size);
+}
+
+static void put_stalled(const struct book *book, char *text, size_t size)
+{
+	char duration[REPORT_TIME_MAX];
+
+	snprintf(text, size, "%s", report_duration(sum_ms(book->stalled_ms), duration));
+}
+
+static void put_deferrals(const struct book *book, char *text, size_t size)
+{
+	put_number(sum(book->deferrals), text, size);
+}
+
+static void put_peak(const struct book *book, char *text, size_t size)
+{
+	put_number(book->crowd.peak, text, size);
+}
+
+static void put_budget(const struct book *book, char *text, size_t size)
+{
+	put_number(book->crowd.budget, text, size);
+}
+
+static void put_over(const struct book *book, char *text, size_t size)
+{
+	put_number(book->crowd.over_budget, text, size);
+}
+
+static const struct figure figures[] = {
+	{"Clients flagged", put_flagged}, {"  and delivered mail too", put_delivering},
+	{"Times flagged", put_flags},	  {"Rejections that count", put_counted},
+	{"Stalls", put_stalls},		  {"Time stalled", put_stalled},
+	{"Deferrals", put_deferrals},	  {"Stalls at once, at most", put_peak},
+	{"  of max_stalls", put_budget},  {"  that would not have fitted", put_over},
+};
+
+/* "A", "B" ... "Z", "27". */
+static const char *letter(size_t i, char *text)
+{
+	if (i < 26)
+		snprintf(text, REPORT_TIME_MAX, "%c", (char)('A' + (int)i));
+	else
+		snprintf(text, REPORT_TIME_MAX, "%zu", i + 1);
+	return text;
+}
+
+static void print_table(const struct report *report, FILE *out)
+{
+	size_t sites = player_sites(report->player);
+	char text[REPORT_TIME_MAX], name[256];
+
+	for (size_t i = 0; i < sites; i++)
+		fprintf(out, "  %s  %s\n", letter(i, text),
+			report_plain(site_name(player_site(report->player, i)), name,
+				     sizeof(name)));
+	fprintf(out, "\n%-28s", "");
+	for (size_t i = 0; i < sites; i++)
+		fprintf(out, " %*s", COLUMN, letter(i, text));
+	fputc('\n', out);
+	for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]); f++) {
+		fprintf(out, "%-28s", figures[f].name);
+		for (size_t i = 0; i < sites; i++) {
+			figures[f].print(site_book(player_site(report->player, i)), text,
+					 sizeof(text));
+			fprintf(out, " %*s", COLUMN, text);
+		}
+		fputc('\n', out);
+	}
+}
+
+static void print_only(struct book *book, const struct report *report, FILE *out)
+{
+	print_figures(book, out);
+	print_innocents(book, report, out);
+	print_worst(book, report, out);
+	report_picture(&book->crowd, report, out);
+}
+
+void report_print(const struct report *report, FILE *out)
+{
+	size_t sites = player_sites(report->player);
+	char text[REPORT_TIME_MAX], name[256];
+
+	print_lines(report, out);
+	if (sites == 1) {
+		print_only(site_book(player_site(report->player, 0)), report, out);
+		return;
+	}
+	fprintf(out, "\n");
+	print_table(report, out);
+	for (size_t i = 0; i < sites; i++) {
+		struct site *site = player_site(report->player, i);
+		const struct book *book = site_book(site);
+
+		fprintf(out, "\n%s  %s\n", letter(i, text),
+			report_plain(site_name(site), name, sizeof(name)));
+		print_innocents(book, report, out);
+		report_picture(&book->crowd, report, out);
+	}
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <inttypes.h>
+#include <string.h>
+
+#include "log.h"
+#include "settings_table.h"
+
+static void print_quoted(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text != '\0'; text++) {
+		if (strchr("\"\\$", *text) != NULL)
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+/* In quotes only where libconfuse needs them. */
+static void print_text(const char *text, FILE *out)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				    "_.:@/-";
+
+	if (*text == '\0' || text[strspn(text, plain)] != '\0' || strstr(text, "//") != NULL)
+		print_quoted(text, out);
+	else
+		fputs(text, out);
+}
+
+/* In the largest unit that is exact. */
+static void print_duration(int64_t ms, FILE *out)
+{
+	static const struct {
+		const char *name;
+		int64_t ms;
+	} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+	size_t i = 0;
+
+	while (ms % units[i].ms != 0)
+		i++;
+	fprintf(out, "%" PRId64 "%s", ms / units[i].ms, units[i].name);
+}
+
+static void print_list(const struct string_list *list, FILE *out)
+{
+	fputc('{', out);
+	for (size_t i = 0; i < list->count; i++) {
+		fputs(i > 0 ? ", " : "", out);
+		print_quoted(list->items[i], out);
+	}
+	fputc('}', out);
+}
+
+static void print_stages(const bool *stages, FILE *out)
+{
+	const char *separator = "";
+
+	fputc('{', out);
+	for (int i = 0; i < STAGE_COUNT; i++) {
+		if (!stages[i])
+			continue;
+		fputs(separator, out);
+		print_quoted(stage_name((enum stage)i), out);
+		separator = ", ";
+	}
+	fputc('}', out);
+}
+
+/* The first of names that look finds value for. */
+static void print_name(const char *const *names, int (*look)(const char *name), int value,
+		       FILE *out)
+{
+	while (*names != NULL && look(*names) != value)
+		names++;
+	fputs(*names != NULL ? *names : "", out);
+}
+
+static void print_value(const struct setting *setting, const void *value, FILE *out)
+{
+	switch (setting->kind) {
+	case KIND_TEXT:
+		return print_text(*(char *const *)value, out);
+	case KIND_INTEGER:
+		fprintf(out, "%" PRId64, setting_integer(setting, value));
+		return;
+	case KIND_OCTAL:
+		fprintf(out, "%04o", *(const unsigned *)value);
+		return;
+	case KIND_NUMBER:
+		fprintf(out, "%.15g", *(const double *)value);
+		return;
+	case KIND_HUNDREDTHS:
+		fprintf(out, "%.15g", *(const unsigned *)value / 100.0);
+		return;
+	case KIND_TIMEOUT:
+		if (*(const int64_t *)value == 0) {
+			fputs("auto", out);
+			return;
+		}
+		return print_duration(*(const int64_t *)value, out);
+	case KIND_DURATION:
+		return print_duration(*(const int64_t *)value, out);
+	case KIND_SECONDS:
+		return print_duration(*(const uint32_t *)value * INT64_C(1000), out);
+	case KIND_BOOLEAN:
+		fputs(setting->words[*(const bool *)value ? 1 : 0], out);
+		return;
+	case KIND_FACILITY:
+		return print_name(setting_facilities, log_facility, *(const int *)value, out);
+	case KIND_LEVEL:
+		return print_name(setting_levels, log_priority, *(const int *)value, out);
+	case KIND_LIST:
+		return print_list(value, out);
+	case KIND_STAGES:
+		return print_stages(value, out);
+	}
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+	for (size_t i = 0; i < settings_count; i++) {
+		fprintf(out, "%s = ", settings[i].name);
+		print_value(&settings[i], setting_value(&settings[i], config), out);
+		fputc('\n', out);
+	}
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Values of settings: from text to field. */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "exempt.h"
+#include "listen.h"
+#include "log.h"
+#include "secret.h"
+#include "settings_table.h"
+
+#define DIGITS_MAX 12 /* before the point: what int64_t and double hold with the decimals */
+#define NAME_MAX_LENGTH 64
+#define MEMCACHED_USER_MAX 128
+
+static bool fail(char *error, size_t size, const char *reason)
+{
+	snprintf(error, size, "%s", reason);
+	return false;
+}
+
+/* Reads a decimal number times 10^decimals. Returns what follows, or NULL. */
+static const char *parse_scaled(const char *text, unsigned decimals, int64_t *value)
+{
+	size_t whole = strspn(text, "0123456789"), fraction = 0;
+	const char *end = text + whole;
+	int64_t sum = 0;
+
+	if (whole == 0 || whole > DIGITS_MAX)
+		return NULL;
+	if (*end == '.') {
+		fraction = strspn(end + 1, "0123456789");
+		if (fraction == 0 || fraction > decimals)
+			return NULL;
+		end += 1 + fraction;
+	}
+	for (; text < end; text++)
+		if (*text != '.')
+			sum = sum * 10 + (*text - '0');
+	for (; fraction < decimals; fraction++)
+		sum *= 10;
+	*value = sum;
+	return end;
+}
+
+bool config_parse_duration(const char *text, int64_t *ms)
+{
+	static const struct {
+		const char *name;
+		int64_t ms;
+	} units[] = {{"", 1000},   {"ms", 1},	   {"s", 1000},
+		     {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+	int64_t thousandths;
+	const char *unit = parse_scaled(text, 3, &thousandths);
+
+	for (size_t i = 0; unit != NULL && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(unit, units[i].name) != 0)
+			continue;
+		if (__builtin_mul_overflow(thousandths, units[i].ms, &thousandths))
+			thousandths = INT64_MAX / 1000 * 1000;
+		*ms = thousandths / 1000;
+		return thousandths % 1000 == 0;
+	}
+	return false;
+}
+
+static bool in_range(const struct setting *setting, double value, char *error, size_t size)
+{
+	if (value >= setting->min && value <= setting->max)
+		return true;
+	/* Networks may be switched off. */
+	if (value == 0 && setting->min >= 1 && strcmp(setting->name, "network_threshold") == 0)
+		return true;
+	return fail(error, size, "out of range");
+}
+
+static bool parse_integer(const struct setting *setting, const char *text, void *field, char *error,
+			  size_t size)
+{
+	int64_t value;
+	uint8_t small;
+	uint32_t middle;
+	const char *end = parse_scaled(text, 0, &value);
+
+	if (end == NULL || *end != '\0')
+		return fail(error, size, "not an integer");
+	if (!in_range(setting, (double)value, error, size))
+		return false;
+	small = (uint8_t)value;
+	middle = (uint32_t)value;
+	memcpy(field,
+	       setting->size == 1   ? (void *)&small
+	       : setting->size == 4 ? (void *)&middle
+				    : (void *)&value,
+	       setting->size);
+	return true;
+}
+
+int64_t setting_integer(const struct setting *setting, const void *field)
+{
+	uint8_t small;
+	uint32_t middle;
+	int64_t value;
+
+	if (setting->size == sizeof(small))
+		return memcpy(&small, field, sizeof(small)), small;
+	if (setting->size == sizeof(middle))
+		return memcpy(&middle, field, sizeof(middle)), middle;
+	return memcpy(&value, field, sizeof(value)), value;
+}
+
+static bool parse_number(const struct setting *setting, const char *text, void *field, char *error,
+			 size_t size)
+{
+	bool hundredths = setting->kind == KIND_HUNDREDTHS;
+	int64_t value;
+	const char *end = parse_scaled(text, hundredths ? 2 : 6, &value);
+
+	if (end == NULL || *end != '\0')
+		return fail(error, size,
+			    hundredths ? "not a number with two decimals at most" : "not a number");
+	if (!in_range(setting, (double)value / (hundredths ? 1e2 : 1e6), error, size))
+		return false;
+	if (hundredths)
+		*(unsigned *)field = (unsigned)value;
+	else
+		*(double *)field = (double)value / 1e6;
+	return true;
+}
+
+static bool parse_time(const struct setting *setting, const char *text, void *field, char *error,
+		       size_t size)
+{
+	int64_t ms;
+
+	if (setting->kind == KIND_TIMEOUT && strcasecmp(text, "auto") == 0) {
+		*(int64_t *)field = 0;
+		return true;
+	}
+	if (!config_parse_duration(text, &ms))
+		return fail(error, size, "not a duration");
+	if (!in_range(setting, (double)ms, error, size))
+		return false;
+	if (setting->kind != KIND_SECONDS)
+		*(int64_t *)field = ms;
+	else if (ms % 1000 != 0)
+		return fail(error, size, "not whole seconds");
+	else
+		*(uint32_t *)field = (uint32_t)(ms / 1000);
+	return true;
+}
+
+static bool parse_octal(const struct setting *setting, const char *text, void *field, char *error,
+			size_t size)
+{
+	size_t digits = strspn(text, "01234567");
+
+	if (digits < 3 || digits > 6 || text[digits] != '\0')
+		return fail(error, size, "not an octal mode");
+	*(unsigned *)field = (unsigned)strtoul(text, NULL, 8);
+	return in_range(setting, *(unsigned *)field, error, size);
+}
+
+static bool parse_boolean(const struct setting *setting, const char *text, void *field, char *error,
+			  size_t size)
+{
+	static const char *const synonyms[][2] = {{"false", "true"}, {"off", "on"}};
+	bool is_yes_no = strcmp(setting->words[1], "yes") == 0;
+
+	for (int value = 0; value < 2; value++) {
+		bool match = strcasecmp(text, setting->words[value]) == 0;
+
+		for (size_t i = 0; is_yes_no && i < 2; i++)
+			match = match || strcasecmp(text, synonyms[i][value]) == 0;
+		if (match) {
+			*(bool *)field = value == 1;
+			return true;
+		}
+	}
+	return fail(error, size, "no such choice");
+}
+
+static bool parse_text(const struct setting *setting, const char *text, void *field, char *error,
+		       size_t size)
+{
+	char *copy;
+
+	for (const char *p = text; *p != '\0'; p++)
+		if (iscntrl((unsigned char)*p))
+			return fail(error, size, "control character");
+	if (!setting->check(text, error, size))
+		return false;
+	copy = strdup(text);
+	if (copy == NULL)
+		return fail(error, size, "out of memory");
+	free(*(char **)field);
+	*(char **)field = copy;
+	return true;
+}
+
+bool setting_parse(const struct setting *setting, const char *text, void *field, char *error,
+		   size_t size)
+{
+	switch (setting->kind) {
+	case KIND_TEXT:
+		return parse_text(setting, text, field, error, size);
+	case KIND_INTEGER:
+		return parse_integer(setting, text, field, error, size);
+	case KIND_OCTAL:
+		return parse_octal(setting, text, field, error, size);
+	case KIND_NUMBER:
+	case KIND_HUNDREDTHS:
+		return parse_number(setting, text, field, error, size);
+	case KIND_DURATION:
+	case KIND_TIMEOUT:
+	case KIND_SECONDS:
+		return parse_time(setting, text, field, error, size);
+	case KIND_BOOLEAN:
+		return parse_boolean(setting, text, field, error, size);
+	case KIND_FACILITY:
+		*(int *)field = log_facility(text);
+		return *(int *)field >= 0 || fail(error, size, "no such facility");
+	case KIND_LEVEL:
+		*(int *)field = log_priority(text);
+		return *(int *)field >= 0 || fail(error, size, "no such level");
+	case KIND_LIST:
+	case KIND_STAGES:
+		break;
+	}
+	return fail(error, size, "a list");
+}
+
+bool setting_check_user(const char *text, char *error, size_t size)
+{
+	if (*text == '\0' || strlen(text) > NAME_MAX_LENGTH || strpbrk(text, " :/") != NULL)
+		return fail(error, size, "not a user's name");
+	return true;
+}
+
+bool setting_check_key_prefix(const char *text, char *error, size_t size)
+{
+	size_t length = strlen(text);
+
+	if (length == 0 || length > RECORD_KEY_PREFIX_MAX)
+		return fail(error, size, length == 0 ? "empty" : "too long");
+	for (; *text != '\0'; text++)
+		if (!isalnum((unsigned char)*text) && strchr("._-", *text) == NULL)
+			return fail(error, size, "a character that is not allowed");
+	return true;
+}
+
+bool setting_check_socket_path(const char *text, char *error, size_t size)
+{
+	char with_kind[256];
+
+	if (*text == '\0')
+		return true;
+	/* Cut, it is still too long for a socket. */
+	snprintf(with_kind, sizeof(with_kind), "unix:%s", text);
+	return listen_check(with_kind, error, size);
+}
+
+bool setting_check_memcached_user(const char *text, char *error, size_t size)
+{
+	return strlen(text) <= MEMCACHED_USER_MAX || fail(error, size, "too long");
+}
+
+bool setting_check_password_file(const char *text, char *error, size_t size)
+{
+	struct secret *secret;
+
+	if (*text == '\0')
+		return true;
+	if (*text != '/')
+		return fail(error, size, "not an absolute path");
+	/* Whoever only looks at the configuration need not be let in. Starting, the daemon must be. */
+	if (access(text, R_OK) != 0 && errno == EACCES)
+		return true;
+	secret = secret_read(text, error, size);
+	secret_free(secret);
+	return secret != NULL;
+}
+
+bool setting_check_path(const char *text, char *error, size_t size)
+{
+	return *text == '\0' || *text == '/' || fail(error, size, "not an absolute path");
+}
+
+bool setting_check_host_port(const char *text, char *error, size_t size)
+{
+	const char *colon = strrchr(text, ':');
+	char turned[400];
+
+	if (*text == '\0')
+		return true;
+	if (colon == NULL || colon == text)
+		return fail(error, size, "not HOST:PORT");
+	if (*text != '[' && memchr(text, ':', (size_t)(colon - text)) != NULL)
+		return fail(error, size, "an IPv6 address must stand in brackets");
+	if (strlen(text) > 300)
+		return fail(error, size, "too long");
+	snprintf(turned, sizeof(turned), "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
+		 (int)(colon - text), text);
+	return listen_check(turned, error, size);
+}

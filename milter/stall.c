@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "stall.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "stats.h"
+
+struct stalls {
+	const struct clock *clock;
+	void (*wakeup)(void);
+	pthread_mutex_t mutex;
+	unsigned budget, active;
+	bool stopped;
+	struct stall *list;
+};
+
+struct stalls *stalls_new(const struct clock *clock, unsigned budget, void (*wakeup)(void))
+{
+	struct stalls *stalls = calloc(1, sizeof(*stalls));
+
+	if (stalls == NULL)
+		return NULL;
+	stalls->clock = clock;
+	stalls->budget = budget;
+	stalls->wakeup = wakeup;
+	pthread_mutex_init(&stalls->mutex, NULL);
+	return stalls;
+}
+
+void stalls_free(struct stalls *stalls)
+{
+	if (stalls == NULL)
+		return;
+	pthread_mutex_destroy(&stalls->mutex);
+	free(stalls);
+}
+
+bool stall_begin(struct stalls *stalls, struct stall *stall, bool first_half_only)
+{
+	bool has_place;
+
+	if (clock_cond_init(&stall->wake) != 0)
+		return false;
+	stall->woken = false;
+	stall->end = STALL_ELAPSED;
+	stall->began_ms = stalls->clock->mono_ms(stalls->clock);
+
+	pthread_mutex_lock(&stalls->mutex);
+	has_place = stalls->active * (first_half_only ? 2U : 1U) < stalls->budget;
+	if (has_place) {
+		stalls->active++;
+		DL_APPEND(stalls->list, stall);
+		if (stalls->stopped) {
+			stall->woken = true;
+			stall->end = STALL_STOPPED;
+		}
+	}
+	pthread_mutex_unlock(&stalls->mutex);
+
+	if (!has_place)
+		pthread_cond_destroy(&stall->wake);
+	else
+		stats_add(STAT_STALLS_BEGUN, 1);
+	return has_place;
+}
+
+enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms)
+{
+	const struct clock *clock = stalls->clock;
+	int64_t end_ms = stall->began_ms + stall->delay_ms;
+
+	if (stalls->wakeup != NULL)
+		stalls->wakeup();
+
+	pthread_mutex_lock(&stalls->mutex);
+	while (!stall->woken && clock->mono_ms(clock) < end_ms)
+		clock->wait_until(clock, &stall->wake, &stalls->mutex, end_ms);
+	DL_DELETE(stalls->list, stall);
+	stalls->active--;
+	pthread_mutex_unlock(&stalls->mutex);
+
+	pthread_cond_destroy(&stall->wake);
+	*waited_ms = clock->mono_ms(clock) - stall->began_ms;
+	stats_add(STAT_STALLS_ENDED, 1);
+	stats_add(STAT_STALLED_MS, (uint64_t)*waited_ms);
+	return stall->end;
+}
+
+static void wake(struct stall *stall, enum stall_end end)
+{
+	if (stall->woken)
+		return;
+	stall->woken = true;
+	stall->end = end;
+	pthread_cond_signal(&stall->wake);
+}
+
+void stall_wake(struct stalls *stalls, struct stall *stall)
+{
+	pthread_mutex_lock(&stalls->mutex);
+	wake(stall, STALL_FORGIVEN);
+	pthread_mutex_unlock(&stalls->mutex);
+}
+
+unsigned stalls_forgive(struct stalls *stalls, const struct prefix *client)
+{
+	struct stall *stall;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&stalls->mutex);
+	DL_FOREACH(stalls->list, stall)
+	{
+		if (!prefix_equal(&stall->client, client))
+			continue;
+		wake(stall, STALL_FORGIVEN);
+		count++;
+	}
+	pthread_mutex_unlock(&stalls->mutex);
+	return count;
+}
+
+unsigned stalls_stop(struct stalls *stalls)
+{
+	struct stall *stall;
+	unsigned count;
+
+	pthread_mutex_lock(&stalls->mutex);
+	stalls->stopped = true;
+	count = stalls->active;
+	DL_FOREACH(stalls->list, stall)
+	{
+		wake(stall, STALL_STOPPED);
+	}
+	pthread_mutex_unlock(&stalls->mutex);
+	return count;
+}
+
+size_t stalls_list(struct stalls *stalls, struct stall_row *rows, size_t max)
+{
+	int64_t now_ms = stalls->clock->mono_ms(stalls->clock);
+	const struct stall *stall;
+	size_t count = 0;
+
+	pthread_mutex_lock(&stalls->mutex);
+	DL_FOREACH(stalls->list, stall)
+	{
+		if (count == max)
+			break;
+		rows[count++] = (struct stall_row){
+			.client = stall->client,
+			.address = stall->address,
+			.stage = stall->stage,
+			.delay_ms = stall->delay_ms,
+			.waited_ms = now_ms > stall->began_ms ? now_ms - stall->began_ms : 0,
+			.score = stall->score,
+		};
+	}
+	pthread_mutex_unlock(&stalls->mutex);
+	return count;
+}
+
+void stalls_set_budget(struct stalls *stalls, unsigned budget)
+{
+	pthread_mutex_lock(&stalls->mutex);
+	stalls->budget = budget;
+	pthread_mutex_unlock(&stalls->mutex);
+}
+
+unsigned stalls_budget(struct stalls *stalls)
+{
+	unsigned budget;
+
+	pthread_mutex_lock(&stalls->mutex);
+	budget = stalls->budget;
+	pthread_mutex_unlock(&stalls->mutex);
+	return budget;
+}
+
+unsigned stalls_active(struct stalls *stalls)
+{
+	unsigned active;
+
+	pthread_mutex_lock(&stalls->mutex);
+	active = stalls->active;
+	pthread_mutex_unlock(&stalls->mutex);
+	return active;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where to listen, memcached's servers, and the rules of who is exempt: one text a line, its kind before it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "exempt.h"
+#include "fuzz.h"
+#include "link.h"
+#include "listen.h"
+#include "settings_table.h"
+
+#define ERROR_MAX 100
+
+static void listen_at(const char *text)
+{
+	char error[ERROR_MAX] = "", host_port[64];
+
+	if (!listen_check(text, error, sizeof(error)))
+		CHECK(error[0] != '\0');
+	else
+		CHECK(strchr(text, ':') != NULL);
+	setting_check_host_port(text, error, sizeof(error));
+	setting_check_socket_path(text, error, sizeof(error));
+	snprintf(host_port, sizeof(host_port), "%s:1", text);
+	setting_check_host_port(host_port, error, sizeof(error));
+}
+
+/* What the configuration takes, link.c understands. */
+static void name_server(struct config *config, const char *text)
+{
+	char error[ERROR_MAX];
+	struct link_server server;
+	bool is_allowed = setting_add_server(config, text, error, sizeof(error));
+	bool is_server = link_server_parse(text, &server);
+
+	CHECK(!is_allowed || is_server);
+	if (is_server)
+		CHECK(server.host != NULL && (server.is_path || server.port > 0));
+	link_server_free(&server);
+}
+
+static void ask(const struct exempt *exempt, const char *text)
+{
+	const char *rule = exempt_host_rule(exempt, text);
+	char canonical[RCPT_ADDRESS_MAX];
+	struct prefix address, network;
+
+	CHECK(rule == NULL || strlen(rule) <= strlen(text));
+	rcpt_canonical(text, canonical, sizeof(canonical));
+	rule = exempt_recipient_rule(exempt, canonical);
+	CHECK(rule == NULL || strlen(rule) <= strlen(canonical));
+	if (prefix_parse(text, &address) && exempt_has_client(exempt, &address, &network)) {
+		address = prefix_cut(&address, network.bits);
+		CHECK(prefix_equal(&address, &network));
+	}
+}
+
+/* A rule holds for what it names. */
+static void add_rule(struct exempt *exempt, unsigned kind, const char *text)
+{
+	char error[ERROR_MAX] = "", canonical[RCPT_ADDRESS_MAX];
+	bool is_rule;
+
+	if (kind == 'c')
+		is_rule = exempt_add_client(exempt, text, error, sizeof(error));
+	else if (kind == 'h')
+		is_rule = exempt_add_host(exempt, text, error, sizeof(error));
+	else
+		is_rule = exempt_add_recipient(exempt, text, error, sizeof(error));
+	CHECK(is_rule || error[0] != '\0');
+	exempt_seal(exempt);
+	if (is_rule && kind == 'h' && text[0] != '.')
+		CHECK(exempt_host_rule(exempt, text) != NULL);
+	rcpt_canonical(text, canonical, sizeof(canonical));
+	if (is_rule && kind == 'r' && strlen(canonical) == strlen(text))
+		CHECK(exempt_recipient_rule(exempt, canonical) != NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = {data, size};
+	struct exempt *exempt = exempt_new();
+	struct config *config = calloc(1, sizeof(*config));
+
+	CHECK(exempt != NULL && config != NULL);
+	config->references = 1;
+	while (input.length > 0) {
+		unsigned kind = take_byte(&input);
+		char *text = take_text(&input, '\n');
+
+		if (kind == 'l')
+			listen_at(text);
+		else if (kind == 's')
+			name_server(config, text);
+		else if (kind == 'c' || kind == 'h' || kind == 'r')
+			add_rule(exempt, kind, text);
+		ask(exempt, text);
+		free(text);
+	}
+	exempt_free(exempt);
+	config_release(config);
+	return 0;
+}

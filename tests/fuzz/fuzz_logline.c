@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines of mail logs, and their time stamps: one a line, as `tarpitctl replay` reads them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "logline.h"
+#include "logtime.h"
+
+/* 2026-11-21 */
+#define LATEST_S INT64_C(1795219200)
+
+struct line {
+	char *text;
+	size_t length;
+};
+
+static void check_span(const struct line *line, struct span span)
+{
+	if (span.text == NULL)
+		CHECK(span.length == 0);
+	else
+		CHECK(span.text >= line->text && span.text <= line->text + line->length &&
+		      span.length <= (size_t)(line->text + line->length - span.text));
+}
+
+static void check_recipients(const struct line *line, struct span others)
+{
+	size_t left = others.length;
+	struct span recipient;
+
+	while (logline_next_recipient(&others, &recipient)) {
+		check_span(line, recipient);
+		check_span(line, others);
+		CHECK(others.length < left);
+		left = others.length;
+	}
+}
+
+static void check_line(const struct line *line, const struct logline *parsed)
+{
+	CHECK(parsed->kind <= LOGLINE_REMOVED);
+	if (parsed->kind == LOGLINE_OTHER || parsed->kind == LOGLINE_UNREADABLE)
+		return;
+	check_span(line, parsed->host_name);
+	check_span(line, parsed->queue_id);
+	check_span(line, parsed->address);
+	check_span(line, parsed->host);
+	check_span(line, parsed->sender);
+	check_span(line, parsed->recipient);
+	check_span(line, parsed->others);
+	check_recipients(line, parsed->others);
+	if (parsed->code.text == NULL || strncmp(parsed->code.text, "5.1.1", 5) != 0)
+		check_span(line, parsed->code);
+	CHECK(parsed->queue_id.length <= 32 && parsed->code.length <= 9);
+	CHECK(parsed->kind != LOGLINE_REMOVED || parsed->queue_id.length > 0);
+}
+
+static void read_line(struct logtime *logtime, const struct line *line)
+{
+	size_t stamp_length = 0;
+	struct logline parsed;
+	int64_t wall_ms = 0;
+
+	if (!logtime_read(logtime, line->text, line->length, &wall_ms, &stamp_length))
+		stamp_length = 0;
+	CHECK(stamp_length <= line->length);
+	/* From 1970 less a day to 9999 and more. */
+	CHECK(wall_ms > -INT64_C(100000000) && wall_ms < INT64_C(10000000) * 86400 * 1000);
+	logline_parse(line->text, line->length, stamp_length, &parsed);
+	check_line(line, &parsed);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct logtime logtime;
+	const uint8_t *end = data + size;
+
+	fuzz_begin();
+	logtime_begin(&logtime, LATEST_S);
+	while (data < end) {
+		const uint8_t *newline = memchr(data, '\n', (size_t)(end - data));
+		struct line line = {.length = (size_t)((newline != NULL ? newline : end) - data)};
+
+		line.text = malloc(line.length + (line.length == 0));
+		CHECK(line.text != NULL);
+		memcpy(line.text, data, line.length);
+		read_line(&logtime, &line);
+		free(line.text);
+		data += line.length + 1;
+	}
+	return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* {rcpt_mailer}, {rcpt_host}, {nbadrcpts}, envelope addresses, patterns of offences: one a line. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "rcpt.h"
+
+static void classify(const char *mailer, const char *host, bool is_sendmail)
+{
+	struct dsn code = {9, 9, 9};
+	enum rcpt_outcome outcome = rcpt_classify(mailer, host, is_sendmail, &code);
+	char text[DSN_TEXT_MAX];
+	struct dsn again;
+
+	if (outcome == RCPT_ACCEPTED)
+		CHECK(strcmp(mailer, "error") != 0 || strchr(host, ' ') != NULL);
+	if (outcome != RCPT_REJECTED && outcome != RCPT_REFUSED)
+		return;
+	CHECK(strcmp(mailer, "error") == 0);
+	CHECK(code.class == (outcome == RCPT_REJECTED ? 5 : 4));
+	CHECK(code.subject <= 999 && code.detail <= 999);
+	CHECK(rcpt_classify("error", dsn_format(&code, text), is_sendmail, &again) == outcome);
+	CHECK(memcmp(&code, &again, sizeof(code)) == 0);
+}
+
+static void canonicalize(const char *argument, size_t size)
+{
+	char *address = malloc(size);
+
+	CHECK(address != NULL);
+	rcpt_canonical(argument, address, size);
+	CHECK(strlen(address) < size && strlen(address) <= strlen(argument));
+	for (const char *p = address; *p != '\0'; p++)
+		CHECK(*p < 'A' || *p > 'Z');
+	free(address);
+}
+
+static void read_offence(const char *text, const struct dsn *code)
+{
+	struct offence offence;
+	char error[100] = "";
+
+	if (!offence_parse(text, &offence, error, sizeof(error))) {
+		CHECK(error[0] != '\0');
+		return;
+	}
+	CHECK(offence.weight <= OFFENCE_WEIGHT_MAX);
+	CHECK(offence.subject >= -1 && offence.subject <= 999);
+	CHECK(offence.detail >= -1 && offence.detail <= 999);
+	CHECK(offence_weight(&offence, 1, code) <= OFFENCE_WEIGHT_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = {data, size};
+	unsigned flags = take_byte(&input), count = UINT32_MAX;
+	struct dsn code = {(uint16_t)(2 + flags % 4), (uint16_t)take_number(&input, 2), 1};
+	char *mailer = take_text(&input, '\n'), *host = take_text(&input, '\n');
+	char *argument = take_text(&input, '\n'), *offence = take_text(&input, '\n');
+	char *bad_count = take_text(&input, '\n');
+
+	classify(mailer, host, (flags & 1) != 0);
+	classify("error", host, (flags & 1) != 0);
+	classify(NULL, host, true);
+	classify(mailer, NULL, (flags & 2) != 0);
+	canonicalize(argument, RCPT_ADDRESS_MAX);
+	canonicalize(argument, 1 + flags);
+	read_offence(offence, &code);
+	CHECK(!rcpt_count_parse(NULL, &count));
+	if (rcpt_count_parse(bad_count, &count))
+		CHECK(count <= 100000 && count == strtoul(bad_count, NULL, 10));
+	else
+		CHECK(count == UINT32_MAX);
+	free(mailer);
+	free(host);
+	free(argument);
+	free(offence);
+	free(bad_count);
+	return 0;
+}

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who is left alone, in front of the real Postfix and the real Sendmail."""
+
+import pathlib
+
+import pytest
+from mtas import both_mtas, needs_postfix, needs_sendmail
+
+from support.accounts import Certificates, Saslauthd
+from support.site import Site, assert_at_once, assert_waited, good, harvest, open_directory, unknown
+
+HARVESTER = "127.1.1.1"
+
+needs_sasl = pytest.mark.skipif(not list(pathlib.Path("/usr/lib").glob("*/sasl2/libplain.so")),
+                                reason="needs libsasl2-modules")
+
+
+@pytest.fixture
+def sasl():
+    with open_directory() as directory, Saslauthd(directory, {"alice": "secret"}) as server:
+        yield server
+
+
+@pytest.fixture
+def certificates():
+    with open_directory() as directory:
+        yield Certificates(directory)
+
+
+def assert_served_at_once(client, unknown_from):
+    """A message, unknown recipients in it or not."""
+    replies = [client.mail(), *harvest(client, 7, first=unknown_from),
+               client.rcpt(good()), client.data(), client.body()]
+    assert [reply.code for reply in replies] == [250] + [550] * 7 + [250, 354, 250]
+    assert_at_once(*replies)
+
+
+@needs_sasl
+@both_mtas
+def test_the_same_client_once_authenticated_never_waits(mta, sasl):
+    with Site(mta, sasl_conf=sasl.conf) as site:
+        site.flag(HARVESTER)
+        before = len(site.daemon.log_lines())
+        with site.client(HARVESTER) as client:
+            assert_waited(client.greeting)
+            assert client.auth_plain("alice", "secret").code == 235
+            assert_served_at_once(client, 10)
+            assert_served_at_once(client, 20)
+        assert not [line for line in site.daemon.log_lines()[before:] if line.startswith("reject:")]
+
+
+@needs_sasl
+@both_mtas
+def test_who_fails_to_authenticate_waits(mta, sasl):
+    with Site(mta, sasl_conf=sasl.conf) as site:
+        site.flag(HARVESTER)
+        with site.client(HARVESTER) as client:
+            assert client.auth_plain("alice", "wrong").code == 535
+            assert_waited(client.mail())
+            assert_waited(client.rcpt(unknown(1)))
+
+
+@needs_sasl
+@both_mtas
+def test_authentication_does_not_help_where_it_is_not_exempt(mta, sasl):
+    with Site(mta, {"exempt_authenticated": "no"}, sasl_conf=sasl.conf) as site:
+        with site.client(HARVESTER) as client:
+            assert client.auth_plain("alice", "secret").code == 235
+            client.mail()
+            assert_at_once(*harvest(client, 4))
+            assert_waited(client.rcpt(unknown(5)))
+
+
+@both_mtas
+def test_verified_client_certificate(mta, certificates):
+    with Site(mta, certificates=certificates.directory) as site:
+        site.flag(HARVESTER)
+        with site.client(HARVESTER) as client:
+            assert_waited(client.greeting)
+            assert client.starttls(*certificates.client()).code == 220
+            assert client.ehlo().code == 250
+            assert_served_at_once(client, 10)
+
+
+@both_mtas
+@pytest.mark.parametrize("who", ["stranger", "nobody"])
+def test_tls_without_a_verified_certificate(mta, certificates, who):
+    with Site(mta, certificates=certificates.directory) as site:
+        site.flag(HARVESTER)
+        with site.client(HARVESTER) as client:
+            assert client.starttls(*(certificates.client("stranger") if who == "stranger" else ())).code == 220
+            assert client.ehlo().code == 250
+            assert_waited(client.mail())
+
+
+@both_mtas
+def test_exempt_recipients_neither_wait_nor_count(mta):
+    """info and trap@ are unknown to the MTA, postmaster is not."""
+    with Site(mta, {"exempt_recipients": '{postmaster, INFO, "trap@example.test"}'}) as site:
+        with site.client(HARVESTER) as client:
+            client.mail()
+            assert_at_once(*harvest(client, 4))
+            replies = [client.rcpt(f"{user}@example.test") for user in ("info", "Info", "trap")]
+            assert [reply.code for reply in replies] == [550] * 3
+            assert_at_once(*replies)
+            assert_waited(client.rcpt("trap@virtual.test"))
+            replies = [client.rcpt(f"{user}@example.test") for user in ("postmaster", "info", "trap")]
+            assert [reply.code for reply in replies] == [250, 550, 550]
+            assert_at_once(*replies)
+            assert_waited(client.rcpt(good()))
+
+
+@both_mtas
+@pytest.mark.parametrize("exempt", [True, False])
+def test_exempt_client_gets_no_callback_after_connect(mta, exempt):
+    """Its session goes on undisturbed when the daemon has gone; another's does not."""
+    with Site(mta, {"exempt_clients": '{"127.1.0.0/16"}' if exempt else "{}"}) as site:
+        with site.client(HARVESTER) as client:
+            site.daemon.stop()
+            assert client.mail().code == (250 if exempt else 451)
+            if exempt:
+                assert_at_once(*harvest(client, 7))
+                assert client.rcpt(good()).code == 250
+                assert client.data().code == 354
+                assert client.body().code == 250
+
+
+@both_mtas
+def test_exempt_client_never_waits(mta):
+    with Site(mta, {"exempt_clients": '{"127.1.1.1", "192.0.2.0/24"}'}) as site:
+        with site.client(HARVESTER) as client:
+            assert_served_at_once(client, 1)
+        assert not [line for line in site.daemon.log_lines() if "client=" in line]
+        with site.client("127.1.1.2") as client:
+            client.mail()
+            harvest(client, 4)
+            assert_waited(client.rcpt(unknown(5)))
+
+
+@both_mtas
+def test_no_callback_after_data(mta):
+    """The message is not shown to us: it is taken although the daemon has gone."""
+    with Site(mta) as site, site.client(HARVESTER) as client:
+        client.mail()
+        client.rcpt(good())
+        assert client.data().code == 354
+        site.daemon.stop()
+        assert client.body().code == 250
+
+
+@needs_postfix
+def test_exempt_host_by_its_verified_name_with_postfix():
+    with Site("postfix", {"exempt_hosts": '{".partner.test"}'}) as site:
+        names = {"mail.partner.test": True, "mail.partner.test.evil.test": False, "[UNAVAILABLE]": False}
+        for number, (name, exempt) in enumerate(names.items()):
+            with site.client() as client:
+                client.xclient(f"198.51.{number}.7", name=name)
+                client.ehlo()
+                client.mail()
+                replies = harvest(client, 5)
+                assert_at_once(*replies[:4])
+                (assert_at_once if exempt else assert_waited)(replies[4])
+
+
+@needs_sendmail
+def test_exempt_host_by_its_verified_name_with_sendmail():
+    with Site("sendmail", {"exempt_hosts": "{mail.partner.test}"}) as site:
+        with site.client("127.9.9.9") as client:
+            assert_served_at_once(client, 1)
+        with site.client("127.9.8.8") as client:
+            client.mail()
+            assert_waited(harvest(client, 5)[4])

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""tarpitctl replay: says of a log what the daemon did when it was written, whatever the log looks like."""
+
+import contextlib
+import gzip
+import os
+import pty
+import random
+import re
+import subprocess
+import threading
+import time
+import xml.etree.ElementTree
+
+import pytest
+from mtas import both_mtas
+
+from support.ctl import program, tarpitctl
+from support.site import Site, good, harvest, unknown
+
+SETTINGS = ["-c", os.devnull]
+CLIENT = "192.0.2.1"
+
+
+def replay(*args, status=0, **kwargs):
+    result = tarpitctl("replay", *SETTINGS, *args, **kwargs)
+    assert result.status == status, result
+    return result
+
+
+def replay_json(*args, **kwargs):
+    result = tarpitctl("--json", "replay", *SETTINGS, *args, **kwargs)
+    assert result.status == 0 and result.err == "", result
+    return result.json
+
+
+def only(document):
+    configuration, = document["configurations"]
+    return configuration
+
+
+# A log that a real MTA wrote
+
+
+class Stamped:
+    """Notes when the daemon said that a client is flagged."""
+
+    def __init__(self, daemon):
+        self._daemon = daemon
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.flags = []
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self):
+        while True:
+            ended = self._ended.is_set()
+            flags = self._daemon.events("flag")
+            self.flags += [(time.time(), flag["client"], float(flag["score"])) for flag in flags[len(self.flags):]]
+            if ended:
+                return
+            self._ended.wait(0.02)
+
+
+def deliver(client, sender, recipients):
+    client.mail(sender)
+    for recipient in recipients:
+        client.rcpt(recipient)
+    client.data()
+    client.body()
+
+
+def be_visited(site):
+    """Harvesters, honest clients and doubtful ones, each in a network of its own."""
+    with site.client("127.1.1.1") as client:
+        client.mail()
+        harvest(client, 7)
+        client.quit()
+    with site.client("127.2.1.1") as client:
+        deliver(client, "news@client.example", [good(1), good(2), unknown(1), good(3), good(4)])
+        deliver(client, "other@client.example", [unknown(2), good(5)])
+        client.quit()
+    for number in range(7):
+        with site.client("127.3.1.1") as client:
+            client.mail(f"sender{number}@client.example")
+            client.rcpt(unknown(number))
+            client.quit()
+    with site.client("127.4.1.1") as client:
+        dead = iter(range(100))
+        deliver(client, "list@client.example",
+                [recipient for number in range(1, 5)
+                 for recipient in [*(unknown(next(dead)) for _ in range(3)), good(number)]])
+    with site.client("127.5.1.1") as client:
+        client.mail("")
+        harvest(client, 4)
+        client.rset()
+        client.mail("someone@client.example")
+        harvest(client, 6, first=10)
+    with site.client("127.6.1.1") as client:
+        client.mail()
+        for number in range(1, 10):
+            client.rcpt(f"hidden{number}@example.test")
+        client.rcpt(unknown(1))
+        client.rcpt("someone@elsewhere.test")
+        client.rcpt(unknown(2))
+    for number in range(1, 23):
+        with site.client(f"127.7.1.{number}") as client:
+            client.mail()
+            client.rcpt(unknown(number))
+    with site.client("127.8.1.1") as client:
+        client.command("NOOP")
+    # Sendmail knows its name, which is exempt.
+    with site.client("127.9.9.9") as client:
+        client.mail()
+        harvest(client, 6)
+
+
+def settings_of(daemon):
+    """What it was told with -o, for replay."""
+    return [word.replace("-o", "--set") if word == "-o" else word
+            for word in daemon.command[4:]]
+
+
+def said_of_rejections(daemon):
+    return sum(int(event.get("count", 1)) for event in daemon.events("reject"))
+
+
+@both_mtas
+def test_the_same_flags_at_the_same_seconds(mta, tmp_path):
+    options = {"delay_min": "300ms", "delay_max": "300ms", "exempt_hosts": "{.partner.test}"}
+    with Site(mta, options) as site, Stamped(site.daemon) as stamped:
+        be_visited(site)
+        site.mta.wait_for_log(r"127\.9\.9\.9.*rcpt=0/6|lost input channel from .*127\.9\.9\.9")
+        time.sleep(0.5)  # for what is delivered
+        (tmp_path / "maillog").write_bytes(site.mta.log_file.read_bytes())
+        rejections = said_of_rejections(site.daemon)
+        stalls = len(site.daemon.events("stall"))
+        settings = settings_of(site.daemon)
+
+    found = only(replay_json("-n", "1000", *settings, tmp_path / "maillog"))
+    assert found["flags_total"] == len(found["flags"])
+    told = [(flag["time_s"], flag["client"], flag["score"]) for flag in found["flags"]]
+    assert len(stamped.flags) >= 9, stamped.flags
+    assert ("127.9.9.9" in [flag[1] for flag in told]) == (mta == "postfix")
+    assert [flag[1:] for flag in told] == [flag[1:] for flag in stamped.flags]
+    for (told_s, *_), (flagged_s, *_) in zip(told, stamped.flags):
+        # The log's second has begun when it was written, just before or after the daemon's line.
+        assert told_s - 0.5 <= flagged_s < told_s + 1.5, (told, stamped.flags)
+    assert found["rejected"] == rejections
+    assert found["messages"] == 3 and found["flagged_delivering"] == 1
+    assert found["innocents"][0]["client"] == "127.4.1.1/32"
+    if mta == "postfix":
+        assert found["stalls"]["count"] == stalls
+
+
+# Logs made up here
+
+
+def refusal(number, client=CLIENT, queue_id="NOQUEUE", name="unknown"):
+    return (f"{queue_id}: reject: RCPT from {name}[{client}]: 550 5.1.1 <no{number}@example.test>: Recipient address "
+            f"rejected: User unknown; from=<x@client.example> to=<no{number}@example.test> proto=ESMTP helo=<h>")
+
+
+def stamp(second):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1772323200 + second))
+
+
+def line(second, text, pid=100, program_name="smtpd"):
+    return f"{stamp(second)} mx postfix/{program_name}[{pid}]: {text}\n"
+
+
+def harvest_log(client=CLIENT, count=8, begin=0, pid=100):
+    """One refusal a minute."""
+    return [line(begin, f"connect from unknown[{client}]", pid),
+            *[line(begin + 60 * (n + 1), refusal(n, client), pid) for n in range(count)],
+            line(begin + 60 * count, f"disconnect from unknown[{client}]", pid)]
+
+
+def delivery_log(client="192.0.2.50", name="mail.example.net", begin=0, queue_id="4ABCDE"):
+    return [line(begin, f"connect from {name}[{client}]", 300),
+            line(begin, f"{queue_id}: client={name}[{client}]", 300),
+            line(begin, f"{queue_id}: from=<a@example.net>, size=1, nrcpt=1 (queue active)", 7, "qmgr"),
+            line(begin, f"{queue_id}: to=<b@example.test>, relay=local, delay=1, dsn=2.0.0, status=sent (ok)", 8, "local"),
+            line(begin, f"{queue_id}: removed", 7, "qmgr"),
+            line(begin, f"disconnect from {name}[{client}]", 300)]
+
+
+def write(path, lines):
+    text = "".join(lines)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
+
+
+def test_json(tmp_path):
+    log = write(tmp_path / "log", harvest_log() + delivery_log(CLIENT, "mail.example.net", 1000) + ["rubbish\n"])
+    document = replay_json(log)
+    assert document["ok"] is True and document["files"] == [str(log)]
+    assert document["period"] == {"from": stamp(0), "to": stamp(1000)}
+    assert document["lines"] == {"read": 17, "other": 0, "unreadable": 1, "first_unreadable": f"{log}:17",
+                                 "clients_unknown": 0}
+    found = only(document)
+    assert found["name"] == "as configured"
+    assert found["flags"] == [{"time": stamp(300), "time_s": 1772323500.0, "client": CLIENT, "score": 5.0}]
+    assert found["rejected"] == found["rejected_counted"] == 8
+    assert (found["sessions"], found["clients"], found["clients_flagged"]) == (2, 1, 1)
+    assert found["stalls"]["by_stage"]["rcpt"]["count"] == 5
+    assert found["stalls"]["count"] == sum(stage["count"] for stage in found["stalls"]["by_stage"].values())
+    assert found["stalls"]["seconds"] == pytest.approx(
+        sum(stage["seconds"] for stage in found["stalls"]["by_stage"].values()))
+    assert found["peak"] == {"stalls": 1, "time": stamp(300), "max_stalls": 40, "over_budget": 0}
+    worst, = found["worst"]
+    assert worst == found["innocents"][0]
+    assert worst["client"] == f"{CLIENT}/32" and worst["host"] == "mail.example.net"
+    assert worst["first_flagged"] == stamp(300) and worst["messages"] == 1 and worst["score_max"] == 8
+    timeline = found["timeline"]
+    assert sum(timeline["stalls_begun"]) == found["stalls"]["count"]
+    assert max(timeline["stalls_at_once"]) == 1
+    assert len(timeline["stalls_begun"]) == len(timeline["stalls_at_once"]) <= 512
+
+
+def test_text(tmp_path):
+    log = write(tmp_path / "log", harvest_log() + delivery_log(CLIENT, "mail.example.net", 1000))
+    text = replay(log, env={"TZ": "UTC", "COLUMNS": "60", "LC_ALL": "C.UTF-8"}).out
+    assert re.search(r"^Period +2026-03-01 00:00:00 to 2026-03-01 00:16:40 \(16 min 40 s\)$", text, re.M)
+    assert re.search(r"^Flagged +1 clients, 1 times; 1 of them delivered mail too$", text, re.M)
+    assert len(re.findall(rf"^  {CLIENT} .* mail\.example\.net$", text, re.M)) == 2
+    assert "\u2588" in text and max(map(len, text.split("Stalls at once:")[1].splitlines())) <= 60
+    assert replay(log, env={"LC_ALL": "C"}).out.isascii()
+
+
+def test_names_cannot_control_the_terminal(tmp_path):
+    log = write(tmp_path / "log", [text.replace("unknown[", "a\x1b]0;x\x07\u00e9[") for text in harvest_log()])
+    assert "\x1b" not in replay(log).out
+    picture = tmp_path / "x.svg"
+    assert "\x1b" not in replay("--svg", picture, log).out
+    assert only(replay_json(log))["worst"][0]["host"].startswith("a?]0;x??")
+
+
+def test_files_in_any_order(tmp_path):
+    lines = harvest_log()
+    parts = [write(tmp_path / "mail.log", lines[7:]), write(tmp_path / "mail.log.1", lines[4:7]),
+             write(tmp_path / "mail.log.2.gz", lines[:4])]
+    whole = write(tmp_path / "whole", lines)
+    wanted = replay_json(whole)
+    for order in parts, parts[::-1], [parts[1], parts[2], parts[0]]:
+        document = replay_json(*order)
+        assert document["files"] == [str(part) for part in parts[::-1]]
+        assert {**document, "files": 0} == {**wanted, "files": 0}
+    with open(whole, "rb") as log:
+        done = subprocess.run([program(), "replay", *SETTINGS, "-"], stdin=log, capture_output=True, text=True,
+                              check=True)
+    assert done.stdout == replay(whole).out
+
+
+def test_versus(tmp_path):
+    log = write(tmp_path / "log", harvest_log(count=4) + harvest_log("198.51.100.7", 8, 1000, 101))
+    args = ["--set", "good_credit=0", "--vs", "threshold=3", "--vs", "threshold=9", "--set", "max_stalls=7", log]
+    text = replay(*args).out
+    names = re.findall(r"^  ([A-Z])  (.*)$", text, re.M)
+    assert names == [("A", "good_credit=0"), ("B", "threshold=3"), ("C", "threshold=9 max_stalls=7")]
+    assert re.search(r"^Clients flagged +1 +2 +0$", text, re.M)
+    assert re.search(r"^  of max_stalls +40 +40 +7$", text, re.M)
+    document = replay_json(*args)
+    assert [found["name"] for found in document["configurations"]] == [name for _, name in names]
+    assert [found["clients_flagged"] for found in document["configurations"]] == [1, 2, 0]
+    # Each is what it would be alone.
+    alone = only(replay_json("--set", "good_credit=0", "--set", "threshold=3", log))
+    assert {**alone, "name": 0} == {**document["configurations"][1], "name": 0}
+
+
+def test_svg(tmp_path):
+    picture = tmp_path / "stalls.svg"
+    log = write(tmp_path / "log", harvest_log())
+    replay("--svg", picture, "--vs", 'socket=unix:/a<&>"b', "--vs", "max_stalls=7", log)
+    root = xml.etree.ElementTree.parse(picture).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("max_stalls = 40") == 2 and texts.count("max_stalls = 7") == 1
+    assert 'socket=unix:/a<&>"b' in texts
+    assert any(re.fullmatch(r"2026-0[23]-\d\d", text) for text in texts)
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) == 3
+
+
+def test_empty_log_has_a_report_and_a_picture(tmp_path):
+    picture = tmp_path / "stalls.svg"
+    assert "no line has a time" in replay("--svg", picture, os.devnull).out
+    xml.etree.ElementTree.parse(picture)
+    assert only(replay_json(os.devnull))["flags"] == []
+
+
+@pytest.mark.parametrize("args, status, complaint", [
+    ([], 64, "which log?"),
+    (["--bogus", "x"], 64, "unrecognized option"),
+    (["-n", "many", os.devnull], 64, "many"),
+    (["/nonexistent/log"], 66, "/nonexistent/log"),
+    ([os.devnull, "/"], 66, "/"),
+    (["--svg", "/nonexistent/svg", os.devnull], 73, "/nonexistent/svg"),
+    (["--svg", "/dev/full", os.devnull], 73, "/dev/full"),
+    (["--set", "threshold=x", os.devnull], 78, "threshold: 'x'"),
+    (["--vs", "nonsense=1", os.devnull], 78, "nonsense"),
+    (["-c", "/nonexistent/conf", os.devnull], 78, "/nonexistent/conf"),
+])
+def test_faults(args, status, complaint):
+    assert complaint in replay(*args, status=status).err
+    result = tarpitctl("--json", "replay", *SETTINGS, *args)
+    assert result.status == status == result.json["status"] and result.json["ok"] is False, result
+    assert complaint in str(result.json) or "unrecognized" in complaint
+
+
+def test_faults_of_all_configurations():
+    args = ["--set", "window=x", "--vs", "threshold=y", "--vs", "nonsense=1", os.devnull]
+    complaints = replay(*args, status=78).err.splitlines()
+    assert len(complaints) == 3 and len(set(complaints)) == 3, complaints
+    assert tarpitctl("--json", "replay", *SETTINGS, *args).json["faults"] == complaints
+
+
+def test_options_after_the_files_and_help(tmp_path):
+    log = write(tmp_path / "log", harvest_log())
+    assert tarpitctl("replay", log, *SETTINGS, "--json").json["ok"]
+    assert tarpitctl("replay", "--help").out.startswith("usage: tarpitctl")
+
+
+@contextlib.contextmanager
+def terminal():
+    leader, follower = pty.openpty()
+    try:
+        yield leader, follower
+    finally:
+        os.close(leader)
+
+
+def test_progress_on_a_terminal_only(tmp_path):
+    log = write(tmp_path / "log", harvest_log() + [line(900, "warning: nothing")] * 60000)
+    assert replay(log).err == ""
+    with terminal() as (leader, follower):
+        done = subprocess.run([program(), "replay", *SETTINGS, log], stderr=follower, stdout=subprocess.DEVNULL,
+                              check=True)
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):
+            while piece := os.read(leader, 4096):
+                shown += piece
+    assert done.returncode == 0
+    assert re.search(rb"\r\[[#.]{40}\] +\d+ % of \d+ MiB", shown), shown
+    assert shown.endswith(b"\r")
+
+
+# Broken logs
+
+
+def log_of_every_kind():
+    sendmail = ["NOQUEUE: connect from mail.example.net [192.0.2.9]", "6AL3N8Yh000019: <no1@example.test>... User unknown",
+                "6AL3N8Yh000019: ruleset=check_rcpt, arg1=<a@b>, relay=[192.0.2.9], reject=550 5.7.1 <a@b>... Relaying denied",
+                "6AL3N8Yh000019: from=<x@example.net>, size=0, class=0, nrcpts=2, proto=ESMTP, daemon=MTA, relay=[192.0.2.9]",
+                "6AL3N8Yh000019: to=<good1@example.test>,<good2@example.test>, delay=00:00:01, mailer=local, stat=Sent",
+                "6AL3N8Yh000019: lost input channel from [192.0.2.9] to MTA after rcpt"]
+    return harvest_log(count=5) + delivery_log(CLIENT) + [f"{stamp(700)} mx sendmail[19]: {text}\n" for text in sendmail]
+
+
+def test_lines_cut_anywhere(tmp_path):
+    """Each line at each of its places."""
+    lines = [text[:length] + "\n" for text in log_of_every_kind() for length in range(len(text))]
+    document = replay_json(write(tmp_path / "log", lines))
+    assert document["lines"]["read"] == len(lines)
+    assert 0 < document["lines"]["unreadable"] < len(lines)
+
+
+def test_any_byte_anywhere(tmp_path):
+    """Each byte in each line, at some place."""
+    random.seed(3)
+    path = tmp_path / "log"
+    with open(path, "wb") as log:
+        for text in log_of_every_kind():
+            for byte in range(256):
+                changed = bytearray(text.encode())
+                changed[random.randrange(len(changed) - 1)] = byte
+                log.write(changed)
+    picture = tmp_path / "x.svg"
+    replay_json("--svg", picture, path)
+    xml.etree.ElementTree.parse(picture)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_log_cut_anywhere(tmp_path, suffix):
+    whole = write(tmp_path / f"whole{suffix}", log_of_every_kind()).read_bytes()
+    path = tmp_path / f"log{suffix}"
+    for length in range(0, len(whole), len(whole) // 25):
+        path.write_bytes(whole[:length])
+        result = tarpitctl("--json", "replay", *SETTINGS, path)
+        assert result.status == 0 and result.json["ok"], (length, result)
+
+
+def test_noise(tmp_path):
+    random.seed(4)
+    path = tmp_path / "log"
+    path.write_bytes(random.randbytes(300_000) + b"\0" * 100_000 + b"a" * 100_000)
+    assert replay_json(path)["lines"]["unreadable"] > 0

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a test run counted, for tests/run: `PASSED FAILED SKIPPED`, then a line for each test that did not pass.
+
+    tally.py pytest JUNIT.XML       what pytest --junitxml wrote
+    tally.py unit DIRECTORY...      TAP in the .log files of `make check`, with automake's .trs beside them
+"""
+
+import pathlib
+import re
+import sys
+import xml.etree.ElementTree
+
+
+def from_pytest(path):
+    """Yields (name, outcome, reason)."""
+    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+        name = f"{case.get('classname')}::{case.get('name')}"
+        outcomes = {child.tag: child.get("message") or "" for child in case}
+        for tag, outcome in ("failure", "failed"), ("error", "failed"), ("skipped", "skipped"):
+            if tag in outcomes:
+                yield name, outcome, outcomes[tag]
+                break
+        else:
+            yield name, "passed", ""
+
+
+def from_unit_tests(*directories):
+    for result in sorted(path for directory in directories for path in pathlib.Path(directory).glob("*.trs")):
+        program = result.stem
+        rows = list(from_tap(result.with_suffix(".log").read_text(errors="replace")))
+        yield from ((f"{program}: {name}", outcome, "") for name, outcome in rows)
+        # A program that crashed, or that a sanitizer faults, has said nothing of it in TAP.
+        failed = not re.search(r"^:test-result: (PASS|SKIP)", result.read_text(), re.MULTILINE)
+        if not rows or (failed and "failed" not in [outcome for _, outcome in rows]):
+            yield program, "failed", "the program itself: see its log"
+
+
+def from_tap(text):
+    """Old versions of cmocka write a skipped test as `not ok 3 # SKIP name`."""
+    for line in text.splitlines():
+        if found := re.match(r"(not )?ok \d+ (?:- )?(# SKIP)?\s*(.*)", line):
+            refused, skipped, name = found.groups()
+            yield name, "skipped" if skipped else "failed" if refused else "passed"
+
+
+def main():
+    kind, *paths = sys.argv[1:]
+    rows = list({"pytest": from_pytest, "unit": from_unit_tests}[kind](*paths))
+    outcomes = [outcome for _, outcome, _ in rows]
+    print(*(outcomes.count(outcome) for outcome in ("passed", "failed", "skipped")))
+    for name, outcome, reason in rows:
+        if outcome != "passed":
+            print(f"{outcome}: {name}" + (f" ({reason.splitlines()[0][:200]})" if reason else ""))
+    return 0 if rows else "no test was run"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

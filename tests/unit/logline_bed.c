@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "logline_bed.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const kind_names[] = {"other",     "unreadable", "connect", "disconnect",
+					 "rejected",  "hidden",	    "client",  "queued",
+					 "recipient", "removed"};
+
+/* Fields as text: "kind queue_id=... address=...", those that the line has. */
+static void add_span(char *text, size_t size, const char *name, struct span span)
+{
+	size_t length = strlen(text);
+
+	if (span.text != NULL)
+		snprintf(text + length, size - length, " %s=%.*s", name, (int)span.length,
+			 span.text);
+}
+
+static void describe(const struct logline *parsed, char *text, size_t size)
+{
+	struct span others = parsed->others;
+	struct span recipient;
+
+	snprintf(text, size, "%s", kind_names[parsed->kind]);
+	if (parsed->kind <= LOGLINE_UNREADABLE)
+		return;
+	add_span(text, size, "id", parsed->queue_id);
+	add_span(text, size, "address", parsed->address);
+	add_span(text, size, "host", parsed->host);
+	add_span(text, size, "code", parsed->code);
+	add_span(text, size, "from", parsed->sender);
+	add_span(text, size, "to", parsed->recipient);
+	while (logline_next_recipient(&others, &recipient))
+		add_span(text, size, "to", recipient);
+	if (parsed->kind == LOGLINE_QUEUED)
+		snprintf(text + strlen(text), size - strlen(text), " count=%u", parsed->count);
+	if (parsed->authenticated)
+		snprintf(text + strlen(text), size - strlen(text), " authenticated");
+}
+
+static bool is_within(struct span span, const char *line, size_t length)
+{
+	return span.text == NULL || (span.text >= line && span.text + span.length <= line + length);
+}
+
+static void check_within(const struct logline *parsed, const char *line, size_t length)
+{
+	struct span others = parsed->others;
+	struct span recipient;
+
+	assert_in_range(parsed->kind, LOGLINE_OTHER, LOGLINE_REMOVED);
+	assert_true(is_within(parsed->host_name, line, length));
+	assert_true(is_within(parsed->queue_id, line, length));
+	assert_true(is_within(parsed->address, line, length));
+	assert_true(is_within(parsed->host, line, length));
+	assert_true(is_within(parsed->sender, line, length));
+	assert_true(is_within(parsed->recipient, line, length));
+	while (logline_next_recipient(&others, &recipient))
+		assert_true(is_within(recipient, line, length));
+	if (parsed->kind == LOGLINE_REJECTED || parsed->kind == LOGLINE_RECIPIENT)
+		assert_non_null(parsed->recipient.text);
+	if (parsed->kind == LOGLINE_CONNECT || parsed->kind == LOGLINE_CLIENT)
+		assert_non_null(parsed->host.text);
+}
+
+/* In an allocation of exactly its size, so that a sanitizer sees who reads past it. */
+static void parse_exactly(const char *line, size_t length, size_t stamp_length)
+{
+	char *copy = malloc(length + (length == 0));
+	struct logline parsed;
+
+	assert_non_null(copy);
+	memcpy(copy, line, length);
+	logline_parse(copy, length, stamp_length < length ? stamp_length : length, &parsed);
+	check_within(&parsed, copy, length);
+	free(copy);
+}
+
+void logline_bed_check(const struct logline_row *rows, size_t count, enum logline_mta mta)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct logline parsed;
+		char text[1024];
+
+		logline_parse(rows[i].line, strlen(rows[i].line), LOGLINE_BED_STAMP, &parsed);
+		describe(&parsed, text, sizeof(text));
+		if (strcmp(text, rows[i].found) != 0)
+			fail_msg("%s\nis:    %s\nought: %s", rows[i].line, text, rows[i].found);
+		if (parsed.kind > LOGLINE_UNREADABLE)
+			assert_int_equal(parsed.mta, mta);
+	}
+}
+
+void logline_bed_maul(const struct logline_row *rows, size_t count)
+{
+	static const char bytes[] = {'\0', '\xff', '\n', '\r', '"', '\\', '<', '>', '[', ' '};
+
+	for (size_t i = 0; i < count; i++) {
+		size_t length = strlen(rows[i].line);
+		char *garbled = strdup(rows[i].line);
+
+		assert_non_null(garbled);
+		for (size_t at = LOGLINE_BED_STAMP; at <= length; at++) {
+			parse_exactly(rows[i].line, at, LOGLINE_BED_STAMP);
+			for (size_t j = 0; j < COUNT(bytes) && at < length; j++) {
+				garbled[at] = bytes[j];
+				parse_exactly(garbled, length, LOGLINE_BED_STAMP);
+			}
+			garbled[at] = rows[i].line[at];
+		}
+		free(garbled);
+	}
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "logline.h"
+#include "logline_bed.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define HOST LOGLINE_BED_HOST
+#define SMTPD HOST "postfix/smtpd[123]: "
+#define QMGR HOST "postfix/qmgr[44]: "
+#define RFC5424_LENGTH 27
+
+static const struct logline_row tag_rows[] = {
+	{SMTPD "connect from a.example[192.0.2.1]", "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix-in/smtpd[1]: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix/submission/smtpd[12]: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix/smtpd: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "mail.info postfix/smtpd[1]: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{"Nov 20 12:34:56 <mail.info> mx postfix/smtpd[1]: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix/smtpd[1]: [ID 197553 mail.info] connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{"Nov 20 12:34:56 postfix/smtpd[1]: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix/postscreen[1]: CONNECT from [192.0.2.1]:1234 to [192.0.2.9]:25", "other"},
+	{HOST
+	 "postfix/postscreen[2]: NOQUEUE: reject: RCPT from [192.0.2.1]:47407: 550 5.7.1 Service "
+	 "unavailable; client [192.0.2.1] blocked using bl.example; from=<a@b.example>, "
+	 "to=<c@d.example>, proto=ESMTP, helo=<x>",
+	 "other"},
+	{HOST "dovecot: imap-login: Login: user=<a>", "other"},
+	{HOST "smtpd[1]: connect from a.example[192.0.2.1]", "other"},
+	{HOST "last message repeated 3 times", "other"},
+	{"Nov 20 12:34:56 --- last message repeated 3 times ---", "other"},
+	{HOST "postfix/smtpd[123]: message repeated 2 times: [ connect from a.example[192.0.2.1]]",
+	 "other"},
+	{HOST "text without any program", "unreadable"},
+	{HOST "postfix/smtpd[123]", "unreadable"},
+	{HOST, "unreadable"},
+	{"Nov 20 12:34:56 ", "unreadable"},
+};
+
+static const struct logline_row session_rows[] = {
+	{SMTPD "connect from unknown[unknown]", "connect host=unknown"},
+	{SMTPD "connect from unknown[2001:db8::1]", "connect address=2001:db8::1 host=unknown"},
+	{SMTPD "connect from a.example[192.0.2.1]:54321",
+	 "connect address=192.0.2.1 host=a.example"},
+	{SMTPD "connect from localhost[127.0.0.1]", "connect address=127.0.0.1 host=localhost"},
+	{SMTPD "connect from a.example[192.0.2", "unreadable"},
+	{SMTPD "connect from a.exam", "unreadable"},
+	{SMTPD "disconnect from unknown[192.0.2.1]", "disconnect address=192.0.2.1 host=unknown"},
+	{SMTPD "disconnect from unknown[192.0.2.1] ehlo=1 mail=1 rcpt=0/3 quit=1 commands=3/6",
+	 "disconnect address=192.0.2.1 host=unknown"},
+	{SMTPD "disconnect from unknown[192.0.2.1]:1234 ehlo=1 quit=1 commands=2",
+	 "disconnect address=192.0.2.1 host=unknown"},
+	{SMTPD "disconnect from unknown[192.0.2.1] ehlo=1 auth=1/2 mail=1 quit=1 commands=4/5",
+	 "disconnect address=192.0.2.1 host=unknown authenticated"},
+	{SMTPD "disconnect from unknown[192.0.2.1] ehlo=1 auth=0/2 quit=1 commands=2/4",
+	 "disconnect address=192.0.2.1 host=unknown"},
+	{SMTPD "lost connection after RCPT from unknown[192.0.2.1]", "other"},
+	{SMTPD "too many errors after RCPT from unknown[192.0.2.1]", "other"},
+	{SMTPD
+	 "Trusted TLS connection established from a.example[192.0.2.1]: TLSv1.3 with cipher x",
+	 "other"},
+	{SMTPD "warning: hostname a.example does not resolve to address 192.0.2.1", "other"},
+	{SMTPD
+	 "warning: Illegal address syntax from unknown[192.0.2.1] in RCPT command: <a b@c.example>",
+	 "other"},
+	{SMTPD "2229C4002B: client=unknown[192.0.2.1]",
+	 "client id=2229C4002B address=192.0.2.1 host=unknown"},
+	{SMTPD "4XYZbC1n2dz9K: client=a.example[2001:db8::1]:4567",
+	 "client id=4XYZbC1n2dz9K address=2001:db8::1 host=a.example"},
+	{SMTPD "853B6122C074: client=a.example[192.0.2.1], sasl_method=PLAIN, "
+	       "sasl_username=alice@example.com",
+	 "client id=853B6122C074 address=192.0.2.1 host=a.example authenticated"},
+	{SMTPD "853B6122C074: client=a.example[192.0.2.1], sasl_username=alice",
+	 "client id=853B6122C074 address=192.0.2.1 host=a.example authenticated"},
+	{SMTPD "853B6122C074: client=localhost[127.0.0.1], orig_queue_id=4XYZbC, "
+	       "orig_client=a.example[192.0.2.1]",
+	 "client id=853B6122C074 address=127.0.0.1 host=localhost"},
+	{SMTPD "NOQUEUE: client=a.example[192.0.2.1]", "client address=192.0.2.1 host=a.example"},
+	{SMTPD "853B6122C074: client=a.example[192", "unreadable"},
+};
+
+#define FROM_192 "RCPT from unknown[192.0.2.1]: "
+#define REJECTED_192 "rejected address=192.0.2.1 host=unknown "
+
+static const struct logline_row rejection_rows[] = {
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <a@b.example>: Recipient address rejected: User unknown "
+	       "in local recipient table; from=<c@d.example> to=<a@b.example> proto=ESMTP "
+	       "helo=<x.example>",
+	 REJECTED_192 "code=5.1.1 from=c@d.example to=a@b.example"},
+	{SMTPD "23FA6A7AAB1: reject: RCPT from h-1.example[2001:db8::5]:61000: 554 5.7.1 "
+	       "<a@b.example>: Relay "
+	       "access denied; from=<> to=<a@b.example> proto=SMTP helo=<[192.0.2.1]>",
+	 "rejected id=23FA6A7AAB1 address=2001:db8::5 host=h-1.example code=5.7.1 from= "
+	 "to=a@b.example"},
+	{SMTPD
+	 "NOQUEUE: reject: " FROM_192
+	 "450 4.2.0 <a@b.example>: Recipient address rejected: Greylisted, "
+	 "see http://g.example/help; from=<c@d.example> to=<a@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=4.2.0 from=c@d.example to=a@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked "
+	       "using bl.example; see http://bl.example/?ip; from=<c@d.example> to=<a@b.example> "
+	       "proto=ESMTP "
+	       "helo=<x>",
+	 REJECTED_192 "code=5.7.1 from=c@d.example to=a@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192 "450 4.7.1 <x>: Helo command rejected: Host not found; "
+	       "from=<c@d.example> to=<a@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=4.7.1 from=c@d.example to=a@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <a@b.example>: Recipient address rejected: no; "
+	       "from=<c@d.example> to=<a@b.example> proto=SMTP",
+	 REJECTED_192 "code=5.1.1 from=c@d.example to=a@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "553 5.7.1 <c@d.example>: Sender address rejected: not owned by "
+	       "user x; from=<c@d.example> to=<a@b.example> proto=ESMTP helo=<x> sasl_method=PLAIN "
+	       "sasl_username=x",
+	 REJECTED_192 "code=5.7.1 from=c@d.example to=a@b.example authenticated"},
+	{SMTPD
+	 "NOQUEUE: reject: RCPT from unknown[unknown]: 550 5.1.1 <a@b.example>: Recipient address "
+	 "rejected: no; from=<> to=<a@b.example> proto=ESMTP helo=<x>",
+	 "rejected host=unknown code=5.1.1 from= to=a@b.example"},
+	/* without enhanced status codes, before Postfix 2.3 */
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 <a@b.example>: Recipient address rejected: User unknown in "
+	       "virtual mailbox table; from=<c@d.example> to=<a@b.example> proto=SMTP helo=<x>",
+	 REJECTED_192 "from=c@d.example to=a@b.example"},
+	/* quoted, as Postfix logs since 3.5 */
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <q q@b.example>: Recipient address rejected: no; "
+	       "from=<c@d.example> to=<\"q q\"@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=5.1.1 from=c@d.example to=\"q q\"@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <a>b@b.example>: Recipient address rejected: no; "
+	       "from=<c@d.example> to=<\"a>b\"@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=5.1.1 from=c@d.example to=\"a>b\"@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <n@b.example>: Recipient address rejected: no; "
+	       "from=<\"a> to=<b\"@x> to=<n@b.example> proto=ESMTP helo=<x?from=?evil?x??to=?y?z?>",
+	 REJECTED_192 "code=5.1.1 from=\"a> to=<b\"@x to=n@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <q\"q@b.example>: Recipient address rejected: no; "
+	       "from=<c@d.example> to=<\"q\\\"q\"@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=5.1.1 from=c@d.example to=\"q\\\"q\"@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <a; from=<x@y> to=<postmaster@z> proto=ESMTP "
+	       "helo=<h>@b.example>: Recipient address rejected: no; from=<c@d.example> "
+	       "to=<\"a; from=<x@y> to=<postmaster@z> proto=ESMTP helo=<h>\"@b.example> "
+	       "proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=5.1.1 from=x@y to=postmaster@z"},
+	/* without quotes, before 3.5 */
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <a>b@b.example>: Recipient address rejected: no; "
+	       "from=<c@d.example> to=<a>b@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=5.1.1 from=c@d.example to=a>b@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <q\"q@b.example>: Recipient address rejected: no; "
+	       "from=<c@d.example> to=<q\"q@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=5.1.1 from=c@d.example to=q\"q@b.example"},
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <q q@b.example>: Recipient address rejected: no; "
+	       "from=<c c@d.example> to=<q q@b.example> proto=ESMTP helo=<x>",
+	 REJECTED_192 "code=5.1.1 from=c c@d.example to=q q@b.example"},
+	/* what a milter is not shown at RCPT, or is not refused */
+	{SMTPD "NOQUEUE: reject: VRFY from unknown[192.0.2.1]: 554 5.7.1 <n>: Relay access denied; "
+	       "from=<a@b> "
+	       "to=<n> proto=ESMTP helo=<x>",
+	 "other"},
+	{SMTPD "NOQUEUE: reject: CONNECT from unknown[192.0.2.1]: 554 5.7.1 <unknown[192.0.2.1]>: "
+	       "Client host "
+	       "rejected: Access denied; proto=SMTP",
+	 "other"},
+	{SMTPD "NOQUEUE: reject: MAIL from unknown[192.0.2.1]: 552 5.3.4 Message size exceeds "
+	       "fixed limit; "
+	       "proto=ESMTP helo=<x>",
+	 "other"},
+	{SMTPD "853B6122C074: reject: DATA from unknown[192.0.2.1]: 550 5.5.3 <DATA>: Data command "
+	       "rejected: x; "
+	       "from=<a@b> proto=ESMTP helo=<x>",
+	 "other"},
+	{SMTPD "NOQUEUE: reject_warning: " FROM_192
+	       "550 5.1.1 <a@b>: Recipient address rejected: no; "
+	       "from=<c@d> to=<a@b> proto=ESMTP helo=<x>",
+	 "other"},
+	{SMTPD "NOQUEUE: milter-reject: " FROM_192
+	       "550 5.7.1 no; from=<c@d> to=<a@b> proto=ESMTP helo=<x>",
+	 "other"},
+	/* cut */
+	{SMTPD "NOQUEUE: reject: " FROM_192
+	       "550 5.1.1 <a@b>: Recipient address rejected: no; from=<c@d> to=<a",
+	 "unreadable"},
+	{SMTPD "NOQUEUE: reject: RCPT from unknown[192.0.2.1", "unreadable"},
+};
+
+static const struct logline_row queue_rows[] = {
+	{QMGR "23FA6A7AAB1: from=<a@b.example>, size=310, nrcpt=2 (queue active)",
+	 "queued id=23FA6A7AAB1 from=a@b.example count=2"},
+	{QMGR "23FA6A7AAB1: from=<>, size=310, nrcpt=1 (queue active)",
+	 "queued id=23FA6A7AAB1 from= count=1"},
+	{HOST "postfix-out/nqmgr[4]: 4XYZbC1n2dz9K: from=<\"a>, size=1, nrcpt=9 (\"@b.example>, "
+	      "size=310, nrcpt=2 "
+	      "(queue active)",
+	 "queued id=4XYZbC1n2dz9K from=\"a>, size=1, nrcpt=9 (\"@b.example count=2"},
+	{QMGR "23FA6A7AAB1: from=<a\"b@b.example>, size=310, nrcpt=2 (queue active)",
+	 "queued id=23FA6A7AAB1 from=a\"b@b.example count=2"},
+	{QMGR "23FA6A7AAB1: from=<a@b.example>, status=expired, returned to sender", "other"},
+	{QMGR "23FA6A7AAB1: from=<a@b.exam", "unreadable"},
+	{QMGR "23FA6A7AAB1: removed", "removed id=23FA6A7AAB1"},
+	{QMGR "warning: premature end-of-input on private/smtp socket", "other"},
+	{HOST "postfix/smtp[5]: 23FA6A7AAB1: to=<a@b.example>, relay=mx.b.example[192.0.2.9]:25, "
+	      "delay=1.5, "
+	      "delays=0.1/0/1/0.4, dsn=2.0.0, status=sent (250 2.0.0 Ok)",
+	 "recipient id=23FA6A7AAB1 to=a@b.example"},
+	{HOST
+	 "postfix/local[5]: 23FA6A7AAB1: to=<a@b.example>, orig_to=<info@b.example>, relay=local, "
+	 "delay=0.1, delays=0.1/0/0/0, dsn=2.0.0, status=sent (delivered to mailbox)",
+	 "recipient id=23FA6A7AAB1 to=info@b.example"},
+	{HOST "postfix/lmtp[5]: 23FA6A7AAB1: to=<a@b.example>, relay=none, delay=9, "
+	      "delays=9/0/0/0, dsn=4.4.1, "
+	      "status=deferred (connect to b.example[192.0.2.9]:24: Connection refused)",
+	 "recipient id=23FA6A7AAB1 to=a@b.example"},
+	{HOST "postfix/pipe[5]: 23FA6A7AAB1: to=<\"a\\\">, relay=x\"@b.example>, relay=spamfilter, "
+	      "delay=0.1, "
+	      "delays=0.1/0/0/0, dsn=5.1.1, status=bounced (user unknown)",
+	 "recipient id=23FA6A7AAB1 to=\"a\\\">, relay=x\"@b.example"},
+	{HOST "postfix/virtual[5]: 23FA6A7AAB1: to=<\"a>, relay=x\"@b.example>, "
+	      "orig_to=<\"c>\"@b.example>, "
+	      "relay=virtual, delay=0.1, delays=0.1/0/0/0, dsn=2.0.0, status=sent (delivered to "
+	      "maildir)",
+	 "recipient id=23FA6A7AAB1 to=\"c>\"@b.example"},
+	{HOST "postfix/virtual[5]: 23FA6A7AAB1: to=<a\"b@b.example>, orig_to=<c>d@b.example>, "
+	      "relay=virtual, "
+	      "delay=0.1, delays=0.1/0/0/0, dsn=2.0.0, status=sent (delivered to maildir)",
+	 "recipient id=23FA6A7AAB1 to=c>d@b.example"},
+	{HOST "postfix/smtp[5]: 23FA6A7AAB1: to=<a@b.example>, relay=mx.b.exam", "unreadable"},
+	{HOST "postfix/smtp[5]: 23FA6A7AAB1: host mx.b.example[192.0.2.9] said: 450 4.2.0 later",
+	 "other"},
+	{HOST "postfix/bounce[5]: 23FA6A7AAB1: sender non-delivery notification: 853B6122C074",
+	 "other"},
+	{HOST "postfix/cleanup[5]: 23FA6A7AAB1: message-id=<to=<a@b>, relay=x, status=y@z>",
+	 "other"},
+	{HOST "postfix/pickup[5]: 23FA6A7AAB1: uid=0 from=<root>", "other"},
+};
+
+static void tags_are_found(void **state)
+{
+	(void)state;
+	logline_bed_check(tag_rows, COUNT(tag_rows), LOGLINE_POSTFIX);
+}
+
+static void postfix_sessions_are_read(void **state)
+{
+	(void)state;
+	logline_bed_check(session_rows, COUNT(session_rows), LOGLINE_POSTFIX);
+}
+
+static void postfix_rejections_are_read(void **state)
+{
+	(void)state;
+	logline_bed_check(rejection_rows, COUNT(rejection_rows), LOGLINE_POSTFIX);
+}
+
+static void postfix_queues_are_read(void **state)
+{
+	(void)state;
+	logline_bed_check(queue_rows, COUNT(queue_rows), LOGLINE_POSTFIX);
+}
+
+static void mauled_lines_are_harmless(void **state)
+{
+	(void)state;
+	logline_bed_maul(tag_rows, COUNT(tag_rows));
+	logline_bed_maul(session_rows, COUNT(session_rows));
+	logline_bed_maul(rejection_rows, COUNT(rejection_rows));
+	logline_bed_maul(queue_rows, COUNT(queue_rows));
+}
+
+static void process_and_machine_are_found(void **state)
+{
+	static const struct {
+		const char *line, *host_name;
+		uint32_t pid;
+	} rows[] = {
+		{SMTPD "connect from a.example[192.0.2.1]", "mx", 123},
+		{HOST "postfix/smtpd[4294967295]: x", "mx", UINT32_MAX},
+		{HOST "postfix/smtpd[4294967296]: x", "mx", 0},
+		{HOST "postfix/smtpd[12x]: x", "mx", 0},
+		{HOST "postfix/smtpd: x", "mx", 0},
+		{HOST "mail.info sendmail[7]: x", "mx", 7},
+		{"Nov 20 12:34:56 <2.6> mx sendmail[7]: x", "mx", 7},
+		{"Nov 20 12:34:56 sendmail[7]: x", NULL, 7},
+		{"<22>1 2026-11-20T12:34:56Z mx sendmail 7 - - x", "mx", 7},
+		{"<22>1 2026-11-20T12:34:56Z mx sendmail - - [a b=\"c\"] x", "mx", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct logline parsed;
+
+		logline_parse(rows[i].line, strlen(rows[i].line),
+			      rows[i].line[0] == '<' ? RFC5424_LENGTH : LOGLINE_BED_STAMP, &parsed);
+		assert_int_equal(parsed.pid, rows[i].pid);
+		if (rows[i].host_name == NULL) {
+			assert_null(parsed.host_name.text);
+			continue;
+		}
+		assert_int_equal(parsed.host_name.length, strlen(rows[i].host_name));
+		assert_memory_equal(parsed.host_name.text, rows[i].host_name,
+				    parsed.host_name.length);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tags_are_found),
+		cmocka_unit_test(postfix_sessions_are_read),
+		cmocka_unit_test(postfix_rejections_are_read),
+		cmocka_unit_test(postfix_queues_are_read),
+		cmocka_unit_test(process_and_machine_are_found),
+		cmocka_unit_test(mauled_lines_are_harmless),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines of logs in, what the sessions' journal says out. */
+#include <malloc.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hash.h"
+#include "logline.h"
+#include "replay_play.h"
+
+#define NOON INT64_C(1700000000000)
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define LINE_MAX_BYTES 1000
+#define SETS_MAX 8
+
+#define P "mx postfix/smtpd[100]: "
+#define Q "mx postfix/qmgr[7]: "
+#define L "mx postfix/local[8]: "
+#define S "mx sendmail[200]: "
+#define FROM_P " from unknown[192.0.2.1]"
+/* Refused by Postfix: queue id or NOQUEUE, number of the recipient. */
+#define REFUSED(id, n)                                                                             \
+	P id ": reject: RCPT from unknown[192.0.2.1]: 550 5.1.1 <no" n                             \
+	     "@example.org>: Recipient address rejected: User unknown; from=<x@example.net> "      \
+	     "to=<no" n "@example.org> proto=ESMTP helo=<client>"
+#define NO(n) REFUSED("NOQUEUE", n)
+#define UNKNOWN(id, n) S id ": <no" n "@example.org>... User unknown"
+#define HIDDEN(id, n)                                                                              \
+	S id ": ruleset=check_rcpt, arg1=<no" n                                                    \
+	     "@example.org>, relay=[192.0.2.1], reject=550 5.7.1 <no" n                            \
+	     "@example.org>... Relaying denied"
+#define QUEUED_S(id, n)                                                                            \
+	S id ": from=<x@example.net>, size=22, class=0, nrcpts=" n                                 \
+	     ", proto=ESMTP, daemon=MTA, relay=[192.0.2.1]"
+
+static struct player *player;
+
+static void start_over(const char *const *sets)
+{
+	const char *all[SETS_MAX + 2] = {"user=root", "jitter=0"};
+	struct faults faults = {0};
+	struct config *config;
+	size_t count = 2;
+
+	for (; sets != NULL && *sets != NULL; sets++) {
+		assert_true(count < COUNT(all));
+		all[count++] = *sets;
+	}
+	config = config_load(NULL, false, all, count, &faults);
+	if (config == NULL)
+		fail_msg("%s", faults.text);
+	faults_free(&faults);
+	player = player_new();
+	assert_non_null(player);
+	assert_true(player_add(player, "one", config));
+}
+
+static struct book *book(void)
+{
+	return site_book(player_site(player, 0));
+}
+
+static void take(int64_t at_ms, const char *text)
+{
+	struct logline line;
+
+	logline_parse(text, strlen(text), 0, &line);
+	if (line.kind == LOGLINE_OTHER || line.kind == LOGLINE_UNREADABLE)
+		fail_msg("not read: %s", text);
+	player_take(player, &line, NOON + at_ms);
+}
+
+struct said {
+	int64_t at_s;
+	const char *text;
+};
+
+static const struct {
+	const char *what;
+	const char *sets[4];
+	struct said lines[16];
+	int64_t flagged_at_s; /* -1: never */
+	double score; /* when flagged first */
+	uint64_t rejected, recipients, stalls;
+} rows[] = {
+	{"the fifth refusal flags",
+	 {NULL},
+	 {{0, P "connect" FROM_P},
+	  {1, NO("1")},
+	  {2, NO("2")},
+	  {3, NO("3")},
+	  {4, NO("4")},
+	  {5, NO("5")},
+	  {6, P "disconnect" FROM_P}},
+	 5,
+	 5,
+	 5,
+	 0,
+	 1},
+	{"the log begins in the middle",
+	 {NULL},
+	 {{1, NO("1")}, {2, NO("2")}, {3, NO("3")}, {4, NO("4")}, {5, NO("5")}},
+	 5,
+	 5,
+	 5,
+	 0,
+	 1},
+	{"the same recipient counts once",
+	 {NULL},
+	 {{1, NO("1")}, {2, NO("1")}, {3, NO("1")}, {4, NO("1")}, {5, NO("1")}},
+	 -1,
+	 0,
+	 5,
+	 0,
+	 0},
+	{"Postfix: accepted ones that are named later count where they were",
+	 {NULL},
+	 {{0, P "connect" FROM_P},
+	  {1, NO("1")},
+	  {2, NO("2")},
+	  {4, P "AAAAAA: client=unknown[192.0.2.1]"},
+	  {5, REFUSED("AAAAAA", "3")},
+	  {6, REFUSED("AAAAAA", "4")},
+	  {7, REFUSED("AAAAAA", "5")},
+	  {8, REFUSED("AAAAAA", "6")},
+	  {9, Q "AAAAAA: from=<x@example.net>, size=1, nrcpt=1 (queue active)"},
+	  {99, L "AAAAAA: to=<good@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
+	  {99, Q "AAAAAA: removed"}},
+	 -1,
+	 0,
+	 6,
+	 1,
+	 0},
+	{"Postfix: an aborted message had one accepted recipient",
+	 {"good_credit=10"},
+	 {{0, P "connect" FROM_P},
+	  {1, NO("1")},
+	  {2, P "AAAAAA: client=unknown[192.0.2.1]"},
+	  {3, REFUSED("AAAAAA", "2")},
+	  {4, REFUSED("AAAAAA", "3")},
+	  {5, REFUSED("AAAAAA", "4")},
+	  {6, REFUSED("AAAAAA", "5")},
+	  {7, REFUSED("AAAAAA", "6")},
+	  {8, P "disconnect" FROM_P}},
+	 -1,
+	 0,
+	 6,
+	 0,
+	 0},
+	{"Postfix: all but the first are spread evenly",
+	 {"threshold=4"},
+	 {{1, NO("1")},
+	  {2, P "AAAAAA: client=unknown[192.0.2.1]"},
+	  {3, REFUSED("AAAAAA", "2")},
+	  {4, REFUSED("AAAAAA", "3")},
+	  {5, REFUSED("AAAAAA", "4")},
+	  {6, REFUSED("AAAAAA", "5")},
+	  {7, REFUSED("AAAAAA", "6")},
+	  {8, REFUSED("AAAAAA", "7")},
+	  {9, REFUSED("AAAAAA", "8")},
+	  {10, Q "AAAAAA: from=<x@example.net>, size=1, nrcpt=3 (queue active)"},
+	  {11, L "AAAAAA: to=<a@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
+	  {11, L "AAAAAA: to=<b@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
+	  {11, L "AAAAAA: to=<c@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"}},
+	 9,
+	 4,
+	 8,
+	 3,
+	 2},
+	{"Postfix: the same accepted recipient counts once, though it is named later",
+	 {NULL},
+	 {{1, NO("1")},
+	  {2, P "AAAAAA: client=unknown[192.0.2.1]"},
+	  {2, Q "AAAAAA: from=<x@example.net>, size=1, nrcpt=1 (queue active)"},
+	  {3, P "BBBBBB: client=unknown[192.0.2.1]"},
+	  {3, Q "BBBBBB: from=<x@example.net>, size=1, nrcpt=1 (queue active)"},
+	  {4, NO("2")},
+	  {5, NO("3")},
+	  {6, NO("4")},
+	  {7, NO("5")},
+	  {8, NO("6")},
+	  {9, NO("7")},
+	  {99, L "AAAAAA: to=<a@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
+	  {99, L "BBBBBB: to=<a@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"}},
+	 9,
+	 5,
+	 7,
+	 2,
+	 1},
+	{"who logs in is left alone, from then on",
+	 {NULL},
+	 {{0, P "connect" FROM_P},
+	  {1, P "AAAAAA: client=unknown[192.0.2.1], sasl_method=PLAIN, sasl_username=bob"},
+	  {2, REFUSED("AAAAAA", "1")},
+	  {3, REFUSED("AAAAAA", "2")},
+	  {4, REFUSED("AAAAAA", "3")},
+	  {5, REFUSED("AAAAAA", "4")},
+	  {6, REFUSED("AAAAAA", "5")},
+	  {7, REFUSED("AAAAAA", "6")},
+	  {8, P "disconnect" FROM_P}},
+	 -1,
+	 0,
+	 0,
+	 0,
+	 0},
+	{"Sendmail: who it was is told at the end",
+	 {NULL},
+	 {{1, UNKNOWN("kAAAAA000200", "1")},
+	  {2, UNKNOWN("kAAAAA000200", "2")},
+	  {3, UNKNOWN("kAAAAA000200", "3")},
+	  {4, UNKNOWN("kAAAAA000200", "4")},
+	  {5, UNKNOWN("kAAAAA000200", "5")},
+	  {60, QUEUED_S("kAAAAA000200", "0")}},
+	 5,
+	 5,
+	 5,
+	 0,
+	 1},
+	{"Sendmail: hidden ones count half, at the next that is shown",
+	 {NULL},
+	 {{0, S "NOQUEUE: connect from [192.0.2.1]"},
+	  {1, HIDDEN("kAAAAA000200", "1")},
+	  {2, HIDDEN("kAAAAA000200", "2")},
+	  {3, HIDDEN("kAAAAA000200", "3")},
+	  {4, HIDDEN("kAAAAA000200", "4")},
+	  {5, HIDDEN("kAAAAA000200", "5")},
+	  {6, HIDDEN("kAAAAA000200", "6")},
+	  {7, HIDDEN("kAAAAA000200", "7")},
+	  {8, HIDDEN("kAAAAA000200", "8")},
+	  {9, UNKNOWN("kAAAAA000200", "9")},
+	  {10, QUEUED_S("kAAAAA000200", "0")}},
+	 9,
+	 5,
+	 9,
+	 0,
+	 1},
+	{"Sendmail: hidden ones alone were never shown to a filter",
+	 {"hidden_weight=1"},
+	 {{1, HIDDEN("kAAAAA000200", "1")},
+	  {2, HIDDEN("kAAAAA000200", "2")},
+	  {3, HIDDEN("kAAAAA000200", "3")},
+	  {4, HIDDEN("kAAAAA000200", "4")},
+	  {5, HIDDEN("kAAAAA000200", "5")},
+	  {6, QUEUED_S("kAAAAA000200", "0")}},
+	 -1,
+	 0,
+	 0,
+	 0,
+	 0},
+	{"Sendmail: or at an accepted one, which comes right after them",
+	 {"hidden_weight=1", "good_credit=0"},
+	 {{1, HIDDEN("kAAAAA000200", "1")},
+	  {2, HIDDEN("kAAAAA000200", "2")},
+	  {3, HIDDEN("kAAAAA000200", "3")},
+	  {4, HIDDEN("kAAAAA000200", "4")},
+	  {5, HIDDEN("kAAAAA000200", "5")},
+	  {60, QUEUED_S("kAAAAA000200", "1")}},
+	 5,
+	 5,
+	 5,
+	 1,
+	 2},
+	{"Sendmail: an aborted message was not taken, and had no DATA",
+	 {"threshold=1", "good_credit=0"},
+	 {{1, UNKNOWN("kAAAAA000200", "1")},
+	  {2, S "kAAAAA000200: from=<x@example.net>, size=0, class=0, nrcpts=1, proto=ESMTP, "
+		"daemon=MTA, relay=[192.0.2.1]"}},
+	 1,
+	 1,
+	 1,
+	 0,
+	 2},
+	{"Sendmail: who had logged in is told at the end",
+	 {"threshold=1"},
+	 {{1, UNKNOWN("kAAAAA000200", "1")},
+	  {2, S "kAAAAA000200: from=<x@example.net>, size=9, class=0, nrcpts=1, proto=ESMTPA, "
+		"daemon=MTA, relay=[192.0.2.1]"}},
+	 -1,
+	 0,
+	 0,
+	 1,
+	 0},
+	{"another process is another session",
+	 {"max_stall_per_session=5s"},
+	 {{1, NO("1")},
+	  {1, NO("2")},
+	  {1, NO("3")},
+	  {1, NO("4")},
+	  {1, NO("5")},
+	  {1, NO("6")},
+	  {2, "mx postfix/smtpd[101]: connect" FROM_P}},
+	 1,
+	 5,
+	 6,
+	 0,
+	 2},
+	{"exempt",
+	 {"exempt_clients={192.0.2.0/24}"},
+	 {{1, NO("1")}, {1, NO("2")}, {1, NO("3")}, {1, NO("4")}, {1, NO("5")}},
+	 -1,
+	 0,
+	 0,
+	 0,
+	 0},
+};
+
+static void test_lines(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int64_t flagged_at_s = -1;
+		uint64_t stalls = 0;
+
+		start_over(rows[i].sets);
+		for (size_t j = 0; j < COUNT(rows[i].lines) && rows[i].lines[j].text != NULL; j++)
+			take(1000 * rows[i].lines[j].at_s, rows[i].lines[j].text);
+		player_finish(player);
+		if (book()->flags_count > 0) {
+			flagged_at_s = (book()->flags[0].wall_ms - NOON) / 1000;
+			assert_true(fabs(book()->flags[0].score - rows[i].score) < 0.001);
+		}
+		for (size_t j = 0; j < STAGE_COUNT; j++)
+			stalls += book()->stalls[j];
+		if (flagged_at_s != rows[i].flagged_at_s || book()->rejected != rows[i].rejected ||
+		    book()->recipients != rows[i].recipients || stalls != rows[i].stalls)
+			fail_msg("%s: flagged at %d, %d rejected, %d accepted, %d stalls",
+				 rows[i].what, (int)flagged_at_s, (int)book()->rejected,
+				 (int)book()->recipients, (int)stalls);
+		player_free(player);
+	}
+}
+
+static void test_configurations_side_by_side(void **state)
+{
+	static const char *const sets[] = {"user=root", "threshold=3"};
+	struct faults faults = {0};
+
+	(void)state;
+	start_over(NULL);
+	assert_true(player_add(player, "two", config_load(NULL, false, sets, 2, &faults)));
+	for (int i = 0; i < 4; i++) {
+		char text[LINE_MAX_BYTES];
+
+		snprintf(text, sizeof(text),
+			 P "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 550 5.1.1 <%d@b>: no; "
+			   "from=<x@y> to=<%d@b> proto=ESMTP helo=<h>",
+			 i, i);
+		take(1000 * i, text);
+	}
+	player_finish(player);
+	assert_int_equal(book()->clients_flagged, 0);
+	assert_int_equal(site_book(player_site(player, 1))->clients_flagged, 1);
+	assert_int_equal(site_book(player_site(player, 1))->flags[0].wall_ms, NOON + 2000);
+	player_free(player);
+}
+
+static void test_flagged_client_that_delivers(void **state)
+{
+	const struct book_client *clients[3];
+
+	(void)state;
+	start_over(NULL);
+	for (int i = 0; i < 6; i++) {
+		char text[LINE_MAX_BYTES];
+
+		snprintf(
+			text, sizeof(text),
+			P
+			"NOQUEUE: reject: RCPT from mail.example.net[192.0.2.1]: 550 5.1.1 <%d@b>: "
+			"no; from=<x@y> to=<%d@b> proto=ESMTP helo=<h>",
+			i, i);
+		take(0, text);
+	}
+	take(9000, P "AAAAAA: client=mail.example.net[192.0.2.1]");
+	take(9000, Q "AAAAAA: from=<x@y>, size=1, nrcpt=2 (queue active)");
+	take(9000, Q "AAAAAA: removed");
+	take(9000, P "disconnect from mail.example.net[192.0.2.1]");
+	player_finish(player);
+	assert_int_equal(book()->flagged_delivering, 1);
+	assert_int_equal(book_innocents(book(), clients, COUNT(clients)), 1);
+	assert_string_equal(clients[0]->name, "mail.example.net");
+	assert_int_equal(clients[0]->messages, 1);
+	assert_int_equal(book_worst(book(), clients, COUNT(clients)), 1);
+	assert_int_equal(clients[0]->rejected, 6);
+	player_free(player);
+}
+
+/* One that delivers all the time is still known after many others, and when it is flagged in the end. */
+static void test_regular_client_is_not_forgotten(void **state)
+{
+	struct prefix regular, other;
+
+	(void)state;
+	start_over(NULL);
+	assert_true(prefix_parse("192.0.2.1", &regular));
+	for (unsigned i = 0; i < BOOK_PLAIN_MAX + 10; i++) {
+		char text[PREFIX_TEXT_MAX];
+
+		snprintf(text, sizeof(text), "10.%u.%u.%u", i >> 16 & 255U, i >> 8 & 255U,
+			 i & 255U);
+		assert_true(prefix_parse(text, &other));
+		book_delivered(book(), &other, "other.example.net", 1);
+		if (i % 1000 == 0)
+			book_delivered(book(), &regular, "regular.example.net", 1);
+	}
+	for (int i = 0; i < 5; i++) {
+		char text[LINE_MAX_BYTES];
+
+		snprintf(text, sizeof(text),
+			 P "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 550 5.1.1 <%d@b>: no; "
+			   "from=<x@y> to=<%d@b> proto=ESMTP helo=<h>",
+			 i, i);
+		take(0, text);
+	}
+	player_finish(player);
+	assert_int_equal(HASH_COUNT(book()->plain) + HASH_COUNT(book()->flagged), BOOK_PLAIN_MAX);
+	assert_int_equal(book()->flagged_delivering, 1);
+	assert_string_equal(book()->flagged->name, "regular.example.net");
+	assert_int_equal(book()->flagged->messages, BOOK_PLAIN_MAX / 1000 + 1);
+	player_free(player);
+}
+
+/* A crowd of sessions that never end, and of messages that are never heard of again. */
+static void be_busy(int64_t from, int64_t count, int64_t every_ms)
+{
+	for (int64_t i = from; i < from + count; i++) {
+		char text[LINE_MAX_BYTES];
+		int64_t at_ms = i * every_ms;
+		int client = (int)(i % 60000);
+
+		snprintf(text, sizeof(text), "mx postfix/smtpd[%d]: connect from h%d[10.0.%d.%d]",
+			 (int)i + 1, client, client >> 8, client & 255);
+		take(at_ms, text);
+		snprintf(
+			text, sizeof(text),
+			"mx postfix/smtpd[%d]: %012X: reject: RCPT from h%d[10.0.%d.%d]: 550 5.1.1 "
+			"<%d@b>: no; from=<x@y> to=<%d@b> proto=ESMTP helo=<h>",
+			(int)i + 1, (unsigned)i + 1, client, client >> 8, client & 255, (int)i,
+			(int)i);
+		take(at_ms, text);
+		snprintf(text, sizeof(text), "mx postfix/smtpd[%d]: %012X: client=h%d[10.0.%d.%d]",
+			 (int)i + 1, (unsigned)i + 1, client, client >> 8, client & 255);
+		take(at_ms, text);
+	}
+}
+
+static void test_memory_is_constant(void **state)
+{
+	static const char *const sets[] = {"memory_clients=1000", "network_threshold=0", NULL};
+	/* Over a year, and all in a minute. */
+	static const int64_t paces_ms[] = {400000, 1};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(paces_ms); i++) {
+		size_t before, after;
+
+		start_over(sets);
+		be_busy(0, 60000, paces_ms[i]);
+		before = mallinfo2().uordblks;
+		be_busy(60000, 20000, paces_ms[i]);
+		after = mallinfo2().uordblks;
+		if (after > before + before / 50)
+			fail_msg("%zu bytes, then %zu", before, after);
+		player_finish(player);
+		player_free(player);
+	}
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return hash_init();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_configurations_side_by_side),
+		cmocka_unit_test(test_flagged_client_that_delivers),
+		cmocka_unit_test(test_regular_client_is_not_forgotten),
+		cmocka_unit_test(test_memory_is_constant),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}

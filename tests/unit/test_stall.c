@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_clock.h"
+#include "stall.h"
+#include "stats.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Where the hooks of the fake clock find what they wake. */
+static struct stalls *stalls;
+static unsigned wakeups;
+
+static void count_wakeup(void)
+{
+	wakeups++;
+}
+
+static struct prefix client(const char *text)
+{
+	struct prefix prefix;
+
+	assert_true(prefix_parse(text, &prefix));
+	return prefix;
+}
+
+static struct stall stall_of(const char *text, int64_t delay_ms)
+{
+	return (struct stall){.client = client(text), .stage = "RCPT", .delay_ms = delay_ms};
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	fake_clock_reset(0, 1000000);
+	wakeups = 0;
+	stalls = stalls_new(&fake_clock, 4, count_wakeup);
+	return stalls == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	stalls_free(stalls);
+	return 0;
+}
+
+static void check_wait(struct stall *stall, enum stall_end end, int64_t waited_ms)
+{
+	int64_t waited = -1;
+
+	assert_int_equal(stall_wait(stalls, stall, &waited), end);
+	assert_int_equal(waited, waited_ms);
+}
+
+static void stall_lasts_its_delay(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000);
+
+	(void)state;
+	assert_true(stall_begin(stalls, &stall, false));
+	assert_int_equal(stalls_active(stalls), 1);
+	check_wait(&stall, STALL_ELAPSED, 5000);
+	assert_int_equal(fake_clock_waited_ms(), 5000);
+	assert_int_equal(stalls_active(stalls), 0);
+}
+
+static void stall_of_no_delay_does_not_wait(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 0);
+
+	(void)state;
+	assert_true(stall_begin(stalls, &stall, false));
+	check_wait(&stall, STALL_ELAPSED, 0);
+	assert_int_equal(fake_clock_waits(), 0);
+	assert_int_equal(stalls_active(stalls), 0);
+}
+
+static void delay_is_counted_from_the_beginning(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000);
+
+	(void)state;
+	assert_true(stall_begin(stalls, &stall, false));
+	fake_clock_advance(2000);
+	check_wait(&stall, STALL_ELAPSED, 5000);
+	assert_int_equal(fake_clock_waited_ms(), 3000);
+}
+
+static void wake_up_for_nothing(int64_t deadline_ms)
+{
+	(void)deadline_ms;
+	fake_clock_advance(100);
+}
+
+static void spurious_wakeup_does_not_end_it(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000);
+
+	(void)state;
+	fake_clock_on_next_wait(wake_up_for_nothing);
+	assert_true(stall_begin(stalls, &stall, false));
+	check_wait(&stall, STALL_ELAPSED, 5000);
+	assert_int_equal(fake_clock_waits(), 2);
+}
+
+static void set_wall_clock_back(int64_t deadline_ms)
+{
+	(void)deadline_ms;
+	fake_clock_set_wall(-86400000);
+}
+
+static void wall_clock_does_not_matter(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000);
+
+	(void)state;
+	fake_clock_on_next_wait(set_wall_clock_back);
+	assert_true(stall_begin(stalls, &stall, false));
+	check_wait(&stall, STALL_ELAPSED, 5000);
+	assert_int_equal(fake_clock_waited_ms(), 5000);
+}
+
+static void forgive_after_a_second(int64_t deadline_ms)
+{
+	const struct prefix prefix = client("192.0.2.1/32");
+
+	(void)deadline_ms;
+	fake_clock_advance(1000);
+	assert_int_equal(stalls_forgive(stalls, &prefix), 1);
+}
+
+static void forgiven_client_goes_on_at_once(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000);
+
+	(void)state;
+	fake_clock_on_next_wait(forgive_after_a_second);
+	assert_true(stall_begin(stalls, &stall, false));
+	check_wait(&stall, STALL_FORGIVEN, 1000);
+	assert_int_equal(fake_clock_waited_ms(), 0);
+	assert_int_equal(stalls_active(stalls), 0);
+}
+
+static void forgive_ends_all_stalls_of_this_client_only(void **state)
+{
+	struct stall a = stall_of("192.0.2.1/32", 5000), b = stall_of("192.0.2.2/32", 5000),
+		     c = stall_of("192.0.2.1/32", 5000);
+	const struct prefix one = client("192.0.2.1/32"), network = client("192.0.2.0/24");
+
+	(void)state;
+	assert_true(stall_begin(stalls, &a, false));
+	assert_true(stall_begin(stalls, &b, false));
+	assert_true(stall_begin(stalls, &c, false));
+	assert_int_equal(stalls_forgive(stalls, &network), 0);
+	assert_int_equal(stalls_forgive(stalls, &one), 2);
+	check_wait(&a, STALL_FORGIVEN, 0);
+	check_wait(&c, STALL_FORGIVEN, 0);
+	check_wait(&b, STALL_ELAPSED, 5000);
+	assert_int_equal(stalls_forgive(stalls, &one), 0);
+}
+
+static void one_stall_can_be_ended_alone(void **state)
+{
+	struct stall a = stall_of("192.0.2.1/32", 5000), b = stall_of("192.0.2.1/32", 5000);
+
+	(void)state;
+	assert_true(stall_begin(stalls, &a, false));
+	assert_true(stall_begin(stalls, &b, false));
+	stall_wake(stalls, &a);
+	check_wait(&a, STALL_FORGIVEN, 0);
+	check_wait(&b, STALL_ELAPSED, 5000);
+}
+
+static void list_shows_the_oldest_first(void **state)
+{
+	struct stall a = stall_of("192.0.2.1/32", 5000), b = stall_of("192.0.2.2/32", 7000);
+	struct stall_row rows[3];
+
+	(void)state;
+	a.score = 6.25;
+	assert_int_equal(stalls_list(stalls, rows, COUNT(rows)), 0);
+	assert_true(stall_begin(stalls, &a, false));
+	fake_clock_advance(1500);
+	assert_true(stall_begin(stalls, &b, false));
+	assert_int_equal(stalls_list(stalls, rows, COUNT(rows)), 2);
+	assert_true(prefix_equal(&rows[0].client, &a.client));
+	assert_int_equal(rows[0].delay_ms, 5000);
+	assert_int_equal(rows[0].waited_ms, 1500);
+	assert_true(rows[0].score == 6.25);
+	assert_string_equal(rows[0].stage, a.stage);
+	assert_true(prefix_equal(&rows[1].client, &b.client));
+	assert_int_equal(rows[1].waited_ms, 0);
+	assert_int_equal(stalls_list(stalls, rows, 1), 1);
+	check_wait(&a, STALL_ELAPSED, 5000);
+	check_wait(&b, STALL_ELAPSED, 7000);
+}
+
+static void stall_may_be_used_again(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000);
+	const struct prefix one = client("192.0.2.1/32");
+
+	(void)state;
+	assert_true(stall_begin(stalls, &stall, false));
+	assert_int_equal(stalls_forgive(stalls, &one), 1);
+	check_wait(&stall, STALL_FORGIVEN, 0);
+	assert_true(stall_begin(stalls, &stall, false));
+	check_wait(&stall, STALL_ELAPSED, 5000);
+}
+
+static void stop_after_two_seconds(int64_t deadline_ms)
+{
+	(void)deadline_ms;
+	fake_clock_advance(2000);
+	assert_int_equal(stalls_stop(stalls), 1);
+}
+
+static void stop_ends_all_stalls_there_are_and_will_be(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000), later = stall_of("192.0.2.2/32", 5000);
+
+	(void)state;
+	fake_clock_on_next_wait(stop_after_two_seconds);
+	assert_true(stall_begin(stalls, &stall, false));
+	check_wait(&stall, STALL_STOPPED, 2000);
+	assert_true(stall_begin(stalls, &later, false));
+	check_wait(&later, STALL_STOPPED, 0);
+	assert_int_equal(fake_clock_waited_ms(), 0);
+}
+
+static void first_reason_to_wake_stays(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000);
+	const struct prefix one = client("192.0.2.1/32");
+
+	(void)state;
+	assert_true(stall_begin(stalls, &stall, false));
+	assert_int_equal(stalls_forgive(stalls, &one), 1);
+	stalls_stop(stalls);
+	check_wait(&stall, STALL_FORGIVEN, 0);
+}
+
+static void budget_is_kept(void **state)
+{
+	struct stall stall[5];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(stall); i++) {
+		stall[i] = stall_of("192.0.2.1/32", 5000);
+		assert_int_equal(stall_begin(stalls, &stall[i], false), i < 4);
+	}
+	assert_int_equal(stalls_active(stalls), 4);
+	check_wait(&stall[0], STALL_ELAPSED, 5000);
+	assert_int_equal(stalls_active(stalls), 3);
+	assert_true(stall_begin(stalls, &stall[4], false));
+	for (size_t i = 1; i < COUNT(stall); i++) {
+		int64_t waited;
+
+		stall_wait(stalls, &stall[i], &waited);
+	}
+	assert_int_equal(stalls_active(stalls), 0);
+}
+
+static void second_half_of_the_budget_can_be_kept_free(void **state)
+{
+	static const struct {
+		unsigned budget, in_use;
+		bool first_half, any;
+	} rows[] = {
+		{0, 0, false, false},  {1, 0, true, true},     {1, 1, false, false},
+		{2, 0, true, true},    {2, 1, false, true},    {3, 1, true, true},
+		{3, 2, false, true},   {4, 1, true, true},     {4, 2, false, true},
+		{4, 4, false, false},  {40, 19, true, true},   {40, 20, false, true},
+		{40, 39, false, true}, {40, 40, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct stall other[40], stall = stall_of("192.0.2.1/32", 0);
+		int64_t waited;
+
+		stalls_set_budget(stalls, rows[i].budget);
+		for (unsigned j = 0; j < rows[i].in_use; j++) {
+			other[j] = stall_of("192.0.2.2/32", 0);
+			assert_true(stall_begin(stalls, &other[j], false));
+		}
+		if (stall_begin(stalls, &stall, true) != rows[i].first_half)
+			fail_msg("row %zu, first half only", i);
+		if (rows[i].first_half)
+			stall_wait(stalls, &stall, &waited);
+		assert_int_equal(stalls_active(stalls), rows[i].in_use);
+		if (stall_begin(stalls, &stall, false) != rows[i].any)
+			fail_msg("row %zu", i);
+		if (rows[i].any)
+			stall_wait(stalls, &stall, &waited);
+		for (unsigned j = 0; j < rows[i].in_use; j++)
+			stall_wait(stalls, &other[j], &waited);
+	}
+}
+
+static void budget_may_shrink_below_what_is_in_use(void **state)
+{
+	struct stall a = stall_of("192.0.2.1/32", 5000), b = a, c = a;
+
+	(void)state;
+	assert_int_equal(stalls_budget(stalls), 4);
+	assert_true(stall_begin(stalls, &a, false));
+	assert_true(stall_begin(stalls, &b, false));
+	stalls_set_budget(stalls, 1);
+	assert_int_equal(stalls_budget(stalls), 1);
+	assert_int_equal(stalls_active(stalls), 2);
+	assert_false(stall_begin(stalls, &c, false));
+	check_wait(&a, STALL_ELAPSED, 5000);
+	assert_false(stall_begin(stalls, &c, false));
+	check_wait(&b, STALL_ELAPSED, 5000);
+	assert_true(stall_begin(stalls, &c, false));
+	check_wait(&c, STALL_ELAPSED, 5000);
+}
+
+static void each_stall_nudges_and_is_counted(void **state)
+{
+	struct stall stall = stall_of("192.0.2.1/32", 5000), refused = stall;
+	uint64_t begun = stats_get(STAT_STALLS_BEGUN), ended = stats_get(STAT_STALLS_ENDED),
+		 stalled_ms = stats_get(STAT_STALLED_MS);
+
+	(void)state;
+	stalls_set_budget(stalls, 1);
+	assert_true(stall_begin(stalls, &stall, false));
+	assert_false(stall_begin(stalls, &refused, false));
+	check_wait(&stall, STALL_ELAPSED, 5000);
+	assert_int_equal(wakeups, 1);
+	assert_int_equal(stats_get(STAT_STALLS_BEGUN) - begun, 1);
+	assert_int_equal(stats_get(STAT_STALLS_ENDED) - ended, 1);
+	assert_int_equal(stats_get(STAT_STALLED_MS) - stalled_ms, 5000);
+}
+
+static void nudge_is_optional(void **state)
+{
+	struct stalls *quiet = stalls_new(&fake_clock, 1, NULL);
+	struct stall stall = stall_of("192.0.2.1/32", 10);
+	int64_t waited;
+
+	(void)state;
+	assert_non_null(quiet);
+	assert_true(stall_begin(quiet, &stall, false));
+	assert_int_equal(stall_wait(quiet, &stall, &waited), STALL_ELAPSED);
+	stalls_free(quiet);
+	stalls_free(NULL);
+}
+
+/* From here on with real threads and the real clock; stalls of a minute that must not last. */
+struct sleeper {
+	struct stalls *stalls;
+	struct stall stall;
+	pthread_t thread;
+	enum stall_end end;
+	int64_t waited_ms;
+};
+
+static void *sleep_through(void *argument)
+{
+	struct sleeper *sleeper = argument;
+
+	sleeper->end = stall_wait(sleeper->stalls, &sleeper->stall, &sleeper->waited_ms);
+	return NULL;
+}
+
+static void threads_wake_at_once_when_forgiven_or_stopped(void **state)
+{
+	struct stalls *real = stalls_new(&clock_system, 100, NULL);
+	const struct prefix forgiven = client("192.0.2.0/32");
+	struct sleeper sleepers[16];
+
+	(void)state;
+	assert_non_null(real);
+	for (size_t i = 0; i < COUNT(sleepers); i++) {
+		struct sleeper *s = &sleepers[i];
+
+		s->stalls = real;
+		s->stall = stall_of(i % 2 == 0 ? "192.0.2.0/32" : "192.0.2.1/32", 60000);
+		assert_true(stall_begin(real, &s->stall, false));
+		assert_int_equal(pthread_create(&s->thread, NULL, sleep_through, s), 0);
+	}
+	assert_int_equal(stalls_forgive(real, &forgiven), COUNT(sleepers) / 2);
+	for (size_t i = 0; i < COUNT(sleepers); i += 2)
+		pthread_join(sleepers[i].thread, NULL);
+	assert_int_equal(stalls_active(real), COUNT(sleepers) / 2);
+	assert_int_equal(stalls_stop(real), COUNT(sleepers) / 2);
+	for (size_t i = 1; i < COUNT(sleepers); i += 2)
+		pthread_join(sleepers[i].thread, NULL);
+	for (size_t i = 0; i < COUNT(sleepers); i++) {
+		assert_int_equal(sleepers[i].end, i % 2 == 0 ? STALL_FORGIVEN : STALL_STOPPED);
+		assert_in_range(sleepers[i].waited_ms, 0, 30000);
+	}
+	assert_int_equal(stalls_active(real), 0);
+	stalls_free(real);
+}
+
+static void real_wait_lasts_as_long_as_asked(void **state)
+{
+	struct stalls *real = stalls_new(&clock_system, 1, NULL);
+	struct stall stall = stall_of("192.0.2.1/32", 30);
+	int64_t waited;
+
+	(void)state;
+	assert_non_null(real);
+	assert_true(stall_begin(real, &stall, false));
+	assert_int_equal(stall_wait(real, &stall, &waited), STALL_ELAPSED);
+	assert_in_range(waited, 30, 30000);
+	stalls_free(real);
+}
+
+#define FAKED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FAKED(stall_lasts_its_delay),
+		FAKED(stall_of_no_delay_does_not_wait),
+		FAKED(delay_is_counted_from_the_beginning),
+		FAKED(spurious_wakeup_does_not_end_it),
+		FAKED(wall_clock_does_not_matter),
+		FAKED(forgiven_client_goes_on_at_once),
+		FAKED(forgive_ends_all_stalls_of_this_client_only),
+		FAKED(one_stall_can_be_ended_alone),
+		FAKED(list_shows_the_oldest_first),
+		FAKED(stall_may_be_used_again),
+		FAKED(stop_ends_all_stalls_there_are_and_will_be),
+		FAKED(first_reason_to_wake_stays),
+		FAKED(budget_is_kept),
+		FAKED(second_half_of_the_budget_can_be_kept_free),
+		FAKED(budget_may_shrink_below_what_is_in_use),
+		FAKED(each_stall_nudges_and_is_counted),
+		FAKED(nudge_is_optional),
+		cmocka_unit_test(threads_wake_at_once_when_forgiven_or_stopped),
+		cmocka_unit_test(real_wait_lasts_as_long_as_asked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
