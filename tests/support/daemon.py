@@ -45,6 +45,8 @@ PATIENCE = 5 if os.path.exists(binary()) and is_sanitized() else 1
 START_SECONDS = 20
 STOP_SECONDS = 3.0 * PATIENCE
 POLL_SECONDS = 0.01
+# The signals that end a program for a fault of its own.
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS)
 
 
 def parse_event(line):
@@ -149,8 +151,16 @@ class Daemon:
                 prepare()
 
     def _clean_up(self):
+        self._report_crash()
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _report_crash(self):
+        """Beside what sanitizers report: however the test ends, and whether or not it passes when it is tried again."""
+        directory = os.environ.get("TARPIT_REPORTS")
+        if directory and self.process and -(self.process.poll() or 0) in CRASHES:
+            with open(os.path.join(directory, f"crash.{self.pid}"), "w", encoding="utf-8") as report:
+                report.write(f"{self.command[0]} ended with {self.process.returncode}:\n{self._tail()}\n")
 
     # Its log
 
