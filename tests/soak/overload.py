@@ -5,8 +5,9 @@
 
 Each scenario is measured on the quiet machine, with the harvesters, and with the harvesters but without this milter.
 Without a name on the command line these are postfix and sendmail. TARPIT_MILTER names the program; else it is
-build/tarpit-milter. Fails if honest mail was lost, if more than max_stalls waited, or if the p99 of honest mail was
-more than three times that of the quiet machine (and more than half a second)."""
+build/tarpit-milter. Fails if honest mail was lost, if more than max_stalls waited, if the p99 of honest mail was more
+than half a second in all, or more than three times that of the quiet machine (and more than 50 ms) once the harvesters
+are known."""
 
 import argparse
 import os
@@ -21,7 +22,9 @@ from support.overload import (  # noqa: E402
     ARGUMENTS, MAX_STALLS, OPTIONS, POSTFIX_DEFAULTS, PROCESSES, harvesters, press, probes_a_minute, rank, send_alone)
 from support.site import Site  # noqa: E402
 
-FLOOR_SECONDS = 0.5
+LONGEST_SECONDS = 0.5
+# Below this, three times more is this machine's own noise.
+FLOOR_SECONDS = 0.05
 # So long all harvesters are new, and Postfix starts processes.
 ONSET_SECONDS = 5
 MANY_DESCRIPTORS = 8192
@@ -89,8 +92,12 @@ def measure(name, seconds, max_stalls):
         bare, got = press(site.mta, seconds, service="bare", **pace)
         print_mail("and without this milter", bare)
         print_crowd(got, seconds)
+    return not mail.lost and most <= max_stalls and as_on_quiet_machine(mail, quiet)
+
+
+def as_on_quiet_machine(mail, quiet):
     bound = max(3 * rank(quiet.seconds(), 0.99), FLOOR_SECONDS)
-    return not mail.lost and most <= max_stalls and rank(mail.seconds(), 0.99) <= bound
+    return rank(mail.seconds(), 0.99) <= LONGEST_SECONDS and rank(mail.seconds(ONSET_SECONDS), 0.99) <= bound
 
 
 def main():
