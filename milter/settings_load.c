@@ -210,14 +210,6 @@ static void contradiction(struct loader *loader, const char *one, const char *ot
 		   first ? one : other, reason, allowed);
 }
 
-static bool same_socket(const struct config *config)
-{
-	const char *colon = config->socket != NULL ? strchr(config->socket, ':') : NULL;
-
-	return colon != NULL && config->control_socket != NULL &&
-	       config->control_socket[0] == '/' && strcmp(colon + 1, config->control_socket) == 0;
-}
-
 /* NULL: it could not be read. */
 static const char *text_of(const char *text)
 {
@@ -251,9 +243,13 @@ static void check_contradictions(struct loader *loader)
 		contradiction(loader, "memcached_timeout", "memcached_retry",
 			      "memcached_timeout is not shorter than memcached_retry",
 			      "memcached_timeout shorter than memcached_retry");
-	if (same_socket(c))
+	if (setting_path_clashes(c->control_socket, c->socket))
 		contradiction(loader, "control_socket", "socket",
 			      "socket and control_socket are the same", "two different paths");
+	if (setting_host_port_clashes(c->metrics_listen, c->socket))
+		contradiction(loader, "metrics_listen", "socket",
+			      "socket and metrics_listen want the same port of the same address",
+			      "two different ports or addresses");
 }
 
 /* Gives all defaults, then what the file and the command line say. */

@@ -18,6 +18,7 @@
 #define DIGITS_MAX 12 /* before the point: what int64_t and double hold with the decimals */
 #define NAME_MAX_LENGTH 64
 #define MEMCACHED_USER_MAX 128
+#define ADDRESS_MAX 400
 
 static bool fail(char *error, size_t size, const char *reason)
 {
@@ -255,15 +256,26 @@ bool setting_check_key_prefix(const char *text, char *error, size_t size)
 	return true;
 }
 
+/* Cut, it is still too long for a socket. */
+static const char *address_of_path(const char *path, char address[ADDRESS_MAX])
+{
+	snprintf(address, ADDRESS_MAX, "unix:%s", path);
+	return address;
+}
+
 bool setting_check_socket_path(const char *text, char *error, size_t size)
 {
-	char with_kind[256];
+	char address[ADDRESS_MAX];
 
-	if (*text == '\0')
-		return true;
-	/* Cut, it is still too long for a socket. */
-	snprintf(with_kind, sizeof(with_kind), "unix:%s", text);
-	return listen_check(with_kind, error, size);
+	return *text == '\0' || listen_check(address_of_path(text, address), error, size);
+}
+
+bool setting_path_clashes(const char *path, const char *socket)
+{
+	char address[ADDRESS_MAX];
+
+	return path != NULL && socket != NULL &&
+	       listen_clash(address_of_path(path, address), socket);
 }
 
 bool setting_check_memcached_user(const char *text, char *error, size_t size)
@@ -292,10 +304,19 @@ bool setting_check_path(const char *text, char *error, size_t size)
 	return *text == '\0' || *text == '/' || fail(error, size, "not an absolute path");
 }
 
+static const char *address_of_host_port(const char *text, char address[ADDRESS_MAX])
+{
+	const char *colon = strrchr(text, ':');
+
+	snprintf(address, ADDRESS_MAX, "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
+		 (int)(colon - text), text);
+	return address;
+}
+
 bool setting_check_host_port(const char *text, char *error, size_t size)
 {
 	const char *colon = strrchr(text, ':');
-	char turned[400];
+	char address[ADDRESS_MAX];
 
 	if (*text == '\0')
 		return true;
@@ -305,7 +326,13 @@ bool setting_check_host_port(const char *text, char *error, size_t size)
 		return fail(error, size, "an IPv6 address must stand in brackets");
 	if (strlen(text) > 300)
 		return fail(error, size, "too long");
-	snprintf(turned, sizeof(turned), "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
-		 (int)(colon - text), text);
-	return listen_check(turned, error, size);
+	return listen_check(address_of_host_port(text, address), error, size);
+}
+
+bool setting_host_port_clashes(const char *host_port, const char *socket)
+{
+	char address[ADDRESS_MAX];
+
+	return host_port != NULL && *host_port != '\0' && socket != NULL &&
+	       listen_clash(address_of_host_port(host_port, address), socket);
 }

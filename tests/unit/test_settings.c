@@ -266,6 +266,11 @@ static void faults_have_place_key_and_reason(void **state)
 		{"memcached_servers = {}\nstore = memcached", "2: store:", "no server"},
 		{"memcached_timeout = 2s", "1: memcached_timeout:", "not shorter"},
 		{"control_socket = /a\nsocket = unix:/a", "2: socket:", "the same"},
+		{"socket = local:/a\n\ncontrol_socket = /a", "3: control_socket:", "the same"},
+		{"metrics_listen = 127.0.0.1:9\nsocket = \"inet:9@127.0.0.1\"", "2: socket:",
+		 "the same port"},
+		{"socket = \"inet6:9@::1\"\nmetrics_listen = [::1]:9", "2: metrics_listen:",
+		 "the same port"},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++)
