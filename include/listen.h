@@ -17,8 +17,6 @@ struct listen_address {
 bool listen_parse(const char *text, struct listen_address *address, char *error, size_t size);
 /* The same without looking names up: for checking a configuration. */
 bool listen_check(const char *text, char *error, size_t size);
-/* Two that cannot both be bound, as far as that shows without looking names up. Faulty ones never clash. */
-bool listen_clash(const char *one, const char *other);
 
 /*
  * Makes way for a socket: removes one that nobody listens on. 0, or a sysexits code with the reason

@@ -65,9 +65,10 @@ bool setting_check_memcached_user(const char *text, char *error, size_t size);
 bool setting_check_password_file(const char *text, char *error, size_t size);
 bool setting_check_path(const char *text, char *error, size_t size);
 bool setting_check_host_port(const char *text, char *error, size_t size);
-
-/* Would control_socket's path, or metrics_listen's HOST:PORT, be where socket is? NULL is nowhere. */
-bool setting_path_clashes(const char *path, const char *socket);
+/*
+ * Two good values, a HOST:PORT and a socket, of which only one could be bound, as far as that shows
+ * without looking names up.
+ */
 bool setting_host_port_clashes(const char *host_port, const char *socket);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
@@ -108,38 +107,6 @@ bool listen_check(const char *text, char *error, size_t size)
 	struct parts parts;
 
 	return take_apart(text, &parts, error, size);
-}
-
-static bool is_any_host(const struct parts *parts)
-{
-	static const uint8_t any[16];
-	uint8_t address[16] = {0};
-
-	return inet_pton(parts->family, parts->host, address) == 1 &&
-	       memcmp(address, any, sizeof(any)) == 0;
-}
-
-static bool is_same_host(const struct parts *a, const struct parts *b)
-{
-	uint8_t one[16] = {0}, other[16] = {0};
-
-	if (inet_pton(a->family, a->host, one) == 1 && inet_pton(b->family, b->host, other) == 1)
-		return memcmp(one, other, sizeof(one)) == 0;
-	return strcasecmp(a->host, b->host) == 0;
-}
-
-bool listen_clash(const char *one, const char *other)
-{
-	struct parts a, b;
-	char error[64];
-
-	if (!take_apart(one, &a, error, sizeof(error)) ||
-	    !take_apart(other, &b, error, sizeof(error)) || a.family != b.family)
-		return false;
-	if (a.family == AF_UNIX)
-		return strcmp(a.path, b.path) == 0;
-	return strtol(a.port, NULL, 10) == strtol(b.port, NULL, 10) &&
-	       (is_any_host(&a) || is_any_host(&b) || is_same_host(&a, &b));
 }
 
 bool listen_parse(const char *text, struct listen_address *address, char *error, size_t size)

@@ -210,6 +210,21 @@ static void contradiction(struct loader *loader, const char *one, const char *ot
 		   first ? one : other, reason, allowed);
 }
 
+static bool same_socket(const struct config *config)
+{
+	const char *colon = config->socket != NULL ? strchr(config->socket, ':') : NULL;
+
+	return colon != NULL && config->control_socket != NULL &&
+	       config->control_socket[0] == '/' && strcmp(colon + 1, config->control_socket) == 0;
+}
+
+static bool metrics_at_socket(const struct config *config)
+{
+	return config->socket != NULL && config->metrics_listen != NULL &&
+	       config->metrics_listen[0] != '\0' &&
+	       setting_host_port_clashes(config->metrics_listen, config->socket);
+}
+
 /* NULL: it could not be read. */
 static const char *text_of(const char *text)
 {
@@ -243,10 +258,10 @@ static void check_contradictions(struct loader *loader)
 		contradiction(loader, "memcached_timeout", "memcached_retry",
 			      "memcached_timeout is not shorter than memcached_retry",
 			      "memcached_timeout shorter than memcached_retry");
-	if (setting_path_clashes(c->control_socket, c->socket))
+	if (same_socket(c))
 		contradiction(loader, "control_socket", "socket",
 			      "socket and control_socket are the same", "two different paths");
-	if (setting_host_port_clashes(c->metrics_listen, c->socket))
+	if (metrics_at_socket(c))
 		contradiction(loader, "metrics_listen", "socket",
 			      "socket and metrics_listen want the same port of the same address",
 			      "two different ports or addresses");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Values of settings: from text to field. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -256,26 +257,15 @@ bool setting_check_key_prefix(const char *text, char *error, size_t size)
 	return true;
 }
 
-/* Cut, it is still too long for a socket. */
-static const char *address_of_path(const char *path, char address[ADDRESS_MAX])
-{
-	snprintf(address, ADDRESS_MAX, "unix:%s", path);
-	return address;
-}
-
 bool setting_check_socket_path(const char *text, char *error, size_t size)
 {
-	char address[ADDRESS_MAX];
+	char with_kind[256];
 
-	return *text == '\0' || listen_check(address_of_path(text, address), error, size);
-}
-
-bool setting_path_clashes(const char *path, const char *socket)
-{
-	char address[ADDRESS_MAX];
-
-	return path != NULL && socket != NULL &&
-	       listen_clash(address_of_path(path, address), socket);
+	if (*text == '\0')
+		return true;
+	/* Cut, it is still too long for a socket. */
+	snprintf(with_kind, sizeof(with_kind), "unix:%s", text);
+	return listen_check(with_kind, error, size);
 }
 
 bool setting_check_memcached_user(const char *text, char *error, size_t size)
@@ -304,19 +294,20 @@ bool setting_check_path(const char *text, char *error, size_t size)
 	return *text == '\0' || *text == '/' || fail(error, size, "not an absolute path");
 }
 
-static const char *address_of_host_port(const char *text, char address[ADDRESS_MAX])
+/* As libmilter has it. */
+static const char *turn_host_port(const char *text, char turned[ADDRESS_MAX])
 {
 	const char *colon = strrchr(text, ':');
 
-	snprintf(address, ADDRESS_MAX, "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
+	snprintf(turned, ADDRESS_MAX, "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
 		 (int)(colon - text), text);
-	return address;
+	return turned;
 }
 
 bool setting_check_host_port(const char *text, char *error, size_t size)
 {
 	const char *colon = strrchr(text, ':');
-	char address[ADDRESS_MAX];
+	char turned[ADDRESS_MAX];
 
 	if (*text == '\0')
 		return true;
@@ -326,13 +317,43 @@ bool setting_check_host_port(const char *text, char *error, size_t size)
 		return fail(error, size, "an IPv6 address must stand in brackets");
 	if (strlen(text) > 300)
 		return fail(error, size, "too long");
-	return listen_check(address_of_host_port(text, address), error, size);
+	return listen_check(turn_host_port(text, turned), error, size);
+}
+
+struct place {
+	int family;
+	long port;
+	char host[ADDRESS_MAX]; /* an address in the one form that inet_ntop gives it */
+};
+
+static struct place find_place(const char *address)
+{
+	struct place place = {.family = strncmp(address, "inet6:", 6) == 0 ? AF_INET6 : AF_INET,
+			      .port = strtol(strchr(address, ':') + 1, NULL, 10)};
+	const char *host = strchr(address, '@') + 1;
+	uint8_t bytes[16];
+
+	host += *host == '[';
+	snprintf(place.host, sizeof(place.host), "%.*s", (int)strcspn(host, "]"), host);
+	if (inet_pton(place.family, place.host, bytes) == 1)
+		(void)inet_ntop(place.family, bytes, place.host, sizeof(place.host));
+	return place;
+}
+
+static bool is_any_host(const char *host)
+{
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
 bool setting_host_port_clashes(const char *host_port, const char *socket)
 {
-	char address[ADDRESS_MAX];
+	char turned[ADDRESS_MAX];
+	struct place a, b;
 
-	return host_port != NULL && *host_port != '\0' && socket != NULL &&
-	       listen_clash(address_of_host_port(host_port, address), socket);
+	if (strncmp(socket, "inet", 4) != 0)
+		return false;
+	a = find_place(turn_host_port(host_port, turned));
+	b = find_place(socket);
+	return a.family == b.family && a.port == b.port &&
+	       (is_any_host(a.host) || is_any_host(b.host) || strcasecmp(a.host, b.host) == 0);
 }

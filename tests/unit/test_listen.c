@@ -47,36 +47,6 @@ static void texts_are_checked(void **state)
 	assert_false(listen_check(too_long, error, sizeof(error)));
 }
 
-static void clashes_are_told(void **state)
-{
-	static const struct {
-		const char *one, *other;
-		bool clash;
-	} rows[] = {
-		{"unix:/a", "local:/a", true},
-		{"unix:/a", "unix:/b", false},
-		{"unix:/a", "inet:9@127.0.0.1", false},
-		{"inet:9@127.0.0.1", "inet:09@[127.0.0.1]", true},
-		{"inet:9@127.0.0.1", "inet:8@127.0.0.1", false},
-		{"inet:9@127.0.0.1", "inet:9@127.0.0.2", false},
-		{"inet:9@0.0.0.0", "inet:9@127.0.0.2", true},
-		{"inet:9@mx", "inet:9@0.0.0.0", true},
-		{"inet:9@MX", "inet:9@mx", true},
-		{"inet:9@mx", "inet:9@127.0.0.1", false},
-		{"inet6:9@::1", "inet6:9@[0:0::1]", true},
-		{"inet6:9@::1", "inet6:9@::2", false},
-		{"inet6:9@::", "inet6:9@::2", true},
-		{"inet6:9@mx", "inet:9@mx", false},
-		{"nonsense", "nonsense", false},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++)
-		if (listen_clash(rows[i].one, rows[i].other) != rows[i].clash ||
-		    listen_clash(rows[i].other, rows[i].one) != rows[i].clash)
-			fail_msg("'%s' '%s'", rows[i].one, rows[i].other);
-}
-
 static void addresses_are_resolved(void **state)
 {
 	struct listen_address address;
@@ -151,7 +121,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts_are_checked),
-		cmocka_unit_test(clashes_are_told),
 		cmocka_unit_test(addresses_are_resolved),
 		cmocka_unit_test(a_stale_socket_makes_way_and_a_living_one_does_not),
 		cmocka_unit_test(a_port_that_is_taken_is_told),

@@ -157,6 +157,13 @@ static void good_values_are_taken(void **state)
 		{"exempt_recipients = {}", "exempt_recipients = {}\n"},
 		{"socket_mode = 600", "socket_mode = 0600\n"},
 		{"key_prefix = 'a.b_c-1'", "key_prefix = a.b_c-1\n"},
+		{"socket = \"inet:9@127.0.0.1\"\nmetrics_listen = 127.0.0.2:9",
+		 "metrics_listen = 127.0.0.2:9\n"},
+		{"socket = \"inet:9@127.0.0.1\"\nmetrics_listen = 127.0.0.1:8",
+		 "metrics_listen = 127.0.0.1:8\n"},
+		{"socket = \"inet:9@mx\"\nmetrics_listen = [::1]:9",
+		 "metrics_listen = \"[::1]:9\"\n"},
+		{"socket = unix:/mx\nmetrics_listen = mx:9", "metrics_listen = mx:9\n"},
 		{"/* x\n*/ // y\nmax_stalls = 7", "max_stalls = 7\n"},
 	};
 	struct place *place = *state;
@@ -271,6 +278,15 @@ static void faults_have_place_key_and_reason(void **state)
 		 "the same port"},
 		{"socket = \"inet6:9@::1\"\nmetrics_listen = [::1]:9", "2: metrics_listen:",
 		 "the same port"},
+		{"socket = \"inet:09@MX\"\nmetrics_listen = mx:9", "2: metrics_listen:",
+		 "the same port"},
+		{"socket = \"inet:9@0.0.0.0\"\nmetrics_listen = mx:9", "2: metrics_listen:",
+		 "the same port"},
+		{"socket = \"inet6:9@[::2]\"\nmetrics_listen = [0::0]:9", "2: metrics_listen:",
+		 "the same port"},
+		{"metrics_listen = nonsense\nsocket = \"inet:9@mx\"", "1: metrics_listen:",
+		 "HOST:PORT"},
+		{"metrics_listen = mx:9\nsocket = nonsense", "2: socket:", "kind"},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++)
