@@ -284,12 +284,13 @@ static void show_stalls(struct view *view, const json_t *answer)
 						    {"SCORE", true}};
 	struct ctl_table table = {.columns = columns, .columns_count = 5};
 	const json_t *stalls = get_array(view, answer, "stalls");
+	int64_t max = get_integer(view, answer, "max_stalls");
 
 	for (size_t i = 0; i < json_array_size(stalls); i++)
 		add_stall(view, &table, json_array_get(stalls, i));
 	finish_table(view, &table, 0);
-	say(view, CTL_PLAIN, "%" PRId64 " of %" PRId64 " stalls",
-	    get_integer(view, answer, "active"), get_integer(view, answer, "max_stalls"));
+	say(view, CTL_PLAIN, "%" PRId64 " of %" PRId64 " stall%s",
+	    get_integer(view, answer, "active"), max, plural(max));
 }
 
 /* --- list and show ------------------------------------------------------------------------- */
@@ -357,12 +358,13 @@ static void show_list(struct view *view, const json_t *answer)
 		{"NETWORK", true}, {"DELAY", true}, {"SESSIONS", true}, {"STATE", false}};
 	struct ctl_table table = {.columns = columns, .columns_count = 8};
 	const json_t *clients = get_array(view, answer, "clients");
+	int64_t total = get_integer(view, answer, "clients_total");
 
 	for (size_t i = 0; i < json_array_size(clients); i++)
 		add_entry(view, &table, json_array_get(clients, i));
 	finish_table(view, &table, 0);
-	say(view, CTL_PLAIN, "%zu of %" PRId64 " clients", json_array_size(clients),
-	    get_integer(view, answer, "clients_total"));
+	say(view, CTL_PLAIN, "%zu of %" PRId64 " client%s", json_array_size(clients), total,
+	    plural(total));
 }
 
 static void add_exemption(struct view *view, struct ctl_table *table, const json_t *answer)

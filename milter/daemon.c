@@ -273,8 +273,8 @@ static void log_faults(const struct faults *faults)
 		log_message(LOG_ERR, "reload", "%.*s", (int)length, text);
 		text += length + (text[length] == '\n');
 	}
-	log_message(LOG_ERR, "reload", "%zu faults: the configuration stays as it was",
-		    faults->count);
+	log_message(LOG_ERR, "reload", "%zu fault%s: the configuration stays as it was",
+		    faults->count, faults->count == 1 ? "" : "s");
 }
 
 static void log_reload(const struct daemon *d, const char *need_restart)

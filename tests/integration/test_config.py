@@ -360,6 +360,13 @@ def test_good_configuration_says_nothing():
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
+def test_refused_reload_counts_its_faults():
+    with Daemon() as daemon:
+        for text, count in (("threshold = 0\n", "1 fault"), ("threshold = 0\njitter = 51\n", "2 faults")):
+            daemon.write_config(text)
+            assert daemon.reload()[-1] == f'reload: error="{count}: the configuration stays as it was"'
+
+
 def test_daemon_does_not_start_with_a_faulty_configuration():
     with Daemon(config_text="threshold = 0\n", expect_start=False) as daemon:
         assert daemon.wait() == EX_CONFIG

@@ -224,7 +224,7 @@ def test_forgive_of_a_stranger(daemon):
 def test_columns_are_aligned(daemon):
     ctl(daemon, "flag", "2001:db8:1111:2222:3333::1", "1h")
     header, *rows, total = ctl(daemon, "list").out.splitlines()
-    assert len(rows) >= 2 and re.fullmatch(rf"{len(rows)} of {len(rows)} clients", total)
+    assert len(rows) >= 2 and re.fullmatch(rf"{len(rows)} of {len(rows)} clients?", total)
     for title in "SCORE", "BAD", "GOOD", "NETWORK", "DELAY", "SESSIONS":
         end = header.index(title) + len(title)
         assert all(row[end - 1] != " " and row[end:end + 1] == " " for row in rows), (title, header, rows)
@@ -334,7 +334,7 @@ def test_warning_and_status_of_an_answer_that_is_good():
     with Liar(frame(answer)) as liar:
         result = tarpitctl("stalls", socket=liar.path)
     assert result.status == 1 and result.err == "tarpitctl: memcached could not be told\n"
-    assert result.out.endswith("0 of 1 stalls\n")
+    assert re.search(r"^0 of 1 stalls?\n\Z", result.out, re.M)
 
 
 def test_numbers_come_through_as_they_are():

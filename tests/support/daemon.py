@@ -218,7 +218,7 @@ class Daemon:
 
     def reload(self):
         """SIGHUP; the new "reload" lines once it has been done or refused."""
-        done = r"^reload: (version=|error=\"?\d+ faults)"
+        done = r"^reload: (version=|error=\"?\d+ faults?)"
         before, lines = len(re.findall(done, self.log_text(), re.M)), len(self.log_lines("reload"))
         self.signal(signal.SIGHUP)
         self.wait_for(done, 5.0 * PATIENCE, before + 1)

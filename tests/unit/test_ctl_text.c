@@ -72,6 +72,9 @@ static const struct {
 	{"stalls", "{\"ok\":true,\"active\":0,\"max_stalls\":40,\"stalls\":[]}",
 	 "CLIENT  STAGE  WAITED  REMAINS  SCORE\n"
 	 "0 of 40 stalls\n"},
+	{"stalls", "{\"ok\":true,\"active\":0,\"max_stalls\":1,\"stalls\":[]}",
+	 "CLIENT  STAGE  WAITED  REMAINS  SCORE\n"
+	 "0 of 1 stall\n"},
 	{"stalls",
 	 "{\"ok\":true,\"active\":2,\"max_stalls\":40,\"stalls\":["
 	 "{\"client\":\"192.0.2.1\",\"key\":\"192.0.2.1/32\",\"stage\":\"RCPT\",\"delay_ms\":5000,"
@@ -96,6 +99,9 @@ static const struct {
 	 "192.0.2.1/32              6.25  8.25  1.00     7.50  5.9 s         2  flagged\n"
 	 "192.0.2.2/32              6.25  8.25  1.00     7.50      -         2  -\n"
 	 "4 of 17 clients\n"},
+	{"list", "{\"ok\":true,\"clients_total\":1,\"clients\":[]}",
+	 "CLIENT  SCORE  BAD  GOOD  NETWORK  DELAY  SESSIONS  STATE\n"
+	 "0 of 1 client\n"},
 	{"show",
 	 "{" ENTRY("192.0.2.1/32", "\"192.0.2.0/24\"", "true", "false", "null", "5900")
 	 SHOWN "\"network_dirty\":false,\"exempt\":null}",
