@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct process_user {
@@ -25,6 +26,11 @@ int process_forgo_privileges(char *error, size_t size);
  * first: libmilter loses a session for ever when it can't start a thread. Returns how many sessions fit.
  */
 unsigned process_limit_descriptors(void);
+/*
+ * The tasks that the control groups named in a file like /proc/self/cgroup still allow, where mount is
+ * /sys/fs/cgroup: of version 2, and of version 1's pids, if that is mounted below. UINT64_MAX: any number.
+ */
+uint64_t process_tasks_left(const char *groups, const char *mount);
 
 /* In the child: 0, with the pipe in *ready on which process_ready reports. In the parent it does not return. */
 int process_detach(int *ready, char *error, size_t size);

@@ -96,34 +96,51 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The tasks that this process's control groups (version 2) still allow. */
-static uint64_t cgroup_tasks_left(void)
+/*
+ * The tasks that a group and those above it still allow. Cuts the group's path. The root is asked, too: in a
+ * container it may be a group with a limit, and the only one of ours that can be seen there.
+ */
+static uint64_t group_tasks_left(const char *mount, const char *controller, char *group)
 {
-	char line[PATH_MAX], path[PATH_MAX + 64];
+	char path[PATH_MAX + 64];
 	uint64_t left = UINT64_MAX;
-	FILE *file = fopen("/proc/self/cgroup", "re");
 	char *slash;
 
-	if (file == NULL)
-		return left;
-	while (fgets(line, sizeof(line), file) != NULL && strncmp(line, "0::/", 4) != 0)
-		;
-	fclose(file);
-	if (strncmp(line, "0::/", 4) != 0)
-		return left;
-	line[strcspn(line, "\n")] = '\0';
-	/* From the group itself up to the root, which has no limit. */
-	while ((slash = strrchr(line + 3, '/')) != NULL) {
+	do {
 		uint64_t most, current;
 
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/pids.max", line + 3);
+		snprintf(path, sizeof(path), "%s%s%s/pids.max", mount, controller, group);
 		most = read_number(path);
-		snprintf(path, sizeof(path), "/sys/fs/cgroup%s/pids.current", line + 3);
+		snprintf(path, sizeof(path), "%s%s%s/pids.current", mount, controller, group);
 		current = read_number(path);
 		if (most != UINT64_MAX)
 			left = smaller(left, current < most ? most - current : 0);
-		*slash = '\0';
+		slash = strrchr(group, '/');
+		if (slash != NULL)
+			*slash = '\0';
+	} while (slash != NULL);
+	return left;
+}
+
+uint64_t process_tasks_left(const char *groups, const char *mount)
+{
+	char line[PATH_MAX];
+	uint64_t left = UINT64_MAX;
+	FILE *file = fopen(groups, "re");
+
+	if (file == NULL)
+		return left;
+	/* ID:CONTROLLERS:PATH, and of version 2 0::PATH */
+	while (fgets(line, sizeof(line), file) != NULL) {
+		char *controllers = line + strcspn(line, ":");
+
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "0::/", 4) == 0)
+			left = smaller(left, group_tasks_left(mount, "", line + 3));
+		else if (strncmp(controllers, ":pids:/", 7) == 0)
+			left = smaller(left, group_tasks_left(mount, "/pids", controllers + 6));
 	}
+	fclose(file);
 	return left;
 }
 
@@ -136,7 +153,7 @@ static uint64_t thread_limit(void)
 
 	threads = smaller(threads, read_number("/proc/sys/kernel/threads-max"));
 	threads = smaller(threads, read_number("/proc/sys/kernel/pid_max"));
-	threads = smaller(threads, cgroup_tasks_left());
+	threads = smaller(threads, process_tasks_left("/proc/self/cgroup", "/sys/fs/cgroup"));
 	if (geteuid() != 0 && getrlimit(RLIMIT_NPROC, &limit) == 0 &&
 	    limit.rlim_cur != RLIM_INFINITY)
 		threads = smaller(threads, limit.rlim_cur);
