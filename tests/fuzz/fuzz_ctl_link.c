@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What tarpitctl reads from the control socket, whoever sits there: frames, or bytes that need not be any,
+ * and then the end. The live screen has three questions a round, and shows why one has no answer.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include "ctl_top.h"
+#include "frame.h"
+#include "fuzz.h"
+#include "picture.h"
+
+enum { HANGS_UP = 1, IS_RAW = 2, IS_SCREEN = 4 };
+
+static int listener = -1;
+static struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+static void listen_once(void)
+{
+	if (listener >= 0)
+		return;
+	strncpy(address.sun_path, fuzz_file(0, "", 0), sizeof(address.sun_path) - 1);
+	CHECK(unlink(address.sun_path) == 0);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(bind(listener, (const struct sockaddr *)&address, sizeof(address)) == 0);
+	CHECK(listen(listener, 1) == 0);
+}
+
+/* A frame for each text up to a NUL. */
+static void put_frames(struct input *input, FILE *out)
+{
+	uint8_t header[FRAME_HEADER];
+
+	while (input->length > 0) {
+		char *text = take_text(input, '\0');
+
+		frame_header(header, strlen(text));
+		fwrite(header, 1, sizeof(header), out);
+		fputs(text, out);
+		free(text);
+	}
+}
+
+/* All that the daemon will ever say, at once: socket buffers hold few small pieces. */
+static void answer(int daemon, struct input *input, unsigned how)
+{
+	char *bytes = NULL;
+	size_t length;
+	FILE *out = open_memstream(&bytes, &length);
+
+	CHECK(out != NULL);
+	if ((how & IS_RAW) == 0)
+		put_frames(input, out);
+	else if (input->length > 0)
+		fwrite(input->bytes, 1, input->length, out);
+	CHECK(fclose(out) == 0);
+	CHECK(send(daemon, bytes, length, MSG_NOSIGNAL) == (ssize_t)length);
+	CHECK(shutdown(daemon, (how & HANGS_UP) != 0 ? SHUT_RDWR : SHUT_WR) == 0);
+	free(bytes);
+}
+
+static void ask(struct ctl_link *link, const json_t *request)
+{
+	json_t *reply;
+
+	do {
+		char error[256] = "";
+
+		reply = ctl_ask(link, request, error, sizeof(error));
+		CHECK((reply != NULL) == (error[0] == '\0'));
+		CHECK(reply == NULL || json_is_object(reply));
+		json_decref(reply);
+	} while (reply != NULL);
+	ctl_close(link);
+}
+
+static void draw_trouble(const struct top_answers *answers)
+{
+	static const struct top_model model;
+	struct top_moment moment = {.clock = "12:34:56", .trouble = answers->error};
+	struct picture picture = {0};
+
+	CHECK(answers->error[0] != '\0' && answers->exit_status > 0);
+	CHECK(picture_resize(&picture, 24, 80));
+	top_draw(&model, &moment, &picture);
+	for (int i = 0; i < 24 * 80; i++)
+		CHECK(picture.glyphs[i] >= ' ' && picture.glyphs[i] < 0x7f);
+	picture_free(&picture);
+}
+
+/* With nobody there for the second try. */
+static void ask_for_screen(struct ctl_link *link)
+{
+	struct top_answers answers;
+
+	if (top_ask(&link, "/nowhere/tarpit", TOP_CLIENTS_MAX, &answers))
+		CHECK(answers.status != NULL && answers.stalls != NULL && answers.list != NULL);
+	else
+		CHECK(link == NULL);
+	if (link == NULL)
+		draw_trouble(&answers);
+	top_answers_clear(&answers);
+	ctl_close(link);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input input = {data, size};
+	unsigned how = take_byte(&input);
+	struct ctl_link *link;
+	json_t *request;
+	char error[256];
+	int daemon;
+
+	fuzz_begin();
+	listen_once();
+	link = ctl_connect(address.sun_path, error, sizeof(error));
+	daemon = accept(listener, NULL, NULL);
+	CHECK(link != NULL && daemon >= 0);
+	answer(daemon, &input, how);
+	request = json_pack("{s:s}", "command", "status");
+	if ((how & IS_SCREEN) != 0)
+		ask_for_screen(link);
+	else
+		ask(link, request);
+	json_decref(request);
+	close(daemon);
+	return 0;
+}
