@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What only a store in memcached does: it is shared, goes away, comes back, and may ask for a password. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store_bed.h"
+
+static void another_daemon_sees_the_same(void **state)
+{
+	struct store *other = open_test_store(IN_MEMCACHED);
+	struct store_view view;
+
+	assert_true(offend(*state, "192.0.2.1", 1000, 1, &view));
+	assert_false(offend(other, "192.0.2.1", 1000, 1, &view));
+	assert_true(offend(other, "192.0.2.1", 1000, 2, &view));
+	assert_int_equal(view.client.bad_now, 200);
+	assert_int_equal(look_up(*state, "192.0.2.1", 1000).client.bad_now, 200);
+	other->ops->destroy(other);
+}
+
+/* Waits until a count is there: one that came too late for its caller is noted a moment after. */
+static void await_count(struct store *store, uint64_t bad)
+{
+	for (int ms = 0; ms < START_MS; ms += STEP_MS) {
+		if (look_up(store, "192.0.2.1", 1000).client.bad_now == bad)
+			return;
+		sleep_ms(STEP_MS);
+	}
+	assert_int_equal(look_up(store, "192.0.2.1", 1000).client.bad_now, bad);
+}
+
+static void outage_is_bridged_and_paid_for_once(void **state)
+{
+	struct store *store = *state, *other;
+	struct store_view view;
+
+	offend(store, "192.0.2.1", 1000, 1, &view);
+	kill(memcached, SIGSTOP);
+	for (uint64_t i = 2; i <= 9; i++)
+		offend(store, "192.0.2.1", 1000, i, &view);
+	await_count(store, 900);
+	assert_string_equal(store->ops->state(store), "down");
+	kill(memcached, SIGCONT);
+	for (int ms = 0; ms < START_MS && strcmp(store->ops->state(store), "up") != 0; ms += STEP_MS)
+		sleep_ms(STEP_MS);
+	assert_string_equal(store->ops->state(store), "up");
+
+	other = open_test_store(IN_MEMCACHED);
+	view = look_up(other, "192.0.2.1", 1000);
+	assert_int_equal(view.client.bad_now, 900);
+	assert_int_equal(view.network.bad_now, 900);
+	other->ops->destroy(other);
+	sleep_ms(500);	/* two rounds of the keeper: nothing is paid twice */
+	assert_int_equal(look_up(store, "192.0.2.1", 1000).client.bad_now, 900);
+}
+
+static void count_server(const char *server, bool is_up, void *arg)
+{
+	int *up = arg;
+
+	assert_string_equal(server, memcached_socket);
+	*up = is_up;
+}
+
+static void other_daemon_follows_what_an_administrator_does(void **state)
+{
+	struct store *store = *state, *other = open_test_store(IN_MEMCACHED);
+	struct store_query query = make_query("192.0.2.1", WINDOW_NOW);
+	struct store_view view;
+
+	assert_true(store->ops->flag(store, &query, NOW_S + 600));
+	assert_true(look_up(other, "192.0.2.1", WINDOW_NOW).by_hand);
+	offend(other, "192.0.2.1", WINDOW_NOW, 1, &view);
+	assert_true(store->ops->forgive(store, &query));
+	view = look_up(other, "192.0.2.1", WINDOW_NOW);
+	assert_false(view.by_hand);
+	assert_true(tally_is_zero(&view.client));
+	other->ops->destroy(other);
+}
+
+static void administrator_is_told_that_the_server_is_away(void **state)
+{
+	struct store_query query = make_query("192.0.2.1", WINDOW_NOW);
+	struct store *store = *state;
+	struct store_view view;
+	int is_up = -1;
+
+	offend(store, "192.0.2.1", WINDOW_NOW, 1, &view);
+	kill(memcached, SIGSTOP);
+	assert_false(store->ops->forgive(store, &query));
+	view = look_up(store, "192.0.2.1", WINDOW_NOW);
+	assert_true(tally_is_zero(&view.client));
+	assert_false(store->ops->flag(store, &query, NOW_S + 600));
+	assert_true(look_up(store, "192.0.2.1", WINDOW_NOW).by_hand);
+	store->ops->servers(store, count_server, &is_up);
+	assert_int_equal(is_up, 0);
+	kill(memcached, SIGCONT);
+}
+
+static void server_that_was_never_there_leaves_the_memory_store(void **state)
+{
+	struct store *store;
+	struct store_view view;
+
+	(void)state;
+	unlink(memcached_socket);
+	store = open_test_store(IN_MEMCACHED);
+	assert_string_equal(store->ops->state(store), "down");
+	assert_true(offend(store, "192.0.2.1", 1000, 1, &view));
+	assert_int_equal(view.client.bad_now, 100);
+	store->ops->destroy(store);
+}
+
+static void wrong_password_leaves_the_memory_store(void **state)
+{
+	struct store *store = *state;
+	struct store_view view;
+
+	offend(store, "192.0.2.1", 1000, 1, &view);
+	set_password("another\n");
+	store->ops->destroy(store);
+	*state = store = open_test_store(IN_MEMCACHED_WITH_SASL);
+	assert_string_equal(store->ops->state(store), "down");
+	assert_true(offend(store, "192.0.2.1", 1000, 2, &view));
+	assert_int_equal(view.client.bad_now, 100);
+}
+
+WITH_SASL(wrong_password_leaves_the_memory_store)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(another_daemon_sees_the_same, setup_memcached,
+						teardown_memcached),
+		cmocka_unit_test_setup_teardown(outage_is_bridged_and_paid_for_once,
+						setup_memcached, teardown_memcached),
+		cmocka_unit_test_setup_teardown(other_daemon_follows_what_an_administrator_does,
+						setup_memcached, teardown_memcached),
+		cmocka_unit_test_setup_teardown(administrator_is_told_that_the_server_is_away,
+						setup_memcached, teardown_memcached),
+		cmocka_unit_test_setup_teardown(wrong_password_leaves_the_memory_store_with_sasl,
+						setup_sasl, teardown_sasl),
+		cmocka_unit_test(server_that_was_never_there_leaves_the_memory_store),
+	};
+	int failed;
+
+	if (!open_bed())
+		return 1;
+	failed = cmocka_run_group_tests_name("store in memcached", tests, NULL, NULL);
+	close_bed();
+	return failed;
+}
