@@ -612,7 +612,8 @@ static void returned_debt_is_owed_again(void **state)
 	check_both(*state, "192.0.2.1", WINDOW, (struct tally){.bad_now = 200});
 }
 
-static void debt_that_comes_back_a_window_later_has_aged(void **state)
+/* Debts that are taken, and given back or settled after an offence so many windows later. */
+static void give_back_later(void **state, int64_t windows, struct tally wanted)
 {
 	static void (*const ways[])(struct store *,
 				    const struct memory_debt *) = {return_debt, memory_settle_debt};
@@ -624,32 +625,23 @@ static void debt_that_comes_back_a_window_later_has_aged(void **state)
 		owe(*state, address, WINDOW, offence);
 		assert_true(memory_take_debt(*state, OWNER, &client));
 		assert_true(memory_take_debt(*state, OWNER, &network));
-		record(*state, address, WINDOW + 1, offence);
+		record(*state, address, WINDOW + windows, offence);
 		ways[i](*state, &client);
 		ways[i](*state, &network);
-		check_both(*state, address, WINDOW + 1, (struct tally){100, 100, 0, 0});
+		check_both(*state, address, WINDOW + windows, wanted);
 		while (memory_take_debt(*state, OWNER, &client))
 			;
 	}
 }
 
+static void debt_that_comes_back_a_window_later_has_aged(void **state)
+{
+	give_back_later(state, 1, (struct tally){100, 100, 0, 0});
+}
+
 static void debt_of_long_ago_does_not_harm_what_is_counted_now(void **state)
 {
-	static void (*const ways[])(struct store *,
-				    const struct memory_debt *) = {return_debt, memory_settle_debt};
-
-	for (size_t i = 0; i < COUNT(ways); i++) {
-		const char *address = i == 0 ? "192.0.2.1" : "198.51.100.1";
-		struct memory_debt client, network;
-
-		owe(*state, address, WINDOW, offence);
-		assert_true(memory_take_debt(*state, OWNER, &client));
-		assert_true(memory_take_debt(*state, OWNER, &network));
-		record(*state, address, WINDOW + 5, offence);
-		ways[i](*state, &client);
-		ways[i](*state, &network);
-		check_both(*state, address, WINDOW + 5, (struct tally){.bad_now = 100});
-	}
+	give_back_later(state, 5, (struct tally){.bad_now = 100});
 }
 
 static void evicted_debtor_leaves_the_list_of_debts(void **state)

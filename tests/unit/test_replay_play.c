@@ -31,14 +31,19 @@
 	     "@example.org>: Recipient address rejected: User unknown; from=<x@example.net> "      \
 	     "to=<no" n "@example.org> proto=ESMTP helo=<client>"
 #define NO(n) REFUSED("NOQUEUE", n)
-#define UNKNOWN(id, n) S id ": <no" n "@example.org>... User unknown"
-#define HIDDEN(id, n)                                                                              \
-	S id ": ruleset=check_rcpt, arg1=<no" n                                                    \
+#define ID "kAAAAA000200"
+#define UNKNOWN(n) S ID ": <no" n "@example.org>... User unknown"
+#define HIDDEN(n)                                                                                  \
+	S ID ": ruleset=check_rcpt, arg1=<no" n                                                    \
 	     "@example.org>, relay=[192.0.2.1], reject=550 5.7.1 <no" n                            \
 	     "@example.org>... Relaying denied"
-#define QUEUED_S(id, n)                                                                            \
-	S id ": from=<x@example.net>, size=22, class=0, nrcpts=" n                                 \
+#define QUEUED_S(n)                                                                                \
+	S ID ": from=<x@example.net>, size=22, class=0, nrcpts=" n                                 \
 	     ", proto=ESMTP, daemon=MTA, relay=[192.0.2.1]"
+
+/* From second 1 to 5, each of a recipient of its own. */
+#define FIVE(line)                                                                                 \
+	{1, line("1")}, {2, line("2")}, {3, line("3")}, {4, line("4")}, {5, line("5")}
 
 static struct player *player;
 
@@ -86,40 +91,21 @@ static const struct {
 	const char *what;
 	const char *sets[4];
 	struct said lines[16];
-	int64_t flagged_at_s; /* -1: never */
-	double score; /* when flagged first */
-	uint64_t rejected, recipients, stalls;
+	struct {
+		int64_t flagged_at_s; /* -1: never */
+		double score; /* when flagged first */
+		uint64_t rejected, recipients, stalls;
+	} want;
 } rows[] = {
 	{"the fifth refusal flags",
 	 {NULL},
-	 {{0, P "connect" FROM_P},
-	  {1, NO("1")},
-	  {2, NO("2")},
-	  {3, NO("3")},
-	  {4, NO("4")},
-	  {5, NO("5")},
-	  {6, P "disconnect" FROM_P}},
-	 5,
-	 5,
-	 5,
-	 0,
-	 1},
-	{"the log begins in the middle",
-	 {NULL},
-	 {{1, NO("1")}, {2, NO("2")}, {3, NO("3")}, {4, NO("4")}, {5, NO("5")}},
-	 5,
-	 5,
-	 5,
-	 0,
-	 1},
+	 {{0, P "connect" FROM_P}, FIVE(NO), {6, P "disconnect" FROM_P}},
+	 {5, 5, 5, 0, 1}},
+	{"the log begins in the middle", {NULL}, {FIVE(NO)}, {5, 5, 5, 0, 1}},
 	{"the same recipient counts once",
 	 {NULL},
 	 {{1, NO("1")}, {2, NO("1")}, {3, NO("1")}, {4, NO("1")}, {5, NO("1")}},
-	 -1,
-	 0,
-	 5,
-	 0,
-	 0},
+	 {-1, 0, 5, 0, 0}},
 	{"Postfix: accepted ones that are named later count where they were",
 	 {NULL},
 	 {{0, P "connect" FROM_P},
@@ -133,11 +119,7 @@ static const struct {
 	  {9, Q "AAAAAA: from=<x@example.net>, size=1, nrcpt=1 (queue active)"},
 	  {99, L "AAAAAA: to=<good@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
 	  {99, Q "AAAAAA: removed"}},
-	 -1,
-	 0,
-	 6,
-	 1,
-	 0},
+	 {-1, 0, 6, 1, 0}},
 	{"Postfix: an aborted message had one accepted recipient",
 	 {"good_credit=10"},
 	 {{0, P "connect" FROM_P},
@@ -149,11 +131,7 @@ static const struct {
 	  {6, REFUSED("AAAAAA", "5")},
 	  {7, REFUSED("AAAAAA", "6")},
 	  {8, P "disconnect" FROM_P}},
-	 -1,
-	 0,
-	 6,
-	 0,
-	 0},
+	 {-1, 0, 6, 0, 0}},
 	{"Postfix: all but the first are spread evenly",
 	 {"threshold=4"},
 	 {{1, NO("1")},
@@ -169,11 +147,7 @@ static const struct {
 	  {11, L "AAAAAA: to=<a@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
 	  {11, L "AAAAAA: to=<b@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
 	  {11, L "AAAAAA: to=<c@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"}},
-	 9,
-	 4,
-	 8,
-	 3,
-	 2},
+	 {9, 4, 8, 3, 2}},
 	{"Postfix: the same accepted recipient counts once, though it is named later",
 	 {NULL},
 	 {{1, NO("1")},
@@ -189,11 +163,7 @@ static const struct {
 	  {9, NO("7")},
 	  {99, L "AAAAAA: to=<a@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"},
 	  {99, L "BBBBBB: to=<a@example.org>, relay=local, delay=1, dsn=2.0.0, status=sent (x)"}},
-	 9,
-	 5,
-	 7,
-	 2,
-	 1},
+	 {9, 5, 7, 2, 1}},
 	{"who logs in is left alone, from then on",
 	 {NULL},
 	 {{0, P "connect" FROM_P},
@@ -205,88 +175,41 @@ static const struct {
 	  {6, REFUSED("AAAAAA", "5")},
 	  {7, REFUSED("AAAAAA", "6")},
 	  {8, P "disconnect" FROM_P}},
-	 -1,
-	 0,
-	 0,
-	 0,
-	 0},
+	 {-1, 0, 0, 0, 0}},
 	{"Sendmail: who it was is told at the end",
 	 {NULL},
-	 {{1, UNKNOWN("kAAAAA000200", "1")},
-	  {2, UNKNOWN("kAAAAA000200", "2")},
-	  {3, UNKNOWN("kAAAAA000200", "3")},
-	  {4, UNKNOWN("kAAAAA000200", "4")},
-	  {5, UNKNOWN("kAAAAA000200", "5")},
-	  {60, QUEUED_S("kAAAAA000200", "0")}},
-	 5,
-	 5,
-	 5,
-	 0,
-	 1},
+	 {FIVE(UNKNOWN), {60, QUEUED_S("0")}},
+	 {5, 5, 5, 0, 1}},
 	{"Sendmail: hidden ones count half, at the next that is shown",
 	 {NULL},
 	 {{0, S "NOQUEUE: connect from [192.0.2.1]"},
-	  {1, HIDDEN("kAAAAA000200", "1")},
-	  {2, HIDDEN("kAAAAA000200", "2")},
-	  {3, HIDDEN("kAAAAA000200", "3")},
-	  {4, HIDDEN("kAAAAA000200", "4")},
-	  {5, HIDDEN("kAAAAA000200", "5")},
-	  {6, HIDDEN("kAAAAA000200", "6")},
-	  {7, HIDDEN("kAAAAA000200", "7")},
-	  {8, HIDDEN("kAAAAA000200", "8")},
-	  {9, UNKNOWN("kAAAAA000200", "9")},
-	  {10, QUEUED_S("kAAAAA000200", "0")}},
-	 9,
-	 5,
-	 9,
-	 0,
-	 1},
+	  FIVE(HIDDEN),
+	  {6, HIDDEN("6")},
+	  {7, HIDDEN("7")},
+	  {8, HIDDEN("8")},
+	  {9, UNKNOWN("9")},
+	  {10, QUEUED_S("0")}},
+	 {9, 5, 9, 0, 1}},
 	{"Sendmail: hidden ones alone were never shown to a filter",
 	 {"hidden_weight=1"},
-	 {{1, HIDDEN("kAAAAA000200", "1")},
-	  {2, HIDDEN("kAAAAA000200", "2")},
-	  {3, HIDDEN("kAAAAA000200", "3")},
-	  {4, HIDDEN("kAAAAA000200", "4")},
-	  {5, HIDDEN("kAAAAA000200", "5")},
-	  {6, QUEUED_S("kAAAAA000200", "0")}},
-	 -1,
-	 0,
-	 0,
-	 0,
-	 0},
+	 {FIVE(HIDDEN), {6, QUEUED_S("0")}},
+	 {-1, 0, 0, 0, 0}},
 	{"Sendmail: or at an accepted one, which comes right after them",
 	 {"hidden_weight=1", "good_credit=0"},
-	 {{1, HIDDEN("kAAAAA000200", "1")},
-	  {2, HIDDEN("kAAAAA000200", "2")},
-	  {3, HIDDEN("kAAAAA000200", "3")},
-	  {4, HIDDEN("kAAAAA000200", "4")},
-	  {5, HIDDEN("kAAAAA000200", "5")},
-	  {60, QUEUED_S("kAAAAA000200", "1")}},
-	 5,
-	 5,
-	 5,
-	 1,
-	 2},
+	 {FIVE(HIDDEN), {60, QUEUED_S("1")}},
+	 {5, 5, 5, 1, 2}},
 	{"Sendmail: an aborted message was not taken, and had no DATA",
 	 {"threshold=1", "good_credit=0"},
-	 {{1, UNKNOWN("kAAAAA000200", "1")},
-	  {2, S "kAAAAA000200: from=<x@example.net>, size=0, class=0, nrcpts=1, proto=ESMTP, "
-		"daemon=MTA, relay=[192.0.2.1]"}},
-	 1,
-	 1,
-	 1,
-	 0,
-	 2},
+	 {{1, UNKNOWN("1")},
+	  {2, S ID ": from=<x@example.net>, size=0, class=0, nrcpts=1, proto=ESMTP, "
+		   "daemon=MTA, relay=[192.0.2.1]"}},
+	 {1, 1, 1, 0, 2}},
 	{"Sendmail: who had logged in is told at the end",
 	 {"threshold=1"},
-	 {{1, UNKNOWN("kAAAAA000200", "1")},
-	  {2, S "kAAAAA000200: from=<x@example.net>, size=9, class=0, nrcpts=1, proto=ESMTPA, "
-		"daemon=MTA, relay=[192.0.2.1]"}},
-	 -1,
-	 0,
-	 0,
-	 1,
-	 0},
+	 {{1, UNKNOWN("1")},
+	  {2, S ID ": from=<x@example.net>, size=9, class=0, nrcpts=1, proto=ESMTPA, "
+		   "daemon=MTA, relay=[192.0.2.1]"}},
+	 {-1, 0, 0, 1, 0}},
 	{"another process is another session",
 	 {"max_stall_per_session=5s"},
 	 {{1, NO("1")},
@@ -296,19 +219,11 @@ static const struct {
 	  {1, NO("5")},
 	  {1, NO("6")},
 	  {2, "mx postfix/smtpd[101]: connect" FROM_P}},
-	 1,
-	 5,
-	 6,
-	 0,
-	 2},
+	 {1, 5, 6, 0, 2}},
 	{"exempt",
 	 {"exempt_clients={192.0.2.0/24}"},
 	 {{1, NO("1")}, {1, NO("2")}, {1, NO("3")}, {1, NO("4")}, {1, NO("5")}},
-	 -1,
-	 0,
-	 0,
-	 0,
-	 0},
+	 {-1, 0, 0, 0, 0}},
 };
 
 static void test_lines(void **state)
@@ -324,12 +239,13 @@ static void test_lines(void **state)
 		player_finish(player);
 		if (book()->flags_count > 0) {
 			flagged_at_s = (book()->flags[0].wall_ms - NOON) / 1000;
-			assert_true(fabs(book()->flags[0].score - rows[i].score) < 0.001);
+			assert_true(fabs(book()->flags[0].score - rows[i].want.score) < 0.001);
 		}
 		for (size_t j = 0; j < STAGE_COUNT; j++)
 			stalls += book()->stalls[j];
-		if (flagged_at_s != rows[i].flagged_at_s || book()->rejected != rows[i].rejected ||
-		    book()->recipients != rows[i].recipients || stalls != rows[i].stalls)
+		if (flagged_at_s != rows[i].want.flagged_at_s ||
+		    book()->rejected != rows[i].want.rejected ||
+		    book()->recipients != rows[i].want.recipients || stalls != rows[i].want.stalls)
 			fail_msg("%s: flagged at %d, %d rejected, %d accepted, %d stalls",
 				 rows[i].what, (int)flagged_at_s, (int)book()->rejected,
 				 (int)book()->recipients, (int)stalls);
