@@ -25,6 +25,7 @@
 #include "journal.h"
 #include "listen.h"
 #include "log.h"
+#include "log_sink.h"
 #include "metrics.h"
 #include "peers.h"
 #include "postfix.h"
@@ -524,6 +525,9 @@ static int start(struct daemon *d)
 		code = process_detach(&d->ready, reason, sizeof(reason));
 	if (code != EX_OK)
 		return fail(d, code, reason);
+	/* Without it each would write for himself, and wait where the log daemon does. */
+	if (!d->options->foreground && log_sink_begin_writer() != 0)
+		return fail(d, EX_OSERR, "can't start a thread");
 	code = find_user(d);
 	if (code != EX_OK)
 		return code;

@@ -1,53 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "log.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
-#include <unistd.h>
 
 #include "clock.h"
+#include "log_sink.h"
 
 #define MINUTE_MS 60000
 
-static void sink_stderr(int priority, const char *line);
-
-static log_sink *_Atomic sink = sink_stderr;
+static log_sink *_Atomic sink = log_sink_stderr;
 static _Atomic int level = LOG_INFO;
-
-/* One write a line, so that the lines of many threads don't mix. */
-static void sink_stderr(int priority, const char *line)
-{
-	char text[LOG_LINE_MAX + 2];
-	int length = snprintf(text, sizeof(text), "%s\n", line);
-
-	(void)priority;
-	while (write(STDERR_FILENO, text, (size_t)length) < 0 && errno == EINTR)
-		;
-}
-
-static void sink_syslog(int priority, const char *line)
-{
-	syslog(priority, "%s", line);
-}
 
 void log_to_syslog(int facility)
 {
-	openlog("tarpit-milter", LOG_PID, facility);
-	sink = sink_syslog;
+	log_sink_open_syslog(facility);
+	sink = log_sink_syslog;
 }
 
 void log_to_stderr(void)
 {
-	sink = sink_stderr;
+	sink = log_sink_stderr;
 }
 
 void log_to(log_sink *other)
 {
-	sink = other != NULL ? other : sink_stderr;
+	sink = other != NULL ? other : log_sink_stderr;
 }
 
 void log_set_level(int priority)

@@ -14,8 +14,12 @@
 #include "daemon.h"
 #include "filter.h"
 #include "link.h"
+#include "log_sink.h"
 #include "metrics.h"
 #include "settings.h"
+
+/* What a log daemon that hangs may keep us from our end. */
+#define LOG_FLUSH_MS 200
 
 static const char usage[] =
 	"usage: tarpit-milter [-c FILE] [-o KEY=VALUE]... [-f | -d]\n"
@@ -158,6 +162,7 @@ int main(int argc, char **argv)
 	if (arguments.action == ACTION_RUN) {
 		/* Threads of libmilter may still be there: nothing may be torn down below them. */
 		fflush(NULL);
+		log_sink_flush(LOG_FLUSH_MS);
 		_exit(code);
 	}
 	free(arguments.sets);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "log_sink.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define LOST_LINE_MAX 100
+
+struct waiting {
+	int priority;
+	char *line;
+};
+
+static struct {
+	pthread_mutex_t mutex;
+	pthread_cond_t filled, written;
+	bool has_begun, is_writing;
+	struct waiting lines[LOG_SINK_QUEUE]; /* a ring */
+	size_t first, count;
+	unsigned lost;
+} queue = {
+	.mutex = PTHREAD_MUTEX_INITIALIZER,
+	.filled = PTHREAD_COND_INITIALIZER,
+};
+
+static void tell_lost(char *text, unsigned lost)
+{
+	snprintf(text, LOST_LINE_MAX, "limits: warning=\"%u log line%s lost: nobody took %s\"",
+		 lost, lost == 1 ? "" : "s", lost == 1 ? "it" : "them");
+}
+
+/* One write a line, so that the lines of many threads don't mix. False if it would wait. */
+static bool write_line(const char *line)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+	char text[LOG_LINE_MAX + 2];
+	int length = snprintf(text, sizeof(text), "%s\n", line);
+
+	/* A pipe that can be written to takes a whole line: PIPE_BUF. */
+	if (poll(&out, 1, 0) == 0)
+		return false;
+	while (write(STDERR_FILENO, text, (size_t)length) < 0 && errno == EINTR)
+		;
+	return true;
+}
+
+void log_sink_stderr(int priority, const char *line)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned lost;
+	char text[LOST_LINE_MAX];
+
+	(void)priority;
+	pthread_mutex_lock(&mutex);
+	if (lost > 0) {
+		tell_lost(text, lost);
+		if (write_line(text))
+			lost = 0;
+	}
+	if (lost > 0 || !write_line(line))
+		lost++;
+	pthread_mutex_unlock(&mutex);
+}
+
+void log_sink_open_syslog(int facility)
+{
+	openlog("tarpit-milter", LOG_PID, facility);
+}
+
+/* The mutex is held. */
+static void enqueue(int priority, const char *line)
+{
+	char *copy = queue.count < LOG_SINK_QUEUE ? strdup(line) : NULL;
+
+	if (copy == NULL) {
+		queue.lost++;
+		return;
+	}
+	queue.lines[(queue.first + queue.count++) % LOG_SINK_QUEUE] =
+		(struct waiting){.priority = priority, .line = copy};
+	pthread_cond_signal(&queue.filled);
+}
+
+/* Once full, it takes nothing until half of it is free, and says first what it did not. The mutex is held. */
+static void enqueue_after_loss(int priority, const char *line)
+{
+	char text[LOST_LINE_MAX];
+
+	if (queue.count > LOG_SINK_QUEUE / 2) {
+		queue.lost++;
+		return;
+	}
+	tell_lost(text, queue.lost);
+	queue.lost = 0;
+	enqueue(LOG_WARNING, text);
+	enqueue(priority, line);
+}
+
+void log_sink_syslog(int priority, const char *line)
+{
+	bool has_begun;
+
+	pthread_mutex_lock(&queue.mutex);
+	has_begun = queue.has_begun;
+	if (has_begun && queue.lost > 0)
+		enqueue_after_loss(priority, line);
+	else if (has_begun)
+		enqueue(priority, line);
+	pthread_mutex_unlock(&queue.mutex);
+	if (!has_begun)
+		syslog(priority, "%s", line);
+}
+
+/* The mutex is held; let go while syslog(3) may wait. */
+static void write_first(void)
+{
+	struct waiting next = queue.lines[queue.first];
+
+	queue.first = (queue.first + 1) % LOG_SINK_QUEUE;
+	queue.count--;
+	queue.is_writing = true;
+	pthread_mutex_unlock(&queue.mutex);
+	syslog(next.priority, "%s", next.line);
+	free(next.line);
+	pthread_mutex_lock(&queue.mutex);
+	queue.is_writing = false;
+}
+
+static void *write_all(void *argument)
+{
+	(void)argument;
+	pthread_mutex_lock(&queue.mutex);
+	for (;;) {
+		while (queue.count == 0) {
+			pthread_cond_broadcast(&queue.written);
+			pthread_cond_wait(&queue.filled, &queue.mutex);
+		}
+		write_first();
+	}
+	return NULL;
+}
+
+int log_sink_begin_writer(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int result;
+
+	if (clock_cond_init(&queue.written) != 0)
+		return ENOMEM;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pthread_create(&thread, NULL, write_all, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result != 0)
+		return result;
+	pthread_detach(thread);
+	pthread_mutex_lock(&queue.mutex);
+	queue.has_begun = true;
+	pthread_mutex_unlock(&queue.mutex);
+	return 0;
+}
+
+void log_sink_flush(int64_t timeout_ms)
+{
+	const struct clock *clock = &clock_system;
+	int64_t end_ms = clock->mono_ms(clock) + timeout_ms;
+
+	pthread_mutex_lock(&queue.mutex);
+	while (queue.has_begun && (queue.count > 0 || queue.is_writing) &&
+	       clock->mono_ms(clock) < end_ms)
+		clock->wait_until(clock, &queue.written, &queue.mutex, end_ms);
+	pthread_mutex_unlock(&queue.mutex);
+}

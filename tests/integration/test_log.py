@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Who reads the log may hang: mail goes on, and what was lost is said."""
+
+import os
+import signal
+import time
+
+import pytest
+from checks import wait_until
+
+from support.daemon import PATIENCE, Daemon
+from support.journald import SilentLog
+from support.milter import Session
+
+REJECTS = 60
+# Nobody is flagged.
+OPTIONS = {"threshold": "1000", "memcached_timeout": "1s"}
+SOON_SECONDS = 3.0 * PATIENCE
+
+
+def write_much(daemon):
+    """Each recipient is a line."""
+    with Session(daemon.address, client="198.51.100.7") as harvester:
+        harvester.greet()
+        for number in range(REJECTS):
+            harvester.rcpt(f"nobody{number}@example.org", rejected="5.1.1")
+
+
+def assert_innocents_are_served(daemon):
+    for number in range(4):
+        began = time.monotonic()
+        with Session(daemon.address, client=f"203.0.113.{number}") as innocent:
+            innocent.greet()
+            innocent.rcpt("typo@example.org", rejected="5.1.1")
+            innocent.rcpt("friend@example.org")
+        assert time.monotonic() - began < SOON_SECONDS
+
+
+def test_hung_log_daemon_holds_up_no_mail(memcached):
+    with SilentLog() as log, log.daemon({**memcached.options, **OPTIONS}) as daemon:
+        for _ in range(20):
+            write_much(daemon)
+        assert_innocents_are_served(daemon)
+        memcached.kill()
+        assert_innocents_are_served(daemon)
+        lines = []
+
+        def is_loss_told():
+            daemon.signal(signal.SIGUSR1)
+            lines.extend(log.read())
+            return any("lost: nobody took them" in line for line in lines)
+
+        wait_until(is_loss_told, 20)
+        # In their order; the newest were lost.
+        numbers = [int(line.split("rcpt=nobody")[1].split("@")[0]) for line in lines if "rcpt=nobody" in line]
+        assert numbers[:REJECTS] == list(range(REJECTS))
+
+
+def test_hung_log_daemon_holds_up_no_end():
+    with SilentLog() as log, log.daemon({**OPTIONS, "store": "memory"}) as daemon:
+        write_much(daemon)
+        assert daemon.stop() < SOON_SECONDS
+
+
+def test_last_words_reach_the_log_daemon():
+    with SilentLog() as log, log.daemon({"store": "memory"}) as daemon:
+        daemon.stop()
+        log.wait_for("stop: version=")
+
+
+@pytest.fixture
+def pipe():
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    yield reader, writer
+    os.close(reader)
+    os.close(writer)
+
+
+def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
+    reader, writer = pipe
+    with Daemon({**OPTIONS, "store": "memory"}, expect_start=False, preexec=lambda: os.dup2(writer, 2)) as daemon:
+        wait_until(lambda: os.path.exists(daemon.address), 20)
+        for _ in range(20):
+            write_much(daemon)
+        assert_innocents_are_served(daemon)
+        os.set_blocking(reader, False)
+        text = os.read(reader, 1 << 20).decode("ascii")
+        assert text.count("\n") > REJECTS
+        with Session(daemon.address, client="203.0.113.9") as innocent:
+            innocent.greet()
+            innocent.rcpt("typo@example.org", rejected="5.1.1")
+        first, second = os.read(reader, 1 << 20).decode("ascii").splitlines()[:2]
+        assert first.startswith("limits: warning=") and first.endswith(' log lines lost: nobody took them"')
+        assert second.startswith("reject: ")
+        assert daemon.stop() < SOON_SECONDS
