@@ -161,8 +161,8 @@ void command_reload(struct request *r)
 		command_refuse(r, STATUS_CONFIG,
 			       "out of memory: the configuration stays as it was");
 	} else {
-		command_refuse(r, STATUS_CONFIG, "%zu faults: the configuration stays as it was",
-			       faults.count);
+		command_refuse(r, STATUS_CONFIG, "%zu fault%s: the configuration stays as it was",
+			       faults.count, faults.count == 1 ? "" : "s");
 		put_faults(r, &faults);
 	}
 	faults_free(&faults);

@@ -86,6 +86,11 @@ static int64_t sum_ms(const int64_t *ms)
 	return all;
 }
 
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
 static void print_lines(const struct report *report, FILE *out)
 {
 	const struct replay_lines *lines = report->lines;
@@ -111,8 +116,8 @@ static void print_lines(const struct report *report, FILE *out)
 	}
 	fputc('\n', out);
 	if (player_lost(report->player) > 0)
-		fprintf(out, "            %" PRIu64 " rejections of clients that no line names\n",
-			player_lost(report->player));
+		fprintf(out, "            %" PRIu64 " rejection%s of clients that no line names\n",
+			player_lost(report->player), plural(player_lost(report->player)));
 }
 
 static void print_stages(const struct book *book, FILE *out)
@@ -136,27 +141,31 @@ static void print_figures(struct book *book, FILE *out)
 	char text[REPORT_TIME_MAX];
 
 	fprintf(out,
-		"Sessions    %" PRIu64 " of %s%" PRIu64 " clients; %" PRIu64 " more were exempt\n",
+		"Sessions    %" PRIu64 " of %s%" PRIu64 " client%s; %" PRIu64 " more %s exempt\n",
 		book->sessions, book->clients >= BOOK_CLIENTS_MAX ? "more than " : "",
-		book->clients, book->sessions_exempt);
-	fprintf(out, "Accepted    %" PRIu64 " messages for %" PRIu64 " recipients\n",
-		book->messages, book->recipients);
-	fprintf(out, "Rejected    %" PRIu64 " recipients, of which %" PRIu64 " count\n",
-		book->rejected, book->rejected_counted);
+		book->clients, plural(book->clients), book->sessions_exempt,
+		book->sessions_exempt == 1 ? "was" : "were");
+	fprintf(out, "Accepted    %" PRIu64 " message%s for %" PRIu64 " recipient%s\n",
+		book->messages, plural(book->messages), book->recipients, plural(book->recipients));
+	fprintf(out, "Rejected    %" PRIu64 " recipient%s, of which %" PRIu64 " count%s\n",
+		book->rejected, plural(book->rejected), book->rejected_counted,
+		book->rejected_counted == 1 ? "s" : "");
 	fprintf(out,
-		"Flagged     %" PRIu64 " clients, %" PRIu64 " times; %" PRIu64
+		"Flagged     %" PRIu64 " client%s, %" PRIu64 " time%s; %" PRIu64
 		" of them delivered mail too\n",
-		book->clients_flagged, book->flags_total, book->flagged_delivering);
+		book->clients_flagged, plural(book->clients_flagged), book->flags_total,
+		plural(book->flags_total), book->flagged_delivering);
 	fprintf(out, "Stalls      %" PRIu64 ", %s in all", sum(book->stalls),
 		report_duration(sum_ms(book->stalled_ms), text));
 	print_stages(book, out);
 	fprintf(out, "Deferrals   %" PRIu64 "\n", sum(book->deferrals));
-	fprintf(out, "At once     %u stalls at most", book->crowd.peak);
+	fprintf(out, "At once     %u stall%s at most", book->crowd.peak, plural(book->crowd.peak));
 	if (book->crowd.peak > 0)
 		fprintf(out, ", at %s", report_time(book->crowd.peak_ms, REPORT_MOMENT, text));
 	fprintf(out, "; max_stalls is %u", book->crowd.budget);
 	if (book->crowd.over_budget > 0)
-		fprintf(out, ": %" PRIu64 " stalls would not have fitted", book->crowd.over_budget);
+		fprintf(out, ": %" PRIu64 " stall%s would not have fitted", book->crowd.over_budget,
+			plural(book->crowd.over_budget));
 	fputc('\n', out);
 }
 

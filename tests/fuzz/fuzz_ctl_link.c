@@ -4,6 +4,7 @@
  * and then the end. The live screen has three questions a round, and shows why one has no answer.
  */
 #include <jansson.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -65,18 +66,32 @@ static void answer(int daemon, struct input *input, unsigned how)
 	free(bytes);
 }
 
-static void ask(struct ctl_link *link, const json_t *request)
+static void *serve(void *arg)
 {
-	json_t *reply;
+	struct input *input = arg;
+	unsigned how = take_byte(input);
+	int daemon = accept(listener, NULL, NULL);
 
+	CHECK(daemon >= 0);
+	answer(daemon, input, how);
+	return (void *)(intptr_t)daemon;
+}
+
+static void ask(void)
+{
+	json_t *request = json_pack("{s:s}", "command", "status"), *reply;
+	char error[256] = "";
+	struct ctl_link *link = ctl_connect(address.sun_path, error, sizeof(error));
+
+	CHECK(link != NULL && request != NULL);
 	do {
-		char error[256] = "";
-
+		error[0] = '\0';
 		reply = ctl_ask(link, request, error, sizeof(error));
 		CHECK((reply != NULL) == (error[0] == '\0'));
 		CHECK(reply == NULL || json_is_object(reply));
 		json_decref(reply);
 	} while (reply != NULL);
+	json_decref(request);
 	ctl_close(link);
 }
 
@@ -86,7 +101,8 @@ static void draw_trouble(const struct top_answers *answers)
 	struct top_moment moment = {.clock = "12:34:56", .trouble = answers->error};
 	struct picture picture = {0};
 
-	CHECK(answers->error[0] != '\0' && answers->exit_status > 0);
+	CHECK(answers->error[0] != '\0');
+	CHECK(answers->exit_status > 0 && answers->exit_status < 126);
 	CHECK(picture_resize(&picture, 24, 80));
 	top_draw(&model, &moment, &picture);
 	for (int i = 0; i < 24 * 80; i++)
@@ -94,17 +110,18 @@ static void draw_trouble(const struct top_answers *answers)
 	picture_free(&picture);
 }
 
-/* With nobody there for the second try. */
-static void ask_for_screen(struct ctl_link *link)
+static void ask_for_screen(void)
 {
+	struct ctl_link *link = NULL;
 	struct top_answers answers;
 
-	if (top_ask(&link, "/nowhere/tarpit", TOP_CLIENTS_MAX, &answers))
+	if (top_ask(&link, address.sun_path, TOP_CLIENTS_MAX, &answers)) {
+		CHECK(link != NULL && answers.exit_status == 0);
 		CHECK(answers.status != NULL && answers.stalls != NULL && answers.list != NULL);
-	else
+	} else {
 		CHECK(link == NULL);
-	if (link == NULL)
 		draw_trouble(&answers);
+	}
 	top_answers_clear(&answers);
 	ctl_close(link);
 }
@@ -112,24 +129,18 @@ static void ask_for_screen(struct ctl_link *link)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {data, size};
-	unsigned how = take_byte(&input);
-	struct ctl_link *link;
-	json_t *request;
-	char error[256];
-	int daemon;
+	bool is_screen = size > 0 && (data[0] & IS_SCREEN) != 0;
+	pthread_t thread;
+	void *daemon;
 
 	fuzz_begin();
 	listen_once();
-	link = ctl_connect(address.sun_path, error, sizeof(error));
-	daemon = accept(listener, NULL, NULL);
-	CHECK(link != NULL && daemon >= 0);
-	answer(daemon, &input, how);
-	request = json_pack("{s:s}", "command", "status");
-	if ((how & IS_SCREEN) != 0)
-		ask_for_screen(link);
+	CHECK(pthread_create(&thread, NULL, serve, &input) == 0);
+	if (is_screen)
+		ask_for_screen();
 	else
-		ask(link, request);
-	json_decref(request);
-	close(daemon);
+		ask();
+	CHECK(pthread_join(thread, &daemon) == 0);
+	close((int)(intptr_t)daemon);
 	return 0;
 }

@@ -16,6 +16,7 @@
 
 static struct input input;
 static unsigned trips;
+static bool may_ask; /* nothing has come that was not asked for */
 
 /* --- the connection ----------------------------------------------------------------------------- */
 
@@ -30,6 +31,7 @@ bool wire_open(struct wire *wire, const char *host, uint16_t port, bool is_path,
 	if (take_byte(&input) % 8 == 1)
 		return wire_fail(wire, "nobody is there");
 	wire->fd = 1000;
+	may_ask = true;
 	return true;
 }
 
@@ -42,7 +44,8 @@ void wire_close(struct wire *wire)
 bool wire_is_quiet(struct wire *wire)
 {
 	CHECK(wire->fd >= 0);
-	return wire->taken == wire->have && take_byte(&input) % 8 != 1;
+	may_ask = wire->taken == wire->have && take_byte(&input) % 8 != 1;
+	return may_ask;
 }
 
 void wire_begin(struct wire *wire, int64_t timeout_ms)
@@ -72,7 +75,8 @@ static enum reply reply_to(struct wire *wire, const struct protocol_key *key)
 	unsigned byte = take_byte(&input);
 	enum reply reply = (enum reply)(byte % 8 <= REPLY_FAILED ? byte % 8 : REPLY_DONE);
 
-	CHECK(wire->fd >= 0 && ++trips <= TRIPS_MAX);
+	CHECK(wire->fd >= 0 && may_ask && ++trips <= TRIPS_MAX);
+	may_ask = false;
 	if (key != NULL)
 		check_key(key);
 	wire->was_sent = reply != REPLY_FAILED || (byte & 0x40) != 0;

@@ -518,6 +518,12 @@ def test_reload_tells_the_faults():
         assert ask(daemon, "reload")["needs_restart"] == ["metrics_listen"]
 
 
+def test_reload_counts_one_fault_as_one():
+    with Daemon(control=True) as daemon:
+        daemon.write_config("nonsense = 1\n")
+        assert ask(daemon, "reload")["error"].startswith("1 fault: ")
+
+
 def test_reload_by_signal_is_counted_too():
     with Daemon(control=True) as daemon:
         daemon.reload()

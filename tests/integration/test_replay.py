@@ -232,7 +232,7 @@ def test_text(tmp_path):
     log = write(tmp_path / "log", harvest_log() + delivery_log(CLIENT, "mail.example.net", 1000))
     text = replay(log, env={"TZ": "UTC", "COLUMNS": "60", "LC_ALL": "C.UTF-8"}).out
     assert re.search(r"^Period +2026-03-01 00:00:00 to 2026-03-01 00:16:40 \(16 min 40 s\)$", text, re.M)
-    assert re.search(r"^Flagged +1 clients, 1 times; 1 of them delivered mail too$", text, re.M)
+    assert re.search(r"^Flagged +1 client, 1 time; 1 of them delivered mail too$", text, re.M)
     assert len(re.findall(rf"^  {CLIENT} .* mail\.example\.net$", text, re.M)) == 2
     assert "\u2588" in text and max(map(len, text.split("Stalls at once:")[1].splitlines())) <= 60
     assert replay(log, env={"LC_ALL": "C"}).out.isascii()
