@@ -17,6 +17,7 @@
 static struct input input;
 static unsigned trips;
 static bool may_ask; /* nothing has come that was not asked for */
+static bool has_babbled; /* behind an answer came more */
 
 /* --- the connection ----------------------------------------------------------------------------- */
 
@@ -81,6 +82,7 @@ static enum reply reply_to(struct wire *wire, const struct protocol_key *key)
 		check_key(key);
 	wire->was_sent = reply != REPLY_FAILED || (byte & 0x40) != 0;
 	wire->have = (byte & 0x80) != 0;
+	has_babbled = has_babbled || (reply != REPLY_REFUSED && wire->have > 0);
 	if (reply >= REPLY_REFUSED)
 		wire_fail(wire, "it says no");
 	return reply;
@@ -218,9 +220,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	link = link_new(&server, &login, 10, &overdue_at_ms);
 	CHECK(link != NULL);
 	while (input.length > 0) {
+		enum link_result result;
+
 		trips = 0;
-		if (ask(link, &query, take_byte(&input) % 8) != LINK_OK)
-			CHECK(strlen(link_error(link)) > 0);
+		has_babbled = false;
+		result = ask(link, &query, take_byte(&input) % 8);
+		CHECK(result != LINK_OK || !has_babbled);
+		CHECK(result == LINK_OK || strlen(link_error(link)) > 0);
 		CHECK(atomic_load(&overdue_at_ms) == 0);
 	}
 	link_free(link);
