@@ -162,6 +162,16 @@ def test_unit_is_well_formed(tmp_path):
     assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
 
 
+def test_unit_is_started_again_until_what_it_needs_is_there():
+    """systemd's own limit is 5 starts in 10 seconds; what stays wrong is not tried again."""
+    settings = dict(re.findall(r"^(\w+)=(.*)$", pathlib.Path(UNIT).read_text(encoding="utf-8"), re.M))
+    assert settings["Restart"] == "on-failure"
+    assert int(settings["RestartSec"].removesuffix("s")) * 5 > 10
+    assert not {"StartLimitBurst", "StartLimitIntervalSec"} & set(settings)
+    assert settings["RestartPreventExitStatus"].split() == [
+        str(code) for code in (os.EX_USAGE, os.EX_NOUSER, os.EX_CONFIG)]
+
+
 # What each attempt of probe.py is answered under the filter, as systemd and as seccomp.py put it into effect.
 REFUSED = {
     **dict.fromkeys(
