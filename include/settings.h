@@ -98,6 +98,7 @@ struct config_box;
 struct config_box *config_box_new(struct config *config);	/* takes the reference; NULL: no memory */
 void config_box_free(struct config_box *box);
 struct config *config_box_get(struct config_box *box);		/* a reference of the caller's own */
+uint32_t config_box_window_s(struct config_box *box);
 void config_box_put(struct config_box *box, struct config *config);	/* takes the reference */
 
 #endif

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,9 @@ static void tell_lost(char *text, unsigned lost)
 	snprintf(text, LOST_LINE_MAX, "limits: warning=\"%u log line%s lost: nobody took %s\"",
 		 lost, lost == 1 ? "" : "s", lost == 1 ? "it" : "them");
 }
+
+static atomic_bool is_open;
+static _Atomic int current_facility;
 
 /* One write a line, so that the lines of many threads don't mix. False if it would wait. */
 static bool write_line(const char *line)
@@ -75,7 +79,10 @@ void log_sink_stderr(int priority, const char *line)
 
 void log_sink_open_syslog(int facility)
 {
-	openlog("tarpit-milter", LOG_PID, facility);
+	/* openlog(3) would wait for who is in syslog(3). */
+	if (!atomic_exchange(&is_open, true))
+		openlog("tarpit-milter", LOG_PID, facility);
+	current_facility = facility;
 }
 
 /* The mutex is held. */
@@ -119,7 +126,7 @@ void log_sink_syslog(int priority, const char *line)
 		enqueue(priority, line);
 	pthread_mutex_unlock(&queue.mutex);
 	if (!has_begun)
-		syslog(priority, "%s", line);
+		syslog(current_facility | priority, "%s", line);
 }
 
 /* The mutex is held; let go while syslog(3) may wait. */
@@ -131,7 +138,7 @@ static void write_first(void)
 	queue.count--;
 	queue.is_writing = true;
 	pthread_mutex_unlock(&queue.mutex);
-	syslog(next.priority, "%s", next.line);
+	syslog(current_facility | next.priority, "%s", next.line);
 	free(next.line);
 	pthread_mutex_lock(&queue.mutex);
 	queue.is_writing = false;

@@ -126,11 +126,18 @@ static void warn_of_mta(const struct session *s, enum mta_warning kind, const ch
 	journal->warned(journal, s->mta_name, warning);
 }
 
+/* All sessions count in the same windows, those too that are older than a reload. */
+static struct window window_now(const struct session *s)
+{
+	const struct clock *clock = s->tarpit->clock;
+
+	return window_at(clock->wall_ms(clock), config_box_window_s(s->tarpit->config));
+}
+
 /* How the client stands now, by what this session knows. */
 static void judge(const struct session *s, struct standing *st)
 {
-	struct window now =
-		window_at(s->tarpit->clock->wall_ms(s->tarpit->clock), s->config->window_s);
+	struct window now = window_now(s);
 
 	standing_judge(&s->config->policy, &s->client, &s->view, &now, st);
 }
@@ -155,11 +162,9 @@ static void take_view(struct session *s, struct standing *st)
 
 static struct store_query query_now(const struct session *s)
 {
-	const struct clock *clock = s->tarpit->clock;
-
 	return (struct store_query){
 		.client = s->client,
-		.window = window_at(clock->wall_ms(clock), s->config->window_s),
+		.window = window_now(s),
 		.key_prefix = s->config->key_prefix,
 	};
 }

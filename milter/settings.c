@@ -202,6 +202,16 @@ struct config *config_box_get(struct config_box *box)
 	return config;
 }
 
+uint32_t config_box_window_s(struct config_box *box)
+{
+	uint32_t window_s;
+
+	pthread_mutex_lock(&box->lock);
+	window_s = box->config->window_s;
+	pthread_mutex_unlock(&box->lock);
+	return window_s;
+}
+
 void config_box_put(struct config_box *box, struct config *config)
 {
 	struct config *old;

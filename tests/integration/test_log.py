@@ -59,6 +59,8 @@ def test_hung_log_daemon_holds_up_no_mail(memcached):
 def test_hung_log_daemon_holds_up_no_end():
     with SilentLog() as log, log.daemon({**OPTIONS, "store": "memory"}) as daemon:
         write_much(daemon)
+        daemon.signal(signal.SIGHUP)
+        time.sleep(0.2)
         assert daemon.stop() < SOON_SECONDS
 
 

@@ -573,6 +573,34 @@ static void messages_of_one_session_are_all_watched(void **state)
 	finish();
 }
 
+static void sessions_of_before_and_after_a_reload_count_together(void **state)
+{
+	static const struct step before[] = {
+		{CONNECT, "192.0.2.1"},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<a@example.org>", "5.1.1"},
+	};
+	static const struct step after[] = {
+		{CONNECT, "192.0.2.1", .session = 1},
+		{MAIL, "<x@example.net>", .session = 1},
+		{RCPT, "<b@example.org>", "5.1.1", .events = "reject", .session = 1},
+		{RCPT, "<c@example.org>", "5.1.1", .events = "reject", .session = 0},
+		{RCPT, "<d@example.org>", "5.1.1", .events = "reject", .session = 1},
+		{RCPT, "<e@example.org>", "5.1.1", .events = "reject", .session = 0},
+		{RCPT, "<f@example.org>", "5.1.1", .waited_ms = 5000,
+		 .events = "flag reject stall release", .session = 1},
+	};
+	const char *const sets[] = {"window=2h", "jitter=0", NULL};
+
+	(void)state;
+	START();
+	for (size_t i = 0; i < COUNT(before); i++)
+		do_step(&before[i], POSTFIX);
+	config_box_put(tarpit.config, load(sets));
+	PLAY(POSTFIX, after);
+	finish();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -598,6 +626,7 @@ int main(void)
 		TEST(flagged_by_hand_waits_the_longest),
 		TEST(dirty_network_flags_a_neighbour_at_its_first_offence),
 		TEST(changing_addresses_is_slowed_from_the_20th_probe),
+		TEST(sessions_of_before_and_after_a_reload_count_together),
 		TEST(messages_of_one_session_are_all_watched),
 	};
 
