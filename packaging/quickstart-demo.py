@@ -280,12 +280,11 @@ def perform(seconds, postfix, daemon, users):
 
 
 def print_result(honest, harvester, unhindered, rates):
-    print(f"  {'':<32}{'probes answered':>16}{'a minute':>10}{'users found':>13}")
+    print(f"  {'':<32}{'probes answered':>16}{'a minute*':>11}{'users found':>13}")
     for who, tally in ("without tarpit-milter", unhindered), ("with tarpit-milter", harvester):
         print(f"  harvester {who:<22}{tally.count():>16}{rates[tally]:>11.0f}{len(tally.found):>13}")
-    if rates[harvester]:
-        print(f"  {'':<32}{'':>16}{'1 to':>6}{rates[unhindered] / rates[harvester]:>5.0f}")
-    print("  * in the second half of the time")
+    print("  * in the second half of the time", end="")
+    print(f": 1 with it for {rates[unhindered] / rates[harvester]:.0f} without" if rates[harvester] else "")
     print(f"""
   The honest sender had {honest.count()} mails delivered. Its longest wait was {duration(honest.longest)}, although it
   mistyped some recipients.
