@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "address.h"
 #include "prefix.h"
 
 struct exempt;
@@ -24,7 +25,7 @@ bool exempt_seal(struct exempt *exempt);
 bool exempt_has_client(const struct exempt *exempt, const struct prefix *address, struct prefix *rule);
 /* A name that the MTA has verified both ways. The rule, owned by exempt, or NULL. */
 const char *exempt_host_rule(const struct exempt *exempt, const char *name);
-/* canonical is from rcpt_canonical. The rule, owned by exempt, or NULL. */
-const char *exempt_recipient_rule(const struct exempt *exempt, const char *canonical);
+/* The rule, owned by exempt, or NULL: what is not plain is never exempt. */
+const char *exempt_recipient_rule(const struct exempt *exempt, const struct address *address);
 
 #endif

@@ -13,7 +13,7 @@ int hash_init(void);
 /* For tables in this process. */
 unsigned hash_table(const void *data, size_t length);
 /* The same on every host with the same key_prefix. A recipient may be seen as good and as bad. */
-uint64_t hash_recipient(const char *key_prefix, enum side side, const char *canonical);
+uint64_t hash_recipient(const char *key_prefix, enum side side, const char *address);
 /* Uniform, from -1 to 1. */
 double hash_chance(void);
 

@@ -29,8 +29,6 @@ struct offence {
 };
 
 #define OFFENCE_WEIGHT_MAX 1000
-/* Longest address that RFC 5321 4.5.3.1 allows and then some; longer ones are cut. */
-#define RCPT_ADDRESS_MAX 512
 
 char *dsn_format(const struct dsn *code, char *text);
 
@@ -50,11 +48,5 @@ unsigned offence_weight(const struct offence *offences, size_t count, const stru
 
 /* {nbadrcpts}: 0 to 100000; false for NULL, and for anything else. */
 bool rcpt_count_parse(const char *text, unsigned *count);
-
-/*
- * An envelope address as compared and hashed: without angle brackets and source route, in lower case.
- * size should be RCPT_ADDRESS_MAX.
- */
-void rcpt_canonical(const char *argument, char *address, size_t size);
 
 #endif

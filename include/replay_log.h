@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "address.h"
 #include "logline.h"
 #include "rcpt.h"
 #include "replay_site.h"
@@ -20,6 +21,8 @@
 
 #define REPLAY_NAME_MAX 64
 #define REPLAY_QUEUE_ID_MAX 32
+/* What is cut to this is still too long for address_parse. */
+#define REPLAY_ADDRESS_MAX (ADDRESS_TEXT_MAX + 1)
 
 /* Whose process logged it. No padding, for it is hashed as bytes. */
 struct visit_key {
@@ -39,7 +42,7 @@ struct visit {
 	bool has_begun, has_greeted, has_ended, in_mail;
 	bool is_paused;			/* it may have ended: the log does not tell */
 	struct message *mail;		/* that in_mail is of; only to compare with */
-	char sender[RCPT_ADDRESS_MAX];
+	char sender[REPLAY_ADDRESS_MAX];
 	/* private */
 	unsigned references;
 	bool listed;

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rcpt.h"
-
 #define HOST_MAX 255 /* RFC 1035 2.3.4 */
 #define LABEL_MAX 63
 
@@ -131,15 +129,14 @@ bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_
 
 bool exempt_add_recipient(struct exempt *exempt, const char *text, char *error, size_t size)
 {
-	const char *at = strrchr(text, '@');
+	struct address address;
 
-	if (strlen(text) >= RCPT_ADDRESS_MAX)
+	address_parse(text, &address);
+	if (!address.is_whole)
 		return fail(error, size, "too long");
-	if (*text == '\0' || at == text || strpbrk(text, " <>") != NULL)
+	if (!address.is_plain || strpbrk(text, " <>") != NULL)
 		return fail(error, size, "neither a local part nor an address");
-	if (at != NULL && at[1] != '[' && !is_host_name(at + 1))
-		return fail(error, size, "the domain is not a host name");
-	return names_add(&exempt->recipients, text, error, size);
+	return names_add(&exempt->recipients, address.text, error, size);
 }
 
 static int compare_prefixes(const void *a, const void *b)
@@ -227,15 +224,17 @@ const char *exempt_host_rule(const struct exempt *exempt, const char *name)
 	return rule;
 }
 
-const char *exempt_recipient_rule(const struct exempt *exempt, const char *canonical)
+const char *exempt_recipient_rule(const struct exempt *exempt, const struct address *address)
 {
-	char local[RCPT_ADDRESS_MAX];
-	const char *rule = names_find(&exempt->recipients, canonical);
-	const char *at = strrchr(canonical, '@');
+	char local[ADDRESS_TEXT_MAX];
+	const char *rule;
 
-	if (rule != NULL || at == NULL || (size_t)(at - canonical) >= sizeof(local))
+	if (!address->is_plain)
+		return NULL;
+	rule = names_find(&exempt->recipients, address->text);
+	if (rule != NULL)
 		return rule;
-	memcpy(local, canonical, (size_t)(at - canonical));
-	local[at - canonical] = '\0';
+	strcpy(local, address->text);
+	local[strcspn(local, "@")] = '\0';
 	return names_find(&exempt->recipients, local);
 }

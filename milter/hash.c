@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "rcpt.h"
+#include "address.h"
 
 static unsigned char table_key[crypto_shorthash_KEYBYTES];
 
@@ -26,18 +26,18 @@ unsigned hash_table(const void *data, size_t length)
 	return value;
 }
 
-uint64_t hash_recipient(const char *key_prefix, enum side side, const char *canonical)
+uint64_t hash_recipient(const char *key_prefix, enum side side, const char *address)
 {
 	unsigned char key[crypto_shorthash_KEYBYTES];
 	unsigned char digest[crypto_shorthash_BYTES];
-	char text[RCPT_ADDRESS_MAX + 1];
-	size_t length = strnlen(canonical, RCPT_ADDRESS_MAX);
+	char text[ADDRESS_TEXT_MAX + 1];
+	size_t length = strnlen(address, ADDRESS_TEXT_MAX);
 	uint64_t value = 0;
 
 	crypto_generichash(key, sizeof(key), (const unsigned char *)key_prefix, strlen(key_prefix),
 			   NULL, 0);
 	text[0] = side == SIDE_BAD ? 'b' : 'g';
-	memcpy(text + 1, canonical, length);
+	memcpy(text + 1, address, length);
 	crypto_shorthash(digest, (const unsigned char *)text, length + 1, key);
 	/* In this order on every machine. */
 	for (size_t i = 0; i < sizeof(digest); i++)

@@ -164,31 +164,3 @@ bool rcpt_count_parse(const char *text, unsigned *count)
 	*count = value;
 	return true;
 }
-
-/* Where the address proper starts: RFC 5321 4.1.2 allows <@host,@host:user@host>. */
-static const char *skip_route(const char *text)
-{
-	const char *colon = *text == '@' ? strchr(text, ':') : NULL;
-
-	return colon != NULL ? colon + 1 : text;
-}
-
-void rcpt_canonical(const char *argument, char *address, size_t size)
-{
-	size_t length;
-
-	if (*argument == '<')
-		argument++;
-	argument = skip_route(argument);
-	length = strlen(argument);
-	if (length > 0 && argument[length - 1] == '>')
-		length--;
-	if (length > size - 1)
-		length = size - 1;
-	for (size_t i = 0; i < length; i++) {
-		char c = argument[i];
-
-		address[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-	}
-	address[length] = '\0';
-}

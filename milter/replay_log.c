@@ -12,7 +12,7 @@
 /* Names of recipients that are kept, of a message and of all together; further ones are only counted. */
 #define NAMES_MAX 256
 #define NAMES_BYTES_MAX (8U << 20)
-#define TEXT_MAX (RCPT_ADDRESS_MAX - 1)
+#define TEXT_MAX (REPLAY_ADDRESS_MAX - 1)
 /* How long a message may take from its first line to the one that tells its sender. */
 #define QUEUED_WITHIN_MS 600000
 /* The same once its session has ended or gone on to another message: then it was aborted. */

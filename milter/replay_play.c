@@ -144,7 +144,7 @@ static void greet(struct player *player, struct visit *visit)
 static void begin_mail(struct player *player, struct visit *visit, struct message *message,
 		       const char *sender)
 {
-	char text[RCPT_ADDRESS_MAX + 2];
+	char text[REPLAY_ADDRESS_MAX + 2];
 	struct mail_event event = {
 		.sender = in_brackets(sender, text, sizeof(text)),
 		.auth_type = visit->authenticated ? "PLAIN" : NULL,
@@ -188,7 +188,7 @@ static const char *sender_of(const struct happening *happening)
 static void tell_rcpt(struct player *player, struct visit *visit, struct message *message,
 		      const char *recipient, const char *mailer, const char *host)
 {
-	char address[RCPT_ADDRESS_MAX + 2], count[COUNT_TEXT_MAX];
+	char address[REPLAY_ADDRESS_MAX + 2], count[COUNT_TEXT_MAX];
 	struct rcpt_event event = {
 		.recipient = in_brackets(recipient, address, sizeof(address)),
 		.mailer = mailer,

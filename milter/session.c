@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <syslog.h>
 
+#include "address.h"
 #include "exempt.h"
 #include "hash.h"
 #include "journal.h"
@@ -39,7 +40,7 @@ struct session {
 	char address[PREFIX_TEXT_MAX];
 	char host[HOST_MAX];
 	char mta_name[HOST_MAX];
-	char sender[RCPT_ADDRESS_MAX];
+	struct address sender;
 	bool is_watched; /* it has connected, and is not exempt */
 	bool is_postfix;
 	bool lacks_rejects; /* the MTA does not tell which recipients it rejects */
@@ -101,7 +102,7 @@ static void tell_rejected(const struct session *s, const char *code, const char 
 	struct journal_rejection rejection = {
 		.code = code,
 		.recipient = recipient,
-		.sender = s->is_null_sender ? "<>" : s->sender,
+		.sender = s->is_null_sender ? "<>" : s->sender.text,
 		.count = count,
 		.amount = amount,
 		.standing = st,
@@ -500,8 +501,8 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 		s->is_watched = false;
 		return VERDICT_ACCEPT;
 	}
-	rcpt_canonical(event->sender, s->sender, sizeof(s->sender));
-	s->is_null_sender = s->sender[0] == '\0';
+	address_parse(event->sender, &s->sender);
+	s->is_null_sender = s->sender.text[0] == '\0';
 	if (s->viewed_ms < 0 || mono_ms(s) - s->viewed_ms > VIEW_FRESH_MS)
 		atomic_store(&s->peer.is_marked, true);
 	know(s, &st);
@@ -523,28 +524,35 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 	tell_rejected(s, "hidden", "", fresh, each * fresh, st);
 }
 
-static void count_rejected(struct session *s, const char *recipient, const struct dsn *code,
-			   struct standing *st)
+/* Of two recipients that are too long to be told apart, each counts. */
+static void count_rejected(struct session *s, const struct address *recipient,
+			   const struct dsn *code, struct standing *st)
 {
 	const struct config *config = s->config;
 	unsigned weight = offence_weight(config->offences, config->offences_count, code);
 	uint64_t amount = policy_amount(&config->policy, weight, s->is_null_sender);
 	char text[DSN_TEXT_MAX];
 
-	amount = record(s, SIDE_BAD, amount, recipient, st);
-	tell_rejected(s, dsn_format(code, text), recipient, 1, amount, st);
+	amount = record(s, SIDE_BAD, amount, recipient->is_whole ? recipient->text : NULL, st);
+	tell_rejected(s, dsn_format(code, text), recipient->text, 1, amount, st);
 }
 
-/* Good recipients only matter for a client that has bad ones: others cost no write. */
-static void count_accepted(struct session *s, const char *recipient, struct standing *st)
+/*
+ * Good recipients only matter for a client that has bad ones: others cost no write. Nor does one count whose
+ * mailbox is exempt, or may be another one's in a new spelling: an offender could have as many as it likes.
+ */
+static void count_accepted(struct session *s, const struct address *recipient, struct standing *st)
 {
-	if (st->bad > 0)
-		record(s, SIDE_GOOD, 100, recipient, st);
+	struct address mailbox;
+
+	if (st->bad > 0 && address_mailbox(recipient, &mailbox) &&
+	    exempt_recipient_rule(s->config->exempt, &mailbox) == NULL)
+		record(s, SIDE_GOOD, 100, mailbox.text, st);
 }
 
 enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 {
-	char recipient[RCPT_ADDRESS_MAX];
+	struct address recipient;
 	struct standing before, after;
 	struct dsn code;
 	/* Only Sendmail has {nbadrcpts}. */
@@ -561,13 +569,13 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 		s->rejects_shown++;
 	count_hidden(s, event->bad_count, &after);
 
-	rcpt_canonical(event->recipient, recipient, sizeof(recipient));
-	if (exempt_recipient_rule(s->config->exempt, recipient) != NULL)
+	address_parse(event->recipient, &recipient);
+	if (exempt_recipient_rule(s->config->exempt, &recipient) != NULL)
 		return VERDICT_CONTINUE;
 	if (outcome == RCPT_REJECTED)
-		count_rejected(s, recipient, &code, &after);
+		count_rejected(s, &recipient, &code, &after);
 	else if (outcome == RCPT_ACCEPTED)
-		count_accepted(s, recipient, &after);
+		count_accepted(s, &recipient, &after);
 
 	/*
 	 * Once a client is flagged, how it stood before this recipient decides: were it how it stands

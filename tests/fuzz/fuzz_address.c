@@ -42,13 +42,13 @@ static void name_server(struct config *config, const char *text)
 static void ask(const struct exempt *exempt, const char *text)
 {
 	const char *rule = exempt_host_rule(exempt, text);
-	char canonical[RCPT_ADDRESS_MAX];
 	struct prefix address, network;
+	struct address recipient;
 
 	CHECK(rule == NULL || strlen(rule) <= strlen(text));
-	rcpt_canonical(text, canonical, sizeof(canonical));
-	rule = exempt_recipient_rule(exempt, canonical);
-	CHECK(rule == NULL || strlen(rule) <= strlen(canonical));
+	address_parse(text, &recipient);
+	rule = exempt_recipient_rule(exempt, &recipient);
+	CHECK(rule == NULL || (recipient.is_plain && strncmp(rule, recipient.text, strlen(rule)) == 0));
 	if (prefix_parse(text, &address) && exempt_has_client(exempt, &address, &network)) {
 		address = prefix_cut(&address, network.bits);
 		CHECK(prefix_equal(&address, &network));
@@ -58,7 +58,8 @@ static void ask(const struct exempt *exempt, const char *text)
 /* A rule holds for what it names. */
 static void add_rule(struct exempt *exempt, unsigned kind, const char *text)
 {
-	char error[ERROR_MAX] = "", canonical[RCPT_ADDRESS_MAX];
+	char error[ERROR_MAX] = "";
+	struct address recipient;
 	bool is_rule;
 
 	if (kind == 'c')
@@ -71,9 +72,9 @@ static void add_rule(struct exempt *exempt, unsigned kind, const char *text)
 	exempt_seal(exempt);
 	if (is_rule && kind == 'h' && text[0] != '.')
 		CHECK(exempt_host_rule(exempt, text) != NULL);
-	rcpt_canonical(text, canonical, sizeof(canonical));
-	if (is_rule && kind == 'r' && strlen(canonical) == strlen(text))
-		CHECK(exempt_recipient_rule(exempt, canonical) != NULL);
+	address_parse(text, &recipient);
+	if (is_rule && kind == 'r')
+		CHECK(exempt_recipient_rule(exempt, &recipient) != NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -338,11 +338,11 @@ static bool is_refused_by_postfix(const struct slot *slot, const struct rcpt_eve
 
 static void check_verdict(const struct slot *slot, enum event event, const struct told *told)
 {
-	char canonical[RCPT_ADDRESS_MAX];
+	struct address recipient;
 
 	if (event == EVENT_RCPT) {
-		rcpt_canonical(told->rcpt.recipient, canonical, sizeof(canonical));
-		if (exempt_recipient_rule(session_config(slot->session)->exempt, canonical) != NULL)
+		address_parse(told->rcpt.recipient, &recipient);
+		if (exempt_recipient_rule(session_config(slot->session)->exempt, &recipient) != NULL)
 			CHECK(told->waited_ms == 0 && told->verdict != VERDICT_DEFER);
 		CHECK(told->verdict != VERDICT_DEFER || !is_refused_by_postfix(slot, &told->rcpt));
 	}

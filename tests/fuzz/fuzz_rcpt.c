@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "fuzz.h"
 #include "rcpt.h"
 
@@ -24,15 +25,49 @@ static void classify(const char *mailer, const char *host, bool is_sendmail)
 	CHECK(memcmp(&code, &again, sizeof(code)) == 0);
 }
 
-static void canonicalize(const char *argument, size_t size)
+/* An address, whatever its spelling, is one text; nothing in it was not in the argument. */
+static void check_plain(const struct address *address)
 {
-	char *address = malloc(size);
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789#$&'*+-/=?^_`{|}~.@[]:";
+	const char *at = strchr(address->text, '@'), *domain = at != NULL ? at + 1 : "x";
+	struct address again, mailbox;
+	char padded[ADDRESS_TEXT_MAX * 3];
+
+	CHECK(address->is_whole && address->text[0] != '\0' && at != address->text);
+	for (const char *p = address->text; *p != '\0'; p++)
+		CHECK((unsigned char)*p >= 0x80 || strchr(allowed, *p) != NULL);
+	CHECK(strcspn(address->text, "[]:@") == strcspn(address->text, "@"));
+	CHECK(*domain != '\0' && strchr(domain, '@') == NULL && strlen(domain) < ADDRESS_TEXT_MAX);
+	address_parse(address->text, &again);
+	CHECK(again.is_plain && strcmp(again.text, address->text) == 0);
+	snprintf(padded, sizeof(padded), "( \\) (%0600d)) < @a(:), @[::1]:%s () >", 1, address->text);
+	address_parse(padded, &again);
+	CHECK(again.is_plain && strcmp(again.text, address->text) == 0);
+	if (!address_mailbox(address, &mailbox))
+		return;
+	CHECK(mailbox.is_plain && mailbox.is_whole && strlen(mailbox.text) <= strlen(address->text));
+	address_parse(mailbox.text, &again);
+	CHECK(again.is_plain && strcmp(again.text, mailbox.text) == 0);
+	CHECK(address_mailbox(&mailbox, &again) && strcmp(again.text, mailbox.text) == 0);
+}
+
+static void parse_address(const char *argument)
+{
+	struct address *address = malloc(sizeof(*address)), mailbox;
+	bool seen[256] = {false};
 
 	CHECK(address != NULL);
-	rcpt_canonical(argument, address, size);
-	CHECK(strlen(address) < size && strlen(address) <= strlen(argument));
-	for (const char *p = address; *p != '\0'; p++)
-		CHECK(*p < 'A' || *p > 'Z');
+	address_parse(argument, address);
+	CHECK(strlen(address->text) < ADDRESS_TEXT_MAX && strlen(address->text) <= strlen(argument));
+	for (const char *p = argument; *p != '\0'; p++)
+		seen[(unsigned char)(*p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p)] = true;
+	for (const char *p = address->text; *p != '\0'; p++)
+		CHECK(seen[(unsigned char)*p]);
+	if (address->is_plain)
+		check_plain(address);
+	else
+		CHECK(!address_mailbox(address, &mailbox));
+	CHECK(address->is_whole || strlen(address->text) == ADDRESS_TEXT_MAX - 1);
 	free(address);
 }
 
@@ -64,8 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	classify("error", host, (flags & 1) != 0);
 	classify(NULL, host, true);
 	classify(mailer, NULL, (flags & 2) != 0);
-	canonicalize(argument, RCPT_ADDRESS_MAX);
-	canonicalize(argument, 1 + flags);
+	parse_address(argument);
 	read_offence(offence, &code);
 	CHECK(!rcpt_count_parse(NULL, &count));
 	if (rcpt_count_parse(bad_count, &count))

@@ -272,61 +272,6 @@ static void bad_recipient_count_is_a_plain_number(void **state)
 	}
 }
 
-static void recipients_are_canonical(void **state)
-{
-	static const struct {
-		const char *argument, *address;
-	} rows[] = {
-		{"<user@example.test>", "user@example.test"},
-		{"user@example.test", "user@example.test"},
-		{"<User@EXAMPLE.Test>", "user@example.test"},
-		{"<AZaz@[`{09.Test>", "azaz@[`{09.test"},
-		{"<@a.test:user@example.test>", "user@example.test"},
-		{"<@a.test,@b.test:User@example.test>", "user@example.test"},
-		{"<@nocolon>", "@nocolon"},
-		{"<>", ""},
-		{"", ""},
-		{"<", ""},
-		{">", ""},
-		{"<postmaster>", "postmaster"},
-		{"<\"a b\"@example.test>", "\"a b\"@example.test"},
-		{"<\xc3\x84@example.test>", "\xc3\x84@example.test"},
-		{"<user+tag@example.test>", "user+tag@example.test"},
-		{"<a@[IPv6:2001:DB8::1]>", "a@[ipv6:2001:db8::1]"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		char address[RCPT_ADDRESS_MAX];
-
-		rcpt_canonical(rows[i].argument, address, sizeof(address));
-		assert_string_equal(address, rows[i].address);
-	}
-}
-
-static void long_recipient_is_cut_within_its_buffer(void **state)
-{
-	static const size_t lengths[] = {RCPT_ADDRESS_MAX - 2, RCPT_ADDRESS_MAX - 1,
-					 RCPT_ADDRESS_MAX,     RCPT_ADDRESS_MAX + 1,
-					 RCPT_ADDRESS_MAX + 2, 10000};
-	char argument[10003], address[RCPT_ADDRESS_MAX + 1];
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(lengths); i++) {
-		size_t kept = lengths[i] < RCPT_ADDRESS_MAX ? lengths[i] : RCPT_ADDRESS_MAX - 1;
-
-		memset(argument, 'X', sizeof(argument));
-		argument[0] = '<';
-		argument[lengths[i] + 1] = '>';
-		argument[lengths[i] + 2] = '\0';
-		address[RCPT_ADDRESS_MAX] = '!';
-		rcpt_canonical(argument, address, RCPT_ADDRESS_MAX);
-		assert_int_equal(strlen(address), kept);
-		assert_int_equal(strspn(address, "x"), kept);
-		assert_int_equal(address[RCPT_ADDRESS_MAX], '!');
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,8 +284,6 @@ int main(void)
 		cmocka_unit_test(reason_for_a_temporary_pattern_says_so),
 		cmocka_unit_test(first_matching_offence_counts),
 		cmocka_unit_test(bad_recipient_count_is_a_plain_number),
-		cmocka_unit_test(recipients_are_canonical),
-		cmocka_unit_test(long_recipient_is_cut_within_its_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

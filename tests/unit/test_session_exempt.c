@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -193,6 +195,109 @@ static void exempt_recipients_neither_wait_nor_count(void **state)
 	finish();
 }
 
+static void what_only_looks_like_an_exempt_recipient_counts(void **state)
+{
+	static const struct step steps[] = {
+		{CONNECT, "192.0.2.1"},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<@(:postmaster@)x.test:adam>", "5.1.1", .events = "reject",
+		 .detail = "rcpt=adam "},
+		{RCPT, "<@[1:postmaster@2]:adam>", "5.1.1", .events = "reject"},
+		{RCPT, "<@\"a:postmaster@b\":adam>", "5.1.1", .events = "reject"},
+		{RCPT, "<postmaster@x@example.org>", "5.1.1", .events = "reject"},
+		{RCPT, "<postmaster+1@example.org>", "5.1.1", .waited_ms = 5000,
+		 .events = "flag reject stall release"},
+		{RCPT, "<(1)\"Post\\master\"@example.org.>", "5.1.1"},
+	};
+
+	(void)state;
+	START("stall_at={rcpt}");
+	PLAY(POSTFIX, steps);
+	assert_int_equal(counted("192.0.2.1").bad_now, 500);
+	finish();
+}
+
+static void mailbox_gives_credit_once_however_it_is_spelled(void **state)
+{
+	static const struct {
+		const char *argument;
+		unsigned good; /* so many by now */
+	} rows[] = {
+		{"<a@example.org>", 1},
+		{"<(1)a@example.org>", 1},
+		{"<\"a\"@example.org>", 1},
+		{"<\"\\a\"@example.org.>", 1},
+		{"<@relay.test:A@example.org>", 1},
+		{"<a+1@example.org>", 1},
+		{"<\"a+2\"@example.org>", 1},
+		{"<b+1@example.org>", 2},
+		{"<b@example.org>", 2},
+		{"<c@example.org>", 3},
+		/* an exempt mailbox */
+		{"<postmaster@example.org>", 3},
+		{"<(1)postmaster@example.org>", 3},
+		{"<postmaster+1@example.org>", 3},
+		/* whose mailbox it is nobody can say */
+		{"<d%example.org@example.org>", 3},
+		{"<example.org!d@example.org>", 3},
+		{"<d\\d@example.org>", 3},
+		{"<Name<d@example.org>", 3},
+		{"<d@example.org,>", 3},
+		{"<d@[IPv6:0::1]>", 3},
+		{"<\xc5\xbf@example.org>", 3},
+	};
+	struct session *session;
+
+	(void)state;
+	START("exempt_recipients={postmaster}");
+	has_offended("192.0.2.1", 4);
+	session = session_open(&tarpit);
+	connect_as(session, "192.0.2.1", POSTFIX);
+	mail_from(session, "<x@example.net>");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		rcpt_to(session, rows[i].argument, "good", NULL);
+		if (counted("192.0.2.1").good_now != rows[i].good * 100)
+			fail_msg("%s", rows[i].argument);
+	}
+	session_close(session);
+	finish();
+}
+
+static void recipient_that_was_cut_is_never_an_old_one(void **state)
+{
+	static const struct {
+		const char *argument; /* with so many x for the % */
+		unsigned padding;
+		uint64_t bad;
+	} rows[] = {
+		{"<a%sa@example.org>", 490, 100},
+		{"<a%sa@example.org>", 520, 200},
+		{"<\"a%s a\"@example.org>", 520, 200},
+		{"<(%s)a@example.org>", 520, 100},
+	};
+	char padding[521], argument[600];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct session *session;
+		const char *rest = strchr(rows[i].argument, '%') + 2;
+
+		START();
+		session = session_open(&tarpit);
+		connect_as(session, "192.0.2.1", POSTFIX);
+		mail_from(session, "<x@example.net>");
+		memset(padding, 'x', sizeof(padding));
+		snprintf(argument, sizeof(argument), "%.*s%.*s%s",
+			 (int)(rest - 2 - rows[i].argument), rows[i].argument,
+			 (int)rows[i].padding, padding, rest);
+		rcpt_to(session, argument, "5.1.1", NULL);
+		rcpt_to(session, argument, "5.1.1", NULL);
+		assert_int_equal(counted("192.0.2.1").bad_now, rows[i].bad);
+		session_close(session);
+		finish();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +306,9 @@ int main(void)
 		TEST(exempt_clients_cost_nothing),
 		TEST(callbacks_that_should_not_come_do_no_harm),
 		TEST(exempt_recipients_neither_wait_nor_count),
+		TEST(what_only_looks_like_an_exempt_recipient_counts),
+		TEST(mailbox_gives_credit_once_however_it_is_spelled),
+		TEST(recipient_that_was_cut_is_never_an_old_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,6 +92,7 @@ static char *printed(const struct config *config)
 static void defaults_are_those_of_the_contract(void **state)
 {
 	struct config *c = load(NULL, NULL);
+	struct address recipient;
 
 	(void)state;
 	assert_string_equal(c->socket, "unix:/run/tarpit-milter/milter.sock");
@@ -109,7 +110,8 @@ static void defaults_are_those_of_the_contract(void **state)
 	assert_int_equal(c->mta_timeout_ms, 0);
 	assert_true(c->defer_when_full);
 	assert_int_equal(c->widths.ipv6_network, 48);
-	assert_non_null(exempt_recipient_rule(c->exempt, "abuse@example.com"));
+	address_parse("abuse@example.com", &recipient);
+	assert_non_null(exempt_recipient_rule(c->exempt, &recipient));
 	assert_int_equal(c->syslog_facility, LOG_MAIL);
 	assert_int_equal(c->log_level, LOG_INFO);
 	config_release(c);

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Envelope addresses as a client may spell them, and the one form that they are compared in. Pure. */
+#ifndef TARPIT_ADDRESS_H
+#define TARPIT_ADDRESS_H
+
+#include <stdbool.h>
+
+/* Longest address that RFC 5321 4.5.3.1 allows and then some, and its NUL; longer ones are cut. */
+#define ADDRESS_TEXT_MAX 512
+
+struct address {
+	/*
+	 * In lower case. Of a plain address the normal form: without angle brackets, comments, blanks,
+	 * source route, quotes and the last dot of the domain. Of any other what the client wrote, but
+	 * for a pair of angle brackets: what an MTA makes of it is anybody's guess.
+	 */
+	char text[ADDRESS_TEXT_MAX];
+	/*
+	 * Local part, alone or with a host name or an [address literal], and nothing in them that an MTA
+	 * would interpret: no %, no !, once unquoted no special character and no blank. It is whole.
+	 */
+	bool is_plain;
+	bool is_whole; /* text is all of it */
+};
+
+/* argument is that of MAIL or RCPT, or an address without angle brackets. */
+void address_parse(const char *argument, struct address *address);
+/*
+ * Whose mailbox it is, as far as that can be said for all spellings: without the extension after the
+ * first '+' of the local part. False if it can't: who may spell one mailbox in many ways is not to gain by it.
+ */
+bool address_mailbox(const struct address *address, struct address *mailbox);
+
+#endif
