@@ -169,7 +169,7 @@ def test_readme_names_only_commands_that_tarpitctl_has():
     assert {command for pair in named for command in pair if command} == commands
     replay = subprocess.run([tarpitctl, "replay", "--help"], capture_output=True, text=True, check=True).stdout
     section = section_of_readme("What would last month have looked like: replay")
-    options = set(re.findall(r"[ `](--[a-z]+)", section))
+    options = set(re.findall(r"[ `](--[a-z]+)", re.sub(r"journalctl .*?\|", "", section)))
     assert {"--set", "--vs", "--svg"} <= options <= set(re.findall(r"--[a-z]+", replay))
 
 
@@ -212,6 +212,7 @@ def logged():
                 admin.ask("forgive", client="192.0.2.7")
                 admin.ask("flag", client="192.0.2.9")
                 admin.ask("reload")
+            daemon.signal(signal.SIGUSR1)
         yield ours
 
 
