@@ -30,6 +30,7 @@ struct store_view {
 	bool by_hand;
 	int64_t by_hand_until_s;	/* since the epoch; 0: nobody has said until when */
 	bool announced;		/* this daemon has logged that the client is flagged */
+	bool is_local;		/* a shared store was asked and did not answer */
 };
 
 struct store_event {

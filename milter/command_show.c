@@ -34,11 +34,19 @@ struct worst {
 	struct standing standing;
 };
 
+/* Exempt ones have a flag by hand at most, and are not flagged. */
+static int rank(const struct standing *standing)
+{
+	return standing->flagged + (standing->flagged && standing->by_hand);
+}
+
 /* Less than 0 if a is worse. Ties are broken by the client, so that lists don't jump about. */
 static int compare(const struct worst *a, const struct worst *b)
 {
-	if (a->standing.by_hand != b->standing.by_hand)
-		return a->standing.by_hand ? -1 : 1;
+	int a_rank = rank(&a->standing), b_rank = rank(&b->standing);
+
+	if (a_rank != b_rank)
+		return b_rank - a_rank;
 	if (a->standing.effective_score > b->standing.effective_score)
 		return -1;
 	if (a->standing.effective_score < b->standing.effective_score)
@@ -226,9 +234,27 @@ static void put_entry(struct request *r, json_t *row, const struct client *clien
 	command_put_integer(r, row, "sessions", peers_count(r->tarpit->peers, &client->key));
 }
 
+/* Sets "exempt"; whether it is. rule_text holds PREFIX_TEXT_MAX. */
+static bool put_exempt(struct request *r, json_t *row, const struct prefix *client, char *rule_text)
+{
+	struct prefix rule;
+	json_t *object;
+
+	if (!exempt_has_client(r->config->exempt, client, &rule)) {
+		command_put(r, row, "exempt", json_null());
+		return false;
+	}
+	object = json_object();
+	command_put_text(r, object, "key", "exempt_clients");
+	command_put_text(r, object, "rule", prefix_format(&rule, rule_text));
+	command_put(r, row, "exempt", object);
+	return true;
+}
+
 void command_list(struct request *r)
 {
 	struct walk walk = {.request = r, .room = r->number > 0 ? (size_t)r->number : LIST_DEFAULT};
+	char rule[PREFIX_TEXT_MAX];
 	json_t *array = json_array();
 
 	walk.heap = calloc(walk.room, sizeof(*walk.heap));
@@ -243,30 +269,13 @@ void command_list(struct request *r)
 		const struct worst *one = &walk.heap[i];
 		json_t *row = json_object();
 
+		put_exempt(r, row, &one->client.key, rule);
 		put_entry(r, row, &one->client, &one->view, &one->standing);
 		command_append(r, array, row);
 	}
 	command_put_integer(r, r->answer, "clients_total", (int64_t)walk.clients);
 	command_put(r, r->answer, "clients", array);
 	free(walk.heap);
-}
-
-/* Sets "exempt"; whether it is. */
-static bool put_exempt(struct request *r, char *rule_text)
-{
-	struct prefix rule;
-	json_t *object;
-
-	/* A prefix is exempt if a rule has all of it. */
-	if (!exempt_has_client(r->config->exempt, &r->prefix, &rule)) {
-		command_put(r, r->answer, "exempt", json_null());
-		return false;
-	}
-	object = json_object();
-	command_put_text(r, object, "key", "exempt_clients");
-	command_put_text(r, object, "rule", prefix_format(&rule, rule_text));
-	command_put(r, r->answer, "exempt", object);
-	return true;
 }
 
 static void put_arithmetic(struct request *r, const struct store_view *view,
@@ -318,6 +327,17 @@ static void put_explanation(struct request *r, const struct store_view *view,
 	command_put_text(r, r->answer, "explanation", text);
 }
 
+/* Whether all is known that any host knows. */
+static void put_shared(struct request *r, bool is_shared)
+{
+	command_put(r, r->answer, "shared", json_boolean(is_shared));
+	if (is_shared)
+		return;
+	command_put_integer(r, r->answer, "status", STATUS_REFUSED);
+	command_put_text(r, r->answer, "warning",
+			 "memcached did not answer: this is what this host knows");
+}
+
 void command_show(struct request *r)
 {
 	struct store *store = r->tarpit->store;
@@ -330,7 +350,8 @@ void command_show(struct request *r)
 	store->ops->lookup(store, &query, &view);
 	standing_judge(&r->config->policy, &r->client, &view, &query.window, &st);
 	command_put_text(r, r->answer, "address", prefix_format_address(&r->client.address, text));
-	is_exempt = put_exempt(r, rule);
+	/* A prefix is exempt if a rule has all of it. */
+	is_exempt = put_exempt(r, r->answer, &r->prefix, rule);
 	/* Whatever its counts, nothing will happen to it. */
 	if (is_exempt)
 		st.flagged = false;
@@ -342,6 +363,7 @@ void command_show(struct request *r)
 	command_put_integer(r, r->answer, "stalls", count_stalls(r));
 	put_mode(r);
 	put_explanation(r, &view, &st, is_exempt ? rule : NULL);
+	put_shared(r, !view.is_local);
 	if (!is_known)
 		command_put_integer(r, r->answer, "status", STATUS_REFUSED);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -175,6 +176,19 @@ static enum MHD_Result send_page(struct server *server, struct MHD_Connection *c
 		     MHD_RESPMEM_MUST_FREE);
 }
 
+/* A request may name the whole URL (RFC 9112, 3.2.2). */
+static const char *path_of(const char *url)
+{
+	static const char scheme[] = "http://";
+	size_t length = sizeof(scheme) - 1;
+	const char *path;
+
+	if (strncasecmp(url, scheme, length) != 0 || strcspn(url + length, "/?#") == 0)
+		return url;
+	path = strchr(url + length, '/');
+	return path != NULL ? path : "/";
+}
+
 /* Answers as soon as the headers are there: what follows them is never read. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *body,
@@ -190,6 +204,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	(void)request;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return say(connection, MHD_HTTP_METHOD_NOT_ALLOWED, not_allowed);
+	url = path_of(url);
 	if (strcmp(url, "/metrics") == 0)
 		return send_page(arg, connection);
 	if (strcmp(url, "/") == 0)

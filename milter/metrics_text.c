@@ -12,9 +12,11 @@
 #include <strings.h>
 
 #include "config.h"
+#include "exempt.h"
 #include "journal.h"
 #include "session.h"
 #include "stall.h"
+#include "standing.h"
 #include "stats.h"
 #include "store.h"
 
@@ -292,14 +294,14 @@ struct count {
 
 static void count_client(const struct client *client, const struct store_view *view, void *arg)
 {
-	const struct tally *network = client_has_network(client) ? &view->network : NULL;
 	struct count *count = arg;
 	struct standing standing;
 
-	policy_judge(&count->config->policy, &view->client, network, count->window.elapsed,
-		     view->by_hand, &standing);
+	standing_judge(&count->config->policy, client, view, &count->window, &standing);
 	count->census.remembered++;
-	count->census.flagged += standing.flagged;
+	/* It may have been exempted since. */
+	if (standing.flagged && !exempt_has_client(count->config->exempt, &client->key, NULL))
+		count->census.flagged++;
 }
 
 static void take_census(struct metrics *metrics, const struct config *config)

@@ -47,6 +47,7 @@ static void shared_lookup(struct store *store, const struct store_query *query,
 		memory_amend(shared->memory, query, view);
 	} else {
 		shared->memory->ops->lookup(shared->memory, query, view);
+		view->is_local = true;
 	}
 }
 

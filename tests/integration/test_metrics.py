@@ -240,12 +240,14 @@ def test_only_the_page_and_only_to_be_read():
                 ("/metrics", "GET", 200), ("/metrics?x=y", "GET", 200), ("/metrics", "HEAD", 200), ("/", "GET", 200),
                 ("/metrics/", "GET", 404), ("/../etc/passwd", "GET", 404), ("*", "GET", 404),
                 ("/metrics", "POST", 405), ("/metrics", "PUT", 405), ("/", "DELETE", 405),
+                ("http://[::1]:9810/metrics", "GET", 200), ("HTTP://x/metrics?x=y", "GET", 200), ("http://x", "GET", 200),
+                ("http://x/metrics", "POST", 405), ("http:///metrics", "GET", 404), ("http://x/y/metrics", "GET", 404),
                 ("/metrics", "X" * 1000, 405),
                 ("/" + "x" * 100000, "GET", 414)):
             answer = request(address, path, method)
             assert answer.status == status, (path, method, answer.status)
             assert answer.headers.get("allow") == ("GET, HEAD" if status == 405 else None)
-            assert ("tarpit_sessions" in answer.body) == (path.startswith("/metrics") and
+            assert ("tarpit_sessions" in answer.body) == ("/metrics" in path and
                                                           method == "GET" and status == 200)
             assert answer.headers["connection"] == "close"
         assert "/metrics" in request(address, "/").body

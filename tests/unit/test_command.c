@@ -414,6 +414,38 @@ static void exempt_client_is_never_flagged(void **state)
 	finish();
 }
 
+/* Its flag by hand may be older than the rule. */
+static void exempt_client_is_listed_as_such(void **state)
+{
+	json_t *answer;
+	const json_t *clients;
+
+	(void)state;
+	BEGIN("network_threshold=0");
+	has_offended("192.0.2.1", 9);
+	has_offended("198.51.100.1", 6);
+	has_offended("198.51.100.2", 1);
+	EXPECT("{\"command\":\"flag\",\"client\":\"192.0.2.2\"}", {"ok", "true"});
+	config_box_put(tarpit.config, load((const char *const[]){
+					      "exempt_clients={\"192.0.2.0/28\"}",
+					      "network_threshold=0", NULL}));
+	answer = ask("{\"command\":\"list\"}");
+	clients = json_object_get(answer, "clients");
+	check(json_array_get(clients, 0), (struct expected[]){{"client", "\"198.51.100.1/32\""},
+							      {"exempt", "null"}}, 2);
+	check(json_array_get(clients, 1),
+	      (struct expected[]){
+		      {"client", "\"192.0.2.1/32\""},
+		      {"flagged", "false"},
+		      {"exempt", "{\"key\":\"exempt_clients\",\"rule\":\"192.0.2.0/28\"}"}},
+	      3);
+	json_decref(answer);
+	assert_string_equal(listed("{\"command\":\"list\"}"),
+			    "198.51.100.1/32 192.0.2.1/32 198.51.100.2/32 192.0.2.2/32");
+	EXPECT("{\"command\":\"status\"}", {"clients", "4"}, {"flagged", "1"});
+	finish();
+}
+
 static void flag_lasts_as_long_as_asked(void **state)
 {
 	uint64_t before = stats_get(STAT_FLAGGED_BY_HAND);
@@ -510,6 +542,7 @@ static void deaf_lookup(struct store *store, const struct store_query *query,
 {
 	(void)store;
 	deaf.memory->ops->lookup(deaf.memory, query, view);
+	view->is_local = true;
 }
 
 static void deaf_each(struct store *store, const struct client_widths *widths,
@@ -566,6 +599,10 @@ static void silence_of_memcached_is_told(void **state)
 	EXPECT("{\"command\":\"forgive\",\"client\":\"192.0.2.1\"}", {"ok", "true"},
 	       {"status", "1"}, {"known", "false"}, {"shared", "false"});
 	assert_true(caught_text("shared=no"));
+	has_offended("192.0.2.2", 1);
+	EXPECT("{\"command\":\"show\",\"client\":\"192.0.2.2\"}", {"ok", "true"}, {"status", "1"},
+	       {"known", "true"}, {"shared", "false"},
+	       {"warning", "\"memcached did not answer: this is what this host knows\""});
 	finish();
 }
 
@@ -609,6 +646,7 @@ int main(void)
 		TEST(client_without_network_has_none),
 		TEST(dirty_network_is_shown),
 		TEST(exempt_client_is_never_flagged),
+		TEST(exempt_client_is_listed_as_such),
 		TEST(flag_lasts_as_long_as_asked),
 		TEST(forgiven_client_is_forgotten),
 		TEST(open_sessions_are_told),

@@ -410,6 +410,22 @@ static void flagged_clients_are_counted_as_of_now(void **state)
 	assert_line("tarpit_clients_flagged 0");
 }
 
+static void exempt_clients_are_not_counted_as_flagged(void **state)
+{
+	struct store_query query = query_of("203.0.113.7");
+
+	(void)state;
+	has_offended("192.0.2.1", 9);
+	has_offended("198.51.100.1", 9);
+	counting.memory->ops->flag(counting.memory, &query, MIDNIGHT / 1000 + 600);
+	config_box_put(tarpit.config,
+		       load((const char *const[]){
+			       "exempt_clients={\"192.0.2.0/24\", \"203.0.113.7\"}", NULL}));
+	scrape(METRICS_OPENMETRICS);
+	assert_line("tarpit_clients 3");
+	assert_line("tarpit_clients_flagged 1");
+}
+
 static void first_offence_in_a_dirty_network_counts_as_flagged(void **state)
 {
 	char address[32];
@@ -558,6 +574,7 @@ int main(void)
 		METRICS_TEST(every_counter_arrives),
 		METRICS_TEST(labels_are_escaped),
 		METRICS_TEST(flagged_clients_are_counted_as_of_now),
+		METRICS_TEST(exempt_clients_are_not_counted_as_flagged),
 		METRICS_TEST(first_offence_in_a_dirty_network_counts_as_flagged),
 		METRICS_TEST(scraper_can_not_make_us_walk_all_the_time),
 		METRICS_TEST(format_is_the_one_that_is_accepted),
