@@ -9,11 +9,12 @@ import subprocess
 import urllib.request
 
 import pytest
-from checks import OPTIONS, assert_at_once, assert_waited
+from checks import OPTIONS, assert_at_once, assert_waited, wait_until
 from test_config import DEFAULTS, check, parse_value, printed
 
 from support import journald
 from support.control import Control
+from support.ctl import ctl_json
 from support.daemon import TOP, Daemon, binary, free_port, parse_event, run
 from support.journald import rfc3339, traditional
 from support.memcached import Memcached
@@ -171,6 +172,39 @@ def test_readme_names_only_commands_that_tarpitctl_has():
     section = section_of_readme("What would last month have looked like: replay")
     options = set(re.findall(r"[ `](--[a-z]+)", re.sub(r"journalctl .*?\|", "", section)))
     assert {"--set", "--vs", "--svg"} <= options <= set(re.findall(r"--[a-z]+", replay))
+
+
+def members(document, path=()):
+    """The names in a JSON document, wherever they are; not those of counters and stages, which are elsewhere."""
+    if isinstance(document, list):
+        return set().union(*(members(each, path) for each in document))
+    if not isinstance(document, dict) or path[-1:] in (("counters",), ("by_stage",)):
+        return set()
+    return set(document).union(*(members(value, (*path, name)) for name, value in document.items()))
+
+
+def test_the_manual_names_the_members_of_each_json_document():
+    manual = text_of("packaging", "tarpitctl.8").partition("\n.Sh JSON\n")[2].partition("\n.Sh")[0]
+    common, *sections = re.split(r"^\.It Cm ", manual, flags=re.M)
+    named = {section.split()[0]: set(re.findall(r"\w+", " ".join(re.findall(r"^\.Va (.*)$", section, re.M))))
+             for section in sections}
+    named["show"] |= named["list"] - {"clients", "clients_total"}
+    client = "192.0.2.7"
+    log = os.path.join(TOP, "tests/logs/postfix-3.7.log")
+    with Memcached() as memcached, \
+            Daemon({**memcached.options, "exempt_clients": "{10.0.0.0/8}"}, control=True) as daemon, \
+            Session(daemon.address, client) as session:
+        session.greet()
+        session.reject_many(4)
+        session.begin_rcpt("nobody@example.org", rejected="5.1.1")
+        wait_until(lambda: ctl_json(daemon, "stalls")["active"] == 1)
+        shown = {command: members(ctl_json(daemon, *words.split())) for command, words in {
+            "status": "status", "stalls": "stalls", "list": "list", "flag": f"flag {client}", "reload": "reload",
+            "replay": f"replay --set threshold=3 {log}", "forgive": f"forgive {client}"}.items()}
+        shown["show"] = members([ctl_json(daemon, "show", each) for each in (client, "10.0.0.1")])
+    assert set(re.findall(r"^\.Va (ok|error|faults|warning|status)\b", common, re.M)) == {
+        "ok", "error", "faults", "warning", "status"}
+    assert {command: names - {"ok"} for command, names in shown.items()} == named
 
 
 # README on reading the log. Everything that it says of a log is tried with what a real daemon logged.
