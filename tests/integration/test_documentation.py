@@ -186,7 +186,7 @@ def members(document, path=()):
 def test_the_manual_names_the_members_of_each_json_document():
     manual = text_of("packaging", "tarpitctl.8").partition("\n.Sh JSON\n")[2].partition("\n.Sh")[0]
     common, *sections = re.split(r"^\.It Ic ", manual, flags=re.M)
-    named = {section.split()[0]: set(re.findall(r"\w+", " ".join(re.findall(r"^\.Va (.*)$", section, re.M))))
+    named = {section.split()[0]: set(re.findall(r"\w+", " ".join(re.findall(r"^\.(?:Po )?Va (.*)$", section, re.M))))
              for section in sections}
     named["show"] |= named["list"] - {"clients", "clients_total"}
     client = "192.0.2.7"
