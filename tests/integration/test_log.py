@@ -13,8 +13,8 @@ from support.journald import SilentLog
 from support.milter import Session
 
 REJECTS = 60
-# Nobody is flagged.
-OPTIONS = {"threshold": "1000", "memcached_timeout": "1s"}
+# Nobody waits at a recipient.
+OPTIONS = {"stall_at": "{data}", "memcached_timeout": "1s"}
 SOON_SECONDS = 3.0 * PATIENCE
 
 
