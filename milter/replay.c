@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "replay_canvas.h"
 #include "replay_play.h"
 #include "replay_read.h"
 #include "replay_report.h"
@@ -295,15 +296,8 @@ static unsigned terminal_width(void)
 	return (unsigned)(width < WIDTH_MAX ? width : WIDTH_MAX);
 }
 
-static bool draw(const struct report *report, FILE *out)
-{
-	bool is_drawn = report_svg(report, out);
-
-	return fclose(out) == 0 && is_drawn;
-}
-
 static int print_report(const struct arguments *arguments, struct player *player,
-			const struct replay_lines *lines, FILE *svg)
+			const struct replay_lines *lines)
 {
 	struct report report = {
 		.player = player,
@@ -314,9 +308,13 @@ static int print_report(const struct arguments *arguments, struct player *player
 		.width = terminal_width(),
 		.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
 	};
+	char error[ERROR_MAX];
+	int status = EX_OK;
 
-	if (svg != NULL && !draw(&report, svg))
-		return fail(arguments, EX_CANTCREAT, "%s: %s", arguments->svg, strerror(errno));
+	if (arguments->svg != NULL)
+		status = canvas_draw(arguments->svg, &report, error, sizeof(error));
+	if (status != EX_OK)
+		return fail(arguments, status, "%s", error);
 	if (arguments->as_json)
 		print_json(report_json(&report));
 	else
@@ -324,28 +322,28 @@ static int print_report(const struct arguments *arguments, struct player *player
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
-/* The picture's file is opened before the log is read, for that may take a while. */
+/* Whether there can be a picture is looked up before the log is read, for that may take a while. */
 static int replay(struct arguments *arguments, struct player *player)
 {
 	struct replay_lines lines = {0};
 	char error[ERROR_MAX];
-	FILE *svg = NULL;
 	int status = add_sites(arguments, player);
 
 	if (status != EX_OK)
 		return status;
+	if (arguments->svg != NULL)
+		status = canvas_check(arguments->svg, arguments->files, arguments->files_count,
+				      error, sizeof(error));
+	if (status != EX_OK)
+		return fail(arguments, status, "%s", error);
 	if (!replay_order(arguments->files, arguments->files_count, error, sizeof(error)))
 		return fail(arguments, EX_NOINPUT, "%s", error);
-	if (arguments->svg != NULL && (svg = fopen(arguments->svg, "we")) == NULL)
-		return fail(arguments, EX_CANTCREAT, "%s: %s", arguments->svg, strerror(errno));
 	if (replay_read(player, arguments->files, arguments->files_count, &lines, error,
 			sizeof(error))) {
 		player_finish(player);
-		status = print_report(arguments, player, &lines, svg);
+		status = print_report(arguments, player, &lines);
 	} else {
 		status = fail(arguments, EX_NOINPUT, "%s", error);
-		if (svg != NULL)
-			fclose(svg);
 	}
 	free(lines.first_unreadable);
 	return status;

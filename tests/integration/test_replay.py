@@ -291,6 +291,43 @@ def test_svg(tmp_path):
     assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) == 3
 
 
+def test_svg_overwrites_nothing_but_a_picture(tmp_path):
+    log, older = write(tmp_path / "mail.log", harvest_log()), write(tmp_path / "mail.log.1", harvest_log())
+    text = log.read_bytes()
+    # As of `--svg mail.log*`, with the picture's name forgotten.
+    assert str(log) in replay("--svg", log, older, status=73).err
+    assert "one of the logs" in replay("--svg", log, log, status=64).err
+    link = tmp_path / "link"
+    link.symlink_to(log)
+    assert "one of the logs" in replay("--svg", link, log, status=64).err
+    with open(log, "rb") as log_in:
+        assert subprocess.run([program(), "replay", *SETTINGS, "--svg", log, "-"], stdin=log_in, capture_output=True,
+                              check=False).returncode == 64
+    assert tarpitctl("--json", "replay", *SETTINGS, "--svg", log, older).json["status"] == 73
+    assert log.read_bytes() == text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "mail.log", "mail.log.1"]
+
+
+def test_svg_replaces_a_picture(tmp_path):
+    log = write(tmp_path / "log", harvest_log())
+    picture, link, old = tmp_path / "x.svg", tmp_path / "link", tmp_path / "old"
+    picture.touch(0o640)
+    link.symlink_to(picture)
+    replay("--svg", link, log)
+    xml.etree.ElementTree.parse(picture)
+    assert link.is_symlink() and picture.stat().st_mode & 0o777 == 0o640
+    os.link(picture, old)
+    wanted = old.read_bytes()
+    assert "/nonexistent" in replay("--svg", picture, log, "/nonexistent", status=66).err
+    assert old.samefile(picture) and old.read_bytes() == wanted
+    old.write_text("<svg/>")
+    replay("--svg", picture, log)
+    # One that is being looked at stays whole.
+    assert old.read_text() == "<svg/>" and picture.read_bytes() == wanted
+    assert len(list(tmp_path.iterdir())) == 4
+    assert "</svg>" in replay("--svg", "/dev/stdout", log).out
+
+
 def test_empty_log_has_a_report_and_a_picture(tmp_path):
     picture = tmp_path / "stalls.svg"
     assert "no line has a time" in replay("--svg", picture, os.devnull).out
