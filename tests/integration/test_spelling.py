@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A recipient in many spellings: each MTA takes them for one user, and who spells so must gain nothing by it."""
 
+import os
+import time
+
 from mtas import both_mtas, needs_postfix, needs_sendmail
 
+from support.ctl import tarpitctl
 from support.site import Site, assert_at_once, assert_waited, good, harvest, unknown
 
 HARVESTER = "127.1.1.1"
@@ -142,3 +146,34 @@ def test_case_folding_gives_no_credit():
             assert client.rcpt(spelling).code == 250
         harvest(client, 1, first=2)
         assert float(site.daemon.events("reject")[-1]["good"]) == 0
+
+
+@both_mtas
+def test_replay_takes_them_for_the_same_recipients(mta, tmp_path):
+    """What Postfix logs is its own normal form, what Sendmail logs is the client's spelling."""
+    with Site(mta, {"delay_min": "100ms", "delay_max": "100ms"}) as site:
+        with site.client("127.1.1.1") as client:
+            client.mail()
+            for number in range(1, 8):
+                client.rcpt(f"({number})postmaster@example.test")
+                client.rcpt(f'@x{number}.test:"good1"@example.test')
+                client.rcpt(f"({number}){unknown(number)}")
+                client.rcpt(f'"nobody{number}"@example.test')
+            client.data()
+            client.body()
+            client.quit()
+        for source, before in ("127.2.1.1", f"({PADDING})"), ("127.3.1.1", "@(:postmaster@)x.test:"):
+            with site.client(source) as client:
+                client.mail()
+                for number in range(1, 8):
+                    client.rcpt(f"{before}{unknown(number)}")
+                client.quit()
+        time.sleep(1)  # for what is delivered
+        flags = [(flag["client"], float(flag["score"])) for flag in site.daemon.events("flag")]
+        rejections = len(site.daemon.events("reject"))
+        settings = [word.replace("-o", "--set") if word == "-o" else word for word in site.daemon.command[4:]]
+        (tmp_path / "maillog").write_bytes(site.mta.log_file.read_bytes())
+    assert len(flags) == 2
+    found, = tarpitctl("--json", "replay", "-c", os.devnull, *settings, tmp_path / "maillog").json["configurations"]
+    assert [(flag["client"], flag["score"]) for flag in found["flags"]] == flags
+    assert found["rejected"] == rejections
