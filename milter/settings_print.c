@@ -28,6 +28,21 @@ static void print_text(const char *text, FILE *out)
 		fputs(text, out);
 }
 
+/* With the decimals that it needs, of the six that can be read. */
+static void print_number(double number, FILE *out)
+{
+	char text[40];
+	size_t length;
+
+	snprintf(text, sizeof(text), "%.6f", number);
+	length = strlen(text);
+	while (text[length - 1] == '0')
+		length--;
+	if (text[length - 1] == '.')
+		length--;
+	fprintf(out, "%.*s", (int)length, text);
+}
+
 /* In the largest unit that is exact. */
 static void print_duration(int64_t ms, FILE *out)
 {
@@ -88,11 +103,9 @@ static void print_value(const struct setting *setting, const void *value, FILE *
 		fprintf(out, "%04o", *(const unsigned *)value);
 		return;
 	case KIND_NUMBER:
-		fprintf(out, "%.15g", *(const double *)value);
-		return;
+		return print_number(*(const double *)value, out);
 	case KIND_HUNDREDTHS:
-		fprintf(out, "%.15g", *(const unsigned *)value / 100.0);
-		return;
+		return print_number(*(const unsigned *)value / 100.0, out);
 	case KIND_TIMEOUT:
 		if (*(const int64_t *)value == 0) {
 			fputs("auto", out);

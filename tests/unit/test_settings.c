@@ -123,7 +123,8 @@ static void a_print_reads_back_to_the_same_print(void **state)
 		NULL, "offences=5.1.1 0.25, \"5.*.* 1\"", "pid_file=/a b$x\"c\\d", "delay_min=1.5s",
 		"stall_at=", "exempt_clients+={10.0.0.0/8, 2001:db8::/32}", "window=90s",
 		"mta_timeout=1h", "metrics_listen=[::1]:9100", "memcached_servers=a:1,/b,[::1]:2",
-		"network_threshold=0", "threshold=0.01", "log_level=err", "syslog_facility=local7",
+		"network_threshold=0", "threshold=0.01", "null_sender_weight=0.000001",
+		"good_credit=0.00001", "threshold=9999.999999", "log_level=err", "syslog_facility=local7",
 	};
 	struct place *place = *state;
 
@@ -153,6 +154,11 @@ static void good_values_are_taken(void **state)
 		{"count_distinct = off", "count_distinct = no\n"},
 		{"count_distinct = TRUE", "count_distinct = yes\n"},
 		{"hidden_weight = 0.05", "hidden_weight = 0.05\n"},
+		{"good_credit = 0.00001", "good_credit = 0.00001\n"},
+		{"null_sender_weight = 0.000001", "null_sender_weight = 0.000001\n"},
+		{"network_threshold = 99999.999999", "network_threshold = 99999.999999\n"},
+		{"network_threshold = 100000.0", "network_threshold = 100000\n"},
+		{"good_credit = 0.0", "good_credit = 0\n"},
 		{"threshold = 4\nthreshold = 6", "threshold = 6\n"},
 		{"exempt_hosts += {a.b} # x\nexempt_hosts += {c.d, # y\n\".e\"}",
 		 "exempt_hosts = {\"a.b\", \"c.d\", \".e\"}\n"},
