@@ -14,6 +14,12 @@ struct process_user {
 	char *name;	/* freed by nobody: lives as long as the process */
 };
 
+/*
+ * Opens what is closed of stdin, stdout and stderr on /dev/null: else a socket or the pid file would take
+ * its place. For the beginning of main. False if there is no descriptor to be had.
+ */
+bool process_has_streams(void);
+
 /* 0, or a sysexits code with the reason in error. */
 int process_find_user(const char *name, struct process_user *user, char *error, size_t size);
 /* Becomes that user, who is not root, with its groups, for good, with no capability left. */

@@ -16,6 +16,7 @@
 #include "link.h"
 #include "log_sink.h"
 #include "metrics.h"
+#include "process.h"
 #include "settings.h"
 
 /* What a log daemon that hangs may keep us from our end. */
@@ -149,8 +150,11 @@ static int act(const struct arguments *arguments)
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {0};
-	int code = parse(&arguments, argc, argv);
+	int code;
 
+	if (!process_has_streams())
+		return EX_OSERR;
+	code = parse(&arguments, argc, argv);
 	if (code == EX_USAGE)
 		fputs(usage, stderr);
 	else if (code == EX_OK && arguments.action == ACTION_HELP)

@@ -222,6 +222,18 @@ int process_detach(int *ready, char *error, size_t size)
 	return EX_OK;
 }
 
+bool process_has_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 void process_ready(int ready)
 {
 	int null;

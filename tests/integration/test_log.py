@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Who reads the log may hang: mail goes on, and what was lost is said."""
 
+import fcntl
 import os
 import signal
 import time
@@ -16,6 +17,9 @@ REJECTS = 60
 # Nobody waits at a recipient.
 OPTIONS = {"stall_at": "{data}", "memcached_timeout": "1s"}
 SOON_SECONDS = 3.0 * PATIENCE
+
+
+STREAMS = {"none": (0, 1, 2), "stdin and stderr": (0, 2), "stderr": (2,)}
 
 
 def write_much(daemon):
@@ -96,3 +100,30 @@ def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
         assert first.startswith("limits: warning=") and first.endswith(' log lines lost: nobody took them"')
         assert second.startswith("reject: ")
         assert daemon.stop() < SOON_SECONDS
+
+
+@pytest.mark.parametrize("mode", ["--foreground", "--daemon"])
+@pytest.mark.parametrize("closed", STREAMS.values(), ids=STREAMS)
+def test_closed_streams_are_taken_by_nothing_else(closed, mode, tmp_path):
+    """By the pid file, for one, which the log would then be written to."""
+
+    def close_streams():
+        for stream in closed:
+            os.close(stream)
+
+    pid_file = tmp_path / "pid"
+    with Daemon({"store": "memory", "pid_file": str(pid_file)}, expect_start=False, preexec=close_streams,
+                mode=mode) as daemon:
+        wait_until(lambda: pid_file.exists() and pid_file.read_text(), 20)
+        pid = int(pid_file.read_text())
+        try:
+            if mode == "--daemon":
+                assert daemon.process.wait(20) == 0
+            wait_until(lambda: os.path.exists(daemon.address), 20)
+            assert_innocents_are_served(daemon)
+            assert int(pid_file.read_text()) == pid
+            with pid_file.open("ab") as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.kill(pid, signal.SIGTERM)
+            wait_until(lambda: not pid_file.exists(), 20)
