@@ -46,6 +46,7 @@ struct visit {
 	/* private */
 	unsigned references;
 	bool listed;
+	bool is_told;			/* authenticated or not: no line will tell it later */
 	unsigned patience;
 	int64_t touched_ms;
 	struct message *message;	/* the last one; not a reference */

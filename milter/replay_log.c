@@ -19,6 +19,8 @@
 #define ABORTED_WITHIN_MS 10000
 /* How long, from then, until all of its recipients have been named. */
 #define NAMED_WITHIN_MS 300000
+/* How long until a Postfix session tells whether it has authenticated. */
+#define TOLD_WITHIN_MS 600000
 
 /* Sessions that the log does not see end, for Sendmail logs no end. */
 enum patience { PATIENCE_DONE, PATIENCE_SENDMAIL, PATIENCE_POSTFIX, PATIENCE_COUNT };
@@ -149,12 +151,26 @@ static void enqueue(struct replay_log *log, enum logline_kind kind, struct visit
 	log->waiting++;
 }
 
-/* What a log tells of a message only later is worth waiting for. */
+/* Before the first accepted recipient only the line that ends the session tells who it was. */
+static bool may_be_authenticated(const struct replay_log *log, const struct happening *happening)
+{
+	const struct visit *visit = happening->visit;
+
+	return happening->kind == LOGLINE_REJECTED && visit->mta == LOGLINE_POSTFIX &&
+	       !visit->is_told && happening->wall_ms + TOLD_WITHIN_MS > log->now_ms &&
+	       log->waiting <= WAITING_MAX;
+}
+
+/* What a log tells of a session or a message only later is worth waiting for. */
 static bool must_wait(const struct replay_log *log, const struct happening *happening)
 {
 	const struct message *message = happening->message;
 
-	if (message == NULL || message->is_finished || message->is_settled || log->is_ending)
+	if (log->is_ending)
+		return false;
+	if (may_be_authenticated(log, happening))
+		return true;
+	if (message == NULL || message->is_finished || message->is_settled)
 		return false;
 	if (happening->kind == LOGLINE_REJECTED && message->has_client_line)
 		return false;
@@ -192,6 +208,7 @@ static void hurry(struct replay_log *log, struct message *message)
 
 static void end_visit(struct replay_log *log, struct visit *visit)
 {
+	visit->is_told = true;
 	enqueue(log, LOGLINE_DISCONNECT, visit, NULL, NULL);
 	if (visit->mta == LOGLINE_POSTFIX)
 		hurry(log, visit->message);
@@ -392,6 +409,12 @@ static void set_sender(struct message *message, const struct span *sender)
 	message->sender = strdup(text);
 }
 
+static void note_authentication(struct visit *visit, const struct logline *line)
+{
+	visit->authenticated |= line->authenticated;
+	visit->is_told |= line->authenticated || line->kind == LOGLINE_CLIENT;
+}
+
 static void take_rejected(struct replay_log *log, const struct logline *line)
 {
 	struct visit *visit = visit_of(log, line);
@@ -399,7 +422,7 @@ static void take_rejected(struct replay_log *log, const struct logline *line)
 
 	if (visit == NULL)
 		return;
-	visit->authenticated |= line->authenticated;
+	note_authentication(visit, line);
 	message = message_of(log, line, visit);
 	if (message != NULL) {
 		message->rejections++;
@@ -415,7 +438,7 @@ static void take_client(struct replay_log *log, const struct logline *line)
 
 	if (visit == NULL)
 		return;
-	visit->authenticated |= line->authenticated;
+	note_authentication(visit, line);
 	message = message_of(log, line, visit);
 	if (message == NULL || message->has_client_line || line->mta != LOGLINE_POSTFIX)
 		return;
@@ -533,8 +556,10 @@ static void take_disconnect(struct replay_log *log, const struct logline *line)
 {
 	struct visit *visit = find_visit(log, line);
 
-	if (visit != NULL)
-		end_visit(log, visit);
+	if (visit == NULL)
+		return;
+	note_authentication(visit, line);
+	end_visit(log, visit);
 }
 
 void replay_log_take(struct replay_log *log, const struct logline *line, int64_t wall_ms)

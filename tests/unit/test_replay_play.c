@@ -43,7 +43,10 @@
 
 /* From second 1 to 5, each of a recipient of its own. */
 #define FIVE(line)                                                                                 \
-	{1, line("1")}, {2, line("2")}, {3, line("3")}, {4, line("4")}, {5, line("5")}
+	{1, line("1")}, {2, line("2")}, {3, line("3")}, {4, line("4")},                            \
+	{                                                                                          \
+		5, line("5")                                                                       \
+	}
 
 static struct player *player;
 
@@ -176,6 +179,30 @@ static const struct {
 	  {7, REFUSED("AAAAAA", "6")},
 	  {8, P "disconnect" FROM_P}},
 	 {-1, 0, 0, 0, 0}},
+	{"Postfix: who logged in before is told at the end",
+	 {"threshold=1"},
+	 {{0, P "connect" FROM_P},
+	  FIVE(NO),
+	  {6, "mx postfix/smtpd[101]: connect from unknown[192.0.2.9]"},
+	  {7,
+	   "mx postfix/smtpd[101]: NOQUEUE: reject: RCPT from unknown[192.0.2.9]: 550 5.1.1 <a@b>: "
+	   "no; from=<x@y> to=<a@b> proto=ESMTP helo=<h>"},
+	  {200, P "disconnect" FROM_P " ehlo=1 auth=1 mail=1 rcpt=0/5 quit=1 commands=4/9"}},
+	 {7, 1, 1, 0, 1}},
+	{"Postfix: but who tried in vain is not left alone",
+	 {NULL},
+	 {{0, P "connect" FROM_P},
+	  FIVE(NO),
+	  {200, P "disconnect" FROM_P " ehlo=1 auth=0/1 mail=1 rcpt=0/5 quit=1 commands=3/9"}},
+	 {5, 5, 5, 0, 1}},
+	{"Postfix: a session of more than ten minutes is not waited for",
+	 {NULL},
+	 {{0, P "connect" FROM_P},
+	  FIVE(NO),
+	  {700, P "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 550 5.1.1 <a@b>: no; from=<x@y> "
+		  "to=<a@b> proto=ESMTP helo=<h>"},
+	  {701, P "disconnect" FROM_P " ehlo=1 auth=1 mail=1 rcpt=0/5 quit=1 commands=4/9"}},
+	 {5, 5, 5, 0, 1}},
 	{"Sendmail: who it was is told at the end",
 	 {NULL},
 	 {FIVE(UNKNOWN), {60, QUEUED_S("0")}},
