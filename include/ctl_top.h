@@ -79,7 +79,7 @@ struct top_client {
 	char client[52], network[52];
 	double bad, good, score, network_score; /* score: the effective one, which decides */
 	int64_t delay_ms, sessions;
-	bool flagged, by_hand;
+	bool flagged, by_hand, exempt;
 };
 
 struct top_model {

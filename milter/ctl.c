@@ -32,6 +32,7 @@ struct ctl {
 	const char *socket_path;
 	const char *count; /* of -n; NULL: not given */
 	bool json;
+	bool names_json; /* it stands somewhere, though it may not have been read yet */
 	enum { ACT, SHOW_HELP, SHOW_VERSION } action;
 };
 
@@ -123,6 +124,7 @@ static int fail(const struct ctl *ctl, int status, const char *format, ...)
 /* Tells what is wrong, in the form that is asked for. Returns status. */
 static int fail(const struct ctl *ctl, int status, const char *format, ...)
 {
+	bool json = ctl->json || (status == EX_USAGE && ctl->names_json);
 	char text[ERROR_MAX], *escaped;
 	json_t *document;
 	va_list arguments;
@@ -130,9 +132,9 @@ static int fail(const struct ctl *ctl, int status, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (!ctl->json || status == EX_USAGE)
+	if (!json || status == EX_USAGE)
 		complain(text);
-	if (!ctl->json)
+	if (!json)
 		return status;
 	/* Arguments of the user need not be UTF-8. */
 	escaped = ctl_escape(text);
@@ -426,6 +428,8 @@ int main(int argc, char **argv)
 	struct ctl ctl = {.socket_path = CTL_SOCKET};
 	int status;
 
+	for (int i = 1; i < argc; i++)
+		ctl.names_json = ctl.names_json || strcmp(argv[i], "--json") == 0;
 	signal(SIGPIPE, SIG_IGN);
 	setlocale(LC_CTYPE, "");
 	status = run(&ctl, argc, argv);

@@ -299,10 +299,21 @@ static void show_stalls(struct view *view, const json_t *answer)
 struct entry {
 	const char *client, *network; /* network may be NULL */
 	double bad, good, score, effective_score, network_score;
-	bool flagged, by_hand;
+	bool flagged, by_hand, exempt;
 	int64_t delay_ms, sessions;
 	char until[TIME_MAX]; /* empty: nobody knows */
 };
+
+static bool get_exempt(struct view *view, const json_t *object)
+{
+	const json_t *exempt = json_object_get(object, "exempt");
+
+	if (json_is_null(exempt))
+		return false;
+	get_text(view, exempt, "key");
+	get_text(view, exempt, "rule");
+	return true;
+}
 
 static void read_entry(struct view *view, const json_t *object, struct entry *entry)
 {
@@ -316,6 +327,7 @@ static void read_entry(struct view *view, const json_t *object, struct entry *en
 		.network_score = get_number(view, object, "network_score"),
 		.flagged = get_boolean(view, object, "flagged"),
 		.by_hand = get_boolean(view, object, "by_hand"),
+		.exempt = get_exempt(view, object),
 		.delay_ms = get_integer(view, object, "delay_ms"),
 		.sessions = get_integer(view, object, "sessions"),
 	};
@@ -342,11 +354,12 @@ static void add_entry(struct view *view, struct ctl_table *table, const json_t *
 	ctl_table_add(table, CTL_PLAIN, "%s",
 		      entry.flagged ? explain_duration(entry.delay_ms, duration) : "-");
 	ctl_table_add(table, CTL_PLAIN, "%" PRId64, entry.sessions);
-	if (entry.by_hand && entry.until[0] != '\0')
+	if (entry.by_hand && !entry.exempt && entry.until[0] != '\0')
 		ctl_table_add(table, style, "by hand until %s", entry.until);
 	else
 		ctl_table_add(table, style, "%s",
-			      entry.by_hand   ? "by hand"
+			      entry.exempt    ? "exempt"
+			      : entry.by_hand ? "by hand"
 			      : entry.flagged ? "flagged"
 					      : "-");
 }
@@ -397,18 +410,21 @@ static void add_network(struct view *view, struct ctl_table *table, const json_t
 static void add_flag(struct ctl_table *table, const struct entry *entry)
 {
 	enum ctl_style style = entry->flagged ? CTL_ALARM : CTL_PLAIN;
+	/* Of an exempt client the flag is there, and does nothing. */
+	const char *answer = entry->flagged ? "" : "no, though ";
 
 	if (!entry->by_hand)
 		add_pair(table, "flagged", style, "%s", entry->flagged ? "yes" : "no");
 	else if (entry->until[0] != '\0')
-		add_pair(table, "flagged", style, "by hand until %s", entry->until);
+		add_pair(table, "flagged", style, "%sby hand until %s", answer, entry->until);
 	else
-		add_pair(table, "flagged", style, "by hand");
+		add_pair(table, "flagged", style, "%sby hand", answer);
 }
 
 static void show_client(struct view *view, const json_t *answer)
 {
 	struct ctl_table table = {.columns = pair_columns, .columns_count = 2};
+	bool is_local = !get_boolean(view, answer, "shared");
 	struct entry entry;
 	char duration[EXPLAIN_DURATION_MAX];
 
@@ -416,7 +432,9 @@ static void show_client(struct view *view, const json_t *answer)
 	say(view, CTL_STRONG, "%s", get_text(view, answer, "explanation"));
 	fputc('\n', view->out);
 	add_pair(&table, "client", CTL_PLAIN, "%s%s", entry.client,
-		 get_boolean(view, answer, "known") ? "" : ", of which nothing is known");
+		 get_boolean(view, answer, "known") ? ""
+		 : is_local			    ? ", of which this host knows nothing"
+						    : ", of which nothing is known");
 	add_exemption(view, &table, answer);
 	add_pair(&table, "score", CTL_PLAIN, "%.2f: %.2f bad, %.2f good", entry.score, entry.bad,
 		 entry.good);

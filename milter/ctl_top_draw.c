@@ -360,6 +360,8 @@ static struct text list_text(const struct top_client *client, size_t column)
 	case LIST_OPEN:
 		return whole_text(client->sessions);
 	case LIST_FLAG:
+		if (client->exempt)
+			return (struct text){"exempt"};
 		if (client->by_hand)
 			return (struct text){"hand"};
 		return client->flagged ? (struct text){"yes"} : (struct text){"-"};
@@ -386,7 +388,7 @@ static void draw_client(const struct drawing *drawing, int row, const struct top
 	enum picture_style style = STYLE_PLAIN;
 
 	/* Who is slowed stands out. */
-	if (client->flagged || client->by_hand)
+	if (client->flagged)
 		style = STYLE_BOLD;
 
 	picture_put_cut(picture, row, 1, width - 1, style, client->client);

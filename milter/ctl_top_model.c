@@ -164,6 +164,7 @@ static void take_client(struct top_client *client, const json_t *value)
 	client->sessions = whole(value, "sessions");
 	client->flagged = is_true(value, "flagged");
 	client->by_hand = is_true(value, "by_hand");
+	client->exempt = json_is_object(json_object_get(value, "exempt"));
 }
 
 static void take_list(struct top_model *model, const json_t *clients)

@@ -14,7 +14,7 @@ from mtas import needs_memcached, needs_postfix
 
 from support.control import Control
 from support.ctl import ctl, ctl_json
-from support.daemon import PATIENCE
+from support.daemon import PATIENCE, Daemon
 from support.memcached import Memcached
 from support.site import Site, assert_at_once, assert_waited, good, harvest, shared, unknown
 
@@ -231,6 +231,25 @@ def test_show_of_an_exempt_client():
         assert shown["exempt"] == {"key": "exempt_clients", "rule": "127.2.0.0/16"} and shown["flagged"] is False
         text = ctl(site.daemon, "show", INNOCENT).out
         assert "  exempt    yes: 127.2.0.0/16 in exempt_clients\n" in text
+
+
+@needs_memcached
+def test_show_where_memcached_does_not_answer():
+    """Another host has flagged the client: here nobody knows."""
+    client = "192.0.2.1"
+    with Memcached() as memcached, Daemon(memcached.options, control=True) as other, \
+            Daemon(memcached.options, control=True) as daemon:
+        ctl(other, "flag", client)
+        assert ctl_json(daemon, "show", "192.0.2.2", status=1)["shared"] is True
+        memcached.kill()
+        for known in False, True:
+            shown = ctl_json(daemon, "show", client, status=1)
+            assert shown["ok"] is True and shown["known"] is known and shown["shared"] is False
+            result = ctl(daemon, "show", client, status=1)
+            assert result.err == "tarpitctl: memcached did not answer: this is what this host knows\n"
+            assert "of which nothing is known" not in result.out
+            assert (", of which this host knows nothing\n" in result.out) is not known
+            ctl(daemon, "flag", client, status=1)
 
 
 def test_list_is_worst_first():

@@ -118,9 +118,9 @@ def test_wrong_usage(args):
     result = tarpitctl(*args)
     assert result.status == 64 and result.out == ""
     assert "\nusage: tarpitctl [-S SOCKET] [--json] COMMAND\n" in result.err
-    document = tarpitctl("--json", *args)
-    assert document.status == document.json["status"] == 64
-    assert document.json["ok"] is False and document.json["error"]
+    for document in tarpitctl("--json", *args), tarpitctl(*args, "--json"):
+        assert document.status == document.json["status"] == 64
+        assert document.json["ok"] is False and document.json["error"]
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1001", "", "x", "5x", "1e2", "99999999999999999999"])

@@ -20,11 +20,13 @@
 	"\"client\":\"" client "\",\"bad\":8.25,\"good\":1.0,\"score\":6.25,"                      \
 	"\"effective_score\":6.25,\"network\":" network ",\"network_score\":7.5,\"flagged\":" flag \
 	",\"by_hand\":" hand ",\"by_hand_until\":" until ",\"delay_ms\":" delay ",\"sessions\":2"
+#define NOT_EXEMPT ",\"exempt\":null"
+#define EXEMPT ",\"exempt\":{\"key\":\"exempt_clients\",\"rule\":\"192.0.0.0/8\"}"
 #define SHOWN                                                                                      \
 	",\"ok\":true,\"known\":true,\"address\":\"192.0.2.1\",\"window_s\":14400,"                \
 	"\"threshold\":5.0,\"good_credit\":2.0,\"network_bad\":9.5,\"network_good\":1,"            \
 	"\"network_threshold\":20,\"delay_min_ms\":5000,\"delay_max_ms\":20000,\"stalls\":1,"      \
-	"\"mode\":\"enforce\",\"explanation\":\"8.25 bad - 2 x 1.00 good = 6.25\","
+	"\"shared\":true,\"mode\":\"enforce\",\"explanation\":\"8.25 bad - 2 x 1.00 good = 6.25\","
 #define STATUS_HEAD                                                                                \
 	"\"ok\":true,\"version\":\"0.1.0\",\"uptime_s\":11520,\"mode\":\"enforce\",\"sessions\":3,"\
 	"\"max_sessions\":4032,\"stalls\":1,\"max_stalls\":40,\"clients\":17,\"flagged\":2,"
@@ -88,23 +90,28 @@ static const struct {
 	{"list",
 	 "{\"ok\":true,\"clients_total\":17,\"clients\":["
 	 "{" ENTRY("2001:db8:1111:2222::/64", "\"2001:db8:1111::/48\"", "true", "true", "1795226582",
-		   "20000") "},"
-	 "{" ENTRY("192.0.2.9/32", "null", "true", "true", "null", "20000") "},"
-	 "{" ENTRY("192.0.2.1/32", "\"192.0.2.0/24\"", "true", "false", "null", "5900") "},"
-	 "{" ENTRY("192.0.2.2/32", "\"192.0.2.0/24\"", "false", "false", "null", "0") "}]}",
+		   "20000") NOT_EXEMPT "},"
+	 "{" ENTRY("192.0.2.9/32", "null", "true", "true", "null", "20000") NOT_EXEMPT "},"
+	 "{" ENTRY("192.0.2.1/32", "\"192.0.2.0/24\"", "true", "false", "null", "5900") NOT_EXEMPT "},"
+	 "{" ENTRY("192.0.2.2/32", "\"192.0.2.0/24\"", "false", "false", "null", "0") NOT_EXEMPT "},"
+	 "{" ENTRY("192.0.2.3/32", "\"192.0.2.0/24\"", "false", "false", "null", "0") EXEMPT "},"
+	 "{" ENTRY("192.0.2.4/32", "\"192.0.2.0/24\"", "false", "true", "1795226582", "0") EXEMPT
+	 "}]}",
 	 "CLIENT                   SCORE   BAD  GOOD  NETWORK  DELAY  SESSIONS  STATE\n"
 	 "2001:db8:1111:2222::/64   6.25  8.25  1.00     7.50   20 s         2  by hand until "
 	 "2026-11-21 02:03:02\n"
 	 "192.0.2.9/32              6.25  8.25  1.00        -   20 s         2  by hand\n"
 	 "192.0.2.1/32              6.25  8.25  1.00     7.50  5.9 s         2  flagged\n"
 	 "192.0.2.2/32              6.25  8.25  1.00     7.50      -         2  -\n"
-	 "4 of 17 clients\n"},
+	 "192.0.2.3/32              6.25  8.25  1.00     7.50      -         2  exempt\n"
+	 "192.0.2.4/32              6.25  8.25  1.00     7.50      -         2  exempt\n"
+	 "6 of 17 clients\n"},
 	{"list", "{\"ok\":true,\"clients_total\":1,\"clients\":[]}",
 	 "CLIENT  SCORE  BAD  GOOD  NETWORK  DELAY  SESSIONS  STATE\n"
 	 "0 of 1 client\n"},
 	{"show",
 	 "{" ENTRY("192.0.2.1/32", "\"192.0.2.0/24\"", "true", "false", "null", "5900")
-	 SHOWN "\"network_dirty\":false,\"exempt\":null}",
+	 SHOWN "\"network_dirty\":false" NOT_EXEMPT "}",
 	 "8.25 bad - 2 x 1.00 good = 6.25\n"
 	 "\n"
 	 "  client    192.0.2.1/32\n"
@@ -117,13 +124,26 @@ static const struct {
 	 "  stalls    1\n"
 	 "  mode      enforce\n"},
 	{"show",
-	 "{" ENTRY("192.0.2.1/32", "null", "true", "true", "1795226582", "20000")
-	 SHOWN "\"network_dirty\":false,\"exempt\":{\"key\":\"exempt_clients\","
-	 "\"rule\":\"192.0.0.0/8\"}}",
+	 "{" ENTRY("192.0.2.1/32", "null", "false", "true", "1795226582", "0")
+	 SHOWN "\"network_dirty\":false" EXEMPT "}",
 	 "8.25 bad - 2 x 1.00 good = 6.25\n"
 	 "\n"
 	 "  client    192.0.2.1/32\n"
 	 "  exempt    yes: 192.0.0.0/8 in exempt_clients\n"
+	 "  score     6.25: 8.25 bad, 1.00 good\n"
+	 "  network   does not matter\n"
+	 "  flagged   no, though by hand until 2026-11-21 02:03:02\n"
+	 "  delay     none\n"
+	 "  sessions  2\n"
+	 "  stalls    1\n"
+	 "  mode      enforce\n"},
+	{"show",
+	 "{" ENTRY("192.0.2.1/32", "null", "true", "true", "1795226582", "20000")
+	 SHOWN "\"network_dirty\":false" NOT_EXEMPT "}",
+	 "8.25 bad - 2 x 1.00 good = 6.25\n"
+	 "\n"
+	 "  client    192.0.2.1/32\n"
+	 "  exempt    no\n"
 	 "  score     6.25: 8.25 bad, 1.00 good\n"
 	 "  network   does not matter\n"
 	 "  flagged   by hand until 2026-11-21 02:03:02\n"

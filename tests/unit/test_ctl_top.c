@@ -197,6 +197,25 @@ static void a_screen_of_40x10(void **state)
 	free(model);
 }
 
+static void exempt_clients_do_not_stand_out(void **state)
+{
+	struct top_model *model = calloc(1, sizeof(*model));
+	struct screen screen;
+	int row;
+
+	(void)state;
+	take(model, STATUS, STALLS(""),
+	     LIST(CLIENT("192.0.2.9/32",
+			 ",'flagged':false,'by_hand':true,'delay_ms':0,"
+			 "'exempt':{'key':'exempt_clients','rule':'192.0.2.0/24'}")),
+	     BEGIN_MS);
+	draw(model, BEGIN_MS, 24, 80, &screen);
+	row = find_line(&screen, " 192.0.2.9/32 ");
+	assert_non_null(strstr(screen.lines[row], "12.50     2 exempt       -"));
+	assert_int_equal(screen.styles[row], STYLE_PLAIN);
+	free(model);
+}
+
 static void a_wide_screen_shows_more(void **state)
 {
 	struct top_model *model = usual_model();
@@ -583,6 +602,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_screen_of_80x24),
 		cmocka_unit_test(a_screen_of_40x10),
+		cmocka_unit_test(exempt_clients_do_not_stand_out),
 		cmocka_unit_test(a_wide_screen_shows_more),
 		cmocka_unit_test(every_size_can_be_drawn),
 		cmocka_unit_test(rates_are_of_the_time_between_two_answers),
