@@ -27,6 +27,7 @@ enum logline_mta { LOGLINE_POSTFIX, LOGLINE_SENDMAIL };
 enum logline_kind {
 	LOGLINE_OTHER,		/* a log's line that says nothing to us */
 	LOGLINE_UNREADABLE,	/* no log's line, or a mail program's that is cut or garbled */
+	LOGLINE_SUBMISSION,	/* of a service of Postfix's for the site's own users */
 	LOGLINE_CONNECT,	/* address */
 	/*
 	 * Of the process's session: address. Postfix: authenticated since 3.0. Sendmail: QUEUED may
@@ -65,8 +66,8 @@ enum logline_kind {
 };
 
 /*
- * Spans point into the line, but for a code that is implied. Of OTHER and UNREADABLE nothing but
- * the kind counts.
+ * Spans point into the line, but for a code that is implied. Of OTHER, UNREADABLE and SUBMISSION
+ * nothing but the kind counts.
  */
 struct logline {
 	enum logline_kind kind;

@@ -16,6 +16,7 @@ struct replay_file {
 
 struct replay_lines {
 	uint64_t read, other, unreadable;
+	uint64_t submission;	/* of services for the site's own users */
 	char *first_unreadable;		/* FILE:LINE; NULL: none */
 };
 

@@ -193,12 +193,24 @@ static enum logline_kind read_delivery(struct span text, struct logline *parsed)
 	return LOGLINE_RECIPIENT;
 }
 
+/* "postfix/submission", from master.cf's `-o syslog_name=`. */
+static bool is_submission(struct span name)
+{
+	struct span before;
+
+	return span_cut_last(&name, "/", &before) &&
+	       (span_is(name, "submission") || span_is(name, "submissions") ||
+		span_is(name, "smtps"));
+}
+
 void logline_postfix(struct span program, struct span text, struct logline *parsed)
 {
 	struct span before;
 
 	span_cut_last(&program, "/", &before);
-	if (span_is(program, "smtpd"))
+	if (span_is(program, "smtpd") && is_submission(before))
+		parsed->kind = LOGLINE_SUBMISSION;
+	else if (span_is(program, "smtpd"))
 		parsed->kind = read_smtpd(text, parsed);
 	else if (span_is(program, "qmgr") || span_is(program, "nqmgr"))
 		parsed->kind = read_qmgr(text, parsed);

@@ -256,6 +256,8 @@ static void take_line(struct reader *reader, const struct source *source)
 		note_unreadable(lines, source->path, line->number);
 	else if (parsed.kind == LOGLINE_OTHER)
 		lines->other++;
+	else if (parsed.kind == LOGLINE_SUBMISSION)
+		lines->submission++;
 	player_take(reader->player, &parsed, line->wall_ms);
 	if (lines->read % PROGRESS_LINES == 0)
 		show_progress(reader);

@@ -115,6 +115,9 @@ static void print_lines(const struct report *report, FILE *out)
 			report_plain(lines->first_unreadable, place, sizeof(place)));
 	}
 	fputc('\n', out);
+	if (lines->submission > 0)
+		fprintf(out, "            %" PRIu64 " left out, of submission services\n",
+			lines->submission);
 	if (player_lost(report->player) > 0)
 		fprintf(out, "            %" PRIu64 " rejection%s of clients that no line names\n",
 			player_lost(report->player), plural(player_lost(report->player)));

@@ -206,7 +206,7 @@ def test_json(tmp_path):
     document = replay_json(log)
     assert document["ok"] is True and document["files"] == [str(log)]
     assert document["period"] == {"from": stamp(0), "to": stamp(1000)}
-    assert document["lines"] == {"read": 17, "other": 0, "unreadable": 1, "first_unreadable": f"{log}:17",
+    assert document["lines"] == {"read": 17, "other": 0, "submission": 0, "unreadable": 1, "first_unreadable": f"{log}:17",
                                  "clients_unknown": 0}
     found = only(document)
     assert found["name"] == "as configured"
@@ -236,6 +236,17 @@ def test_text(tmp_path):
     assert len(re.findall(rf"^  {CLIENT} .* mail\.example\.net$", text, re.M)) == 2
     assert "\u2588" in text and max(map(len, text.split("Stalls at once:")[1].splitlines())) <= 60
     assert replay(log, env={"LC_ALL": "C"}).out.isascii()
+
+
+def test_submission_services_are_left_out(tmp_path):
+    own = [text.replace("postfix/smtpd", f"postfix/{name}/smtpd")
+           for name in ("submission", "submissions", "smtps") for text in harvest_log()]
+    log = write(tmp_path / "log", own + harvest_log("192.0.2.9", begin=1000))
+    document = replay_json(log)
+    assert document["lines"]["submission"] == 30 and document["lines"]["unreadable"] == 0
+    assert [flag["client"] for flag in only(document)["flags"]] == ["192.0.2.9"]
+    assert re.search("^ +30 left out, of submission services$", replay(log).out, re.M)
+    assert "left out" not in replay(write(log, harvest_log())).out
 
 
 def test_names_cannot_control_the_terminal(tmp_path):

@@ -12,9 +12,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char *const kind_names[] = {"other",     "unreadable", "connect", "disconnect",
-					 "rejected",  "hidden",	    "client",  "queued",
-					 "recipient", "removed"};
+static const char *const kind_names[] = {"other",      "unreadable", "submission", "connect",
+					 "disconnect", "rejected",   "hidden",	   "client",
+					 "queued",     "recipient",  "removed"};
 
 /* Fields as text: "kind queue_id=... address=...", those that the line has. */
 static void add_span(char *text, size_t size, const char *name, struct span span)
@@ -32,7 +32,7 @@ static void describe(const struct logline *parsed, char *text, size_t size)
 	struct span recipient;
 
 	snprintf(text, size, "%s", kind_names[parsed->kind]);
-	if (parsed->kind <= LOGLINE_UNREADABLE)
+	if (parsed->kind <= LOGLINE_SUBMISSION)
 		return;
 	add_span(text, size, "id", parsed->queue_id);
 	add_span(text, size, "address", parsed->address);
@@ -96,7 +96,7 @@ void logline_bed_check(const struct logline_row *rows, size_t count, enum loglin
 		describe(&parsed, text, sizeof(text));
 		if (strcmp(text, rows[i].found) != 0)
 			fail_msg("%s\nis:    %s\nought: %s", rows[i].line, text, rows[i].found);
-		if (parsed.kind > LOGLINE_UNREADABLE)
+		if (parsed.kind > LOGLINE_SUBMISSION)
 			assert_int_equal(parsed.mta, mta);
 	}
 }
