@@ -282,7 +282,7 @@ static void log_reload(const struct daemon *d, const char *need_restart)
 {
 	struct log_line line;
 
-	log_begin(&line, LOG_NOTICE, "reload");
+	log_begin(&line, *need_restart != '\0' ? LOG_WARNING : LOG_NOTICE, "reload");
 	log_put(&line, "version", "%s", PACKAGE_VERSION);
 	log_put(&line, "store", "%s", d->config->use_memcached ? "memcached" : "memory");
 	log_put(&line, "mode", "%s", d->config->observe ? "observe" : "enforce");
@@ -443,6 +443,7 @@ static void log_status(const struct daemon *d)
 	struct log_line line;
 
 	log_begin(&line, LOG_NOTICE, "status");
+	line.wanted = true; /* whatever log_level says */
 	log_put(&line, "version", "%s", PACKAGE_VERSION);
 	log_put(&line, "uptime_s", "%" PRId64,
 		(clock_system.mono_ms(&clock_system) - d->started_ms) / 1000);

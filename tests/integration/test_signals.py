@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from checks import AT_MAIL, DELAY, assert_at_once, assert_waited, daemon_with, flag, is_slowed
+from checks import AT_MAIL, DELAY, assert_at_once, assert_waited, daemon_with, flag, is_slowed, wait_until
 
 from support.daemon import PATIENCE, Daemon
 from support.milter import Session, finish_all
@@ -159,6 +159,18 @@ def test_usr1_logs_the_status():
             assert session.finish().action == "continue"
 
 
+@pytest.mark.parametrize("level", ["warning", "err"])
+def test_usr1_logs_the_status_whatever_the_level(level):
+    with Daemon({"log_level": level}, expect_start=False) as daemon:
+        wait_until(lambda: os.path.exists(daemon.address))
+        with Session(daemon.address, CLIENT) as session:  # once it is answered, signals are waited for
+            assert_at_once(session.greeting)
+        assert daemon.status()["mode"] == "enforce"
+        assert not daemon.log_lines("start")[1:], "beside the warning that it runs as root"
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 0
+
+
 # Reload
 
 def test_reload_takes_what_can_change():
@@ -232,6 +244,19 @@ def test_reload_says_what_needs_a_restart_and_keeps_it():
         daemon.reload()
         assert "needs_restart" not in daemon.events("reload")[-1]
         assert is_slowed(daemon, CLIENT)
+
+
+def test_reload_that_needs_a_restart_is_a_warning():
+    with Daemon(config_text="log_level = info\n") as daemon:
+        daemon.write_config("log_level = warning\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.status()
+        daemon.write_config("log_level = warning\npid_file = /tmp/none\n")
+        assert daemon.reload()[-1].endswith(" needs_restart=pid_file")
+        daemon.write_config("log_level = warning\n")
+        daemon.signal(signal.SIGHUP)
+        daemon.status()
+        assert len(daemon.log_lines("reload")) == 1
 
 
 def test_faulty_configuration_changes_nothing_at_a_reload():
