@@ -22,8 +22,12 @@ struct logtime {
 	struct logtime_guess last;
 	/* far from last, and not borne out by another stamp yet: it may be garbled */
 	struct logtime_guess doubtful;
-	/* when an hour of local time began, so that mktime is not asked for each line */
-	int64_t hour_key, hour_s;
+	/*
+	 * When a half hour of local time began, so that mktime is not asked for each line; and when
+	 * again, where clocks were set back, else the same.
+	 */
+	int64_t half_key, half_s, again_s;
+	int64_t last_local_s;
 };
 
 /* latest_s: when the file was last written, seconds since the epoch. */
@@ -31,7 +35,8 @@ void logtime_begin(struct logtime *logtime, int64_t latest_s);
 /*
  * Milliseconds since the epoch of the stamp that the line begins with, and its length with the
  * blank after it. False if there is none. A stamp without a zone, or with a zone's name that is
- * not UTC, is local time (TZ). Times step back where the log's lines do, as they do that are not
+ * not UTC, is local time (TZ); in the hour that is there twice, it is the first one until the clock
+ * of the log steps back. Times step back where the log's lines do, as they do that are not
  * sorted.
  */
 bool logtime_read(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,

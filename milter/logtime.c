@@ -6,6 +6,9 @@
 #include <time.h>
 
 #define DAY_S 86400
+#define HALF_S 1800
+/* As far as lines step back without that a clock was set back. */
+#define UNSORTED_LOCAL_S 300
 /* A file's time and its lines' may be of different clocks. */
 #define LATEST_SLACK_S DAY_S
 /* Unsorted lines are never further apart. */
@@ -21,7 +24,7 @@ struct stamp {
 
 void logtime_begin(struct logtime *logtime, int64_t latest_s)
 {
-	*logtime = (struct logtime){.latest_s = latest_s, .hour_key = -1};
+	*logtime = (struct logtime){.latest_s = latest_s, .half_key = -1};
 }
 
 /* Exactly so many digits. */
@@ -148,21 +151,52 @@ static int64_t utc_seconds(const struct stamp *stamp)
 	       stamp->minute * 60 + stamp->second;
 }
 
+static bool is_wall_time(int64_t seconds, const struct tm *wall)
+{
+	time_t moment = (time_t)seconds;
+	struct tm tm;
+
+	return localtime_r(&moment, &tm) != NULL && tm.tm_mday == wall->tm_mday &&
+	       tm.tm_hour == wall->tm_hour && tm.tm_min == wall->tm_min;
+}
+
+static void look_up_half(struct logtime *logtime, const struct stamp *stamp)
+{
+	static const int64_t shifts[] = {-HALF_S, HALF_S, -2 * HALF_S, 2 * HALF_S};
+	struct tm wall = {.tm_year = stamp->year - 1900,
+			  .tm_mon = stamp->month - 1,
+			  .tm_mday = stamp->day,
+			  .tm_hour = stamp->hour,
+			  .tm_min = stamp->minute < 30 ? 0 : 30,
+			  .tm_isdst = -1};
+	int64_t seconds = mktime(&wall);
+
+	logtime->half_s = logtime->again_s = seconds;
+	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++)
+		if (is_wall_time(seconds + shifts[i], &wall)) {
+			logtime->half_s = shifts[i] < 0 ? seconds + shifts[i] : seconds;
+			logtime->again_s = shifts[i] < 0 ? seconds : seconds + shifts[i];
+		}
+}
+
 static int64_t local_seconds(struct logtime *logtime, const struct stamp *stamp)
 {
-	int64_t key = days(stamp->year, stamp->month, stamp->day) * 24 + stamp->hour;
+	int64_t key = days(stamp->year, stamp->month, stamp->day) * 48 + stamp->hour * 2 +
+		      stamp->minute / 30;
+	int64_t within_s = stamp->minute % 30 * 60 + stamp->second;
+	int64_t seconds, again_s;
 
-	if (key != logtime->hour_key) {
-		struct tm tm = {.tm_year = stamp->year - 1900,
-				.tm_mon = stamp->month - 1,
-				.tm_mday = stamp->day,
-				.tm_hour = stamp->hour,
-				.tm_isdst = -1};
-
-		logtime->hour_s = mktime(&tm);
-		logtime->hour_key = key;
+	if (key != logtime->half_key) {
+		look_up_half(logtime, stamp);
+		logtime->half_key = key;
 	}
-	return logtime->hour_s + stamp->minute * 60 + stamp->second;
+	seconds = logtime->half_s + within_s;
+	again_s = logtime->again_s + within_s;
+	if (again_s > seconds && seconds + UNSORTED_LOCAL_S < logtime->last_local_s &&
+	    again_s + (again_s - seconds) >= logtime->last_local_s)
+		seconds = again_s;
+	logtime->last_local_s = seconds;
+	return seconds;
 }
 
 /* Guessing is in UTC throughout: hours do not matter to it. */

@@ -179,6 +179,52 @@ static void hours_of_a_change_of_time_are_near(void **state)
 	use_zone("UTC");
 }
 
+struct local {
+	const char *stamp;
+	int64_t wall_s;
+};
+
+static void check_locals(const char *zone, const struct local *rows, size_t count)
+{
+	struct logtime logtime;
+	int64_t wall_ms;
+	size_t stamp_length;
+
+	use_zone(zone);
+	logtime_begin(&logtime, LATEST_S);
+	for (size_t i = 0; i < count; i++) {
+		assert_true(logtime_read(&logtime, rows[i].stamp, strlen(rows[i].stamp), &wall_ms,
+					 &stamp_length));
+		if (wall_ms != 1000 * rows[i].wall_s)
+			fail_msg("%s: %lld", rows[i].stamp, (long long)(wall_ms / 1000));
+	}
+	use_zone("UTC");
+}
+
+static void the_hour_that_is_there_twice_is_read_twice(void **state)
+{
+	static const struct local berlin[] = {
+		{"Oct 25 01:59:59", 1792886399}, {"Oct 25 02:00:01", 1792886401},
+		{"Oct 25 01:59:59", 1792886399}, {"Oct 25 02:59:59", 1792889999},
+		{"Oct 25 02:56:00", 1792889760}, {"Oct 25 02:59:59", 1792889999},
+		{"Oct 25 02:00:00", 1792890000}, {"Oct 25 02:31:00", 1792891860},
+		{"Oct 25 02:29:00", 1792891740}, {"Oct 25 02:59:00", 1792893540},
+		{"Oct 25 03:00:00", 1792893600}, {"Oct 25 02:59:59", 1792893599},
+		{"Oct 25 03:00:01", 1792893601},
+	};
+	/* By half an hour. */
+	static const struct local lord_howe[] = {
+		{"Apr  5 01:29:00", 1775312940}, {"Apr  5 01:31:00", 1775313060},
+		{"Apr  5 01:59:59", 1775314799}, {"Apr  5 01:30:00", 1775314800},
+		{"Apr  5 01:45:00", 1775315700}, {"Apr  5 01:59:00", 1775316540},
+		{"Apr  5 02:00:00", 1775316600},
+	};
+
+	(void)state;
+	check_locals("CET-1CEST,M3.5.0,M10.5.0/3", berlin, COUNT(berlin));
+	check_locals("LHST-10:30LHDT-11,M10.1.0/2,M4.1.0/2", lord_howe, COUNT(lord_howe));
+}
+
 static int year_of(struct logtime *logtime, const char *stamp)
 {
 	int64_t wall_ms;
@@ -357,6 +403,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_stamp_is_refused),
 		cmocka_unit_test(stamps_without_zone_are_local),
 		cmocka_unit_test(hours_of_a_change_of_time_are_near),
+		cmocka_unit_test(the_hour_that_is_there_twice_is_read_twice),
 		cmocka_unit_test(the_year_is_guessed),
 		cmocka_unit_test(lines_of_an_hour_are_read_alike),
 		cmocka_unit_test(cut_and_garbled_stamps_are_harmless),
