@@ -14,6 +14,9 @@
 
 struct exempt;
 
+/* Not more than MEMORY_OWNERS. */
+#define MEMCACHED_SERVERS_MAX 64
+
 /* A list of strings; items may be NULL if count is 0. */
 struct string_list {
 	char **items;

@@ -59,6 +59,8 @@ bool setting_add_server(struct config *config, const char *text, char *error, si
 		return false;
 	if (has_server(&config->memcached_servers, text))
 		return fail(error, size, "named twice");
+	if (config->memcached_servers.count == MEMCACHED_SERVERS_MAX)
+		return fail(error, size, "one too many");
 	return keep(&config->memcached_servers, text, error, size);
 }
 

@@ -210,12 +210,23 @@ static void contradiction(struct loader *loader, const char *one, const char *ot
 		   first ? one : other, reason, allowed);
 }
 
-static bool same_socket(const struct config *config)
+/* NULL: it could not be read. */
+static const char *text_of(const char *text)
 {
-	const char *colon = config->socket != NULL ? strchr(config->socket, ':') : NULL;
+	return text != NULL ? text : "";
+}
 
-	return colon != NULL && config->control_socket != NULL &&
-	       config->control_socket[0] == '/' && strcmp(colon + 1, config->control_socket) == 0;
+/* Of a unix socket the path. Of another one what is no absolute path. */
+static const char *socket_path(const struct config *config)
+{
+	const char *colon = strchr(text_of(config->socket), ':');
+
+	return colon != NULL ? colon + 1 : "";
+}
+
+static bool same_path(const char *a, const char *b)
+{
+	return *text_of(a) == '/' && strcmp(a, text_of(b)) == 0;
 }
 
 static bool metrics_at_socket(const struct config *config)
@@ -225,10 +236,20 @@ static bool metrics_at_socket(const struct config *config)
 	       setting_host_port_clashes(config->metrics_listen, config->socket);
 }
 
-/* NULL: it could not be read. */
-static const char *text_of(const char *text)
+static void check_paths(struct loader *loader)
 {
-	return text != NULL ? text : "";
+	const struct config *c = loader->config;
+	static const char allowed[] = "two different paths";
+
+	if (same_path(c->control_socket, socket_path(c)))
+		contradiction(loader, "control_socket", "socket",
+			      "socket and control_socket are the same", allowed);
+	if (same_path(c->pid_file, socket_path(c)))
+		contradiction(loader, "pid_file", "socket", "socket and pid_file are the same",
+			      allowed);
+	if (same_path(c->pid_file, c->control_socket))
+		contradiction(loader, "pid_file", "control_socket",
+			      "control_socket and pid_file are the same", allowed);
 }
 
 static void check_contradictions(struct loader *loader)
@@ -258,9 +279,7 @@ static void check_contradictions(struct loader *loader)
 		contradiction(loader, "memcached_timeout", "memcached_retry",
 			      "memcached_timeout is not shorter than memcached_retry",
 			      "memcached_timeout shorter than memcached_retry");
-	if (same_socket(c))
-		contradiction(loader, "control_socket", "socket",
-			      "socket and control_socket are the same", "two different paths");
+	check_paths(loader);
 	if (metrics_at_socket(c))
 		contradiction(loader, "metrics_listen", "socket",
 			      "socket and metrics_listen want the same port of the same address",

@@ -23,7 +23,7 @@ const struct setting settings[] = {
 	{"store", KIND_BOOLEAN, FIELD(use_memcached), "memory", "memory or memcached",
 	 .fixed = true, .words = {"memory", "memcached"}},
 	{"memcached_servers", KIND_LIST, FIELD(memcached_servers), "127.0.0.1:11211",
-	 "HOST:PORT, [V6]:PORT or the path of a unix socket, each once", .fixed = true,
+	 "HOST:PORT, [V6]:PORT or the path of a unix socket, each once, 64 at most", .fixed = true,
 	 .add = setting_add_server},
 	{"memcached_user", KIND_TEXT, FIELD(memcached_user), "",
 	 "128 bytes at most; empty for none", .fixed = true, .check = setting_check_memcached_user},

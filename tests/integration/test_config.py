@@ -276,6 +276,8 @@ CONTRADICTIONS = [
     ("memcached_servers = {}\nstore = memcached", "store", "server"),
     ('control_socket = "/run/tarpit-milter/milter.sock"', "control_socket", "socket"),
     ('control_socket = "/run/x.sock"\nsocket = "local:/run/x.sock"', "socket", "control_socket"),
+    ('pid_file = "/run/tarpit-milter/milter.sock"', "pid_file", "socket"),
+    ('pid_file = "/run/tarpit-milter/control.sock"', "pid_file", "control_socket"),
     ('socket = "inet:8895@127.0.0.1"\nmetrics_listen = "127.0.0.1:8895"', "metrics_listen", "socket"),
     ('metrics_listen = "[::1]:8895"\nsocket = "inet6:8895@::1"', "socket", "metrics_listen"),
 ]

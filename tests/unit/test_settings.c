@@ -282,6 +282,11 @@ static void faults_have_place_key_and_reason(void **state)
 		{"memcached_timeout = 2s", "1: memcached_timeout:", "not shorter"},
 		{"control_socket = /a\nsocket = unix:/a", "2: socket:", "the same"},
 		{"socket = local:/a\n\ncontrol_socket = /a", "3: control_socket:", "the same"},
+		{"pid_file = /a\nsocket = unix:/a", "2: socket:", "socket and pid_file are the same"},
+		{"socket = local:/a\npid_file = /a", "2: pid_file:", "the same"},
+		{"control_socket = /a\npid_file = /a", "2: pid_file:",
+		 "control_socket and pid_file are the same"},
+		{"pid_file = /a\ncontrol_socket = /a", "2: control_socket:", "the same"},
 		{"metrics_listen = 127.0.0.1:9\nsocket = \"inet:9@127.0.0.1\"", "2: socket:",
 		 "the same port"},
 		{"socket = \"inet6:9@::1\"\nmetrics_listen = [::1]:9", "2: metrics_listen:",
@@ -299,6 +304,32 @@ static void faults_have_place_key_and_reason(void **state)
 
 	for (size_t i = 0; i < COUNT(rows); i++)
 		expect_fault(*state, rows[i].text, rows[i].start, rows[i].reason);
+}
+
+static void servers_are_counted(void **state)
+{
+	struct place *place = *state;
+	struct faults faults = {NULL, 0, 0};
+	struct config *config;
+	char text[2000] = "memcached_servers = {\n", wanted[100];
+	size_t length = strlen(text);
+
+	for (int i = 0; i < MEMCACHED_SERVERS_MAX; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "a:%d%s", i + 1,
+					   i < MEMCACHED_SERVERS_MAX - 1 ? ",\n" : "}\n");
+	write_text(place->config, text);
+	config = load(place->config, NULL);
+	assert_int_equal(config->memcached_servers.count, MEMCACHED_SERVERS_MAX);
+	config_release(config);
+	snprintf(text + length - 2, sizeof(text) - length, ",\nb:1}\n");
+	write_text(place->config, text);
+	assert_null(config_load(place->config, true, NULL, 0, &faults));
+	assert_int_equal(faults.count, 1);
+	snprintf(wanted, sizeof(wanted), "%s:%d: memcached_servers: 'b:1': one too many (",
+		 place->config, MEMCACHED_SERVERS_MAX + 2);
+	assert_non_null(strstr(faults.text, wanted));
+	assert_non_null(strstr(faults.text, "64 at most)"));
+	faults_free(&faults);
 }
 
 static void every_fault_is_told_once(void **state)
@@ -442,6 +473,7 @@ int main(void)
 		WITH_PLACE(a_print_reads_back_to_the_same_print),
 		WITH_PLACE(good_values_are_taken),
 		WITH_PLACE(faults_have_place_key_and_reason),
+		WITH_PLACE(servers_are_counted),
 		WITH_PLACE(every_fault_is_told_once),
 		WITH_PLACE(faults_of_other_files_are_placed_there),
 		WITH_PLACE(sets_win_and_their_faults_are_numbered),
