@@ -57,6 +57,12 @@ struct link *link_new(const struct link_server *server, const struct link_login 
 		      int64_t timeout_ms, _Atomic int64_t *overdue_at_ms); /* NULL: no memory */
 void link_free(struct link *link);
 int64_t link_timeout_ms(const struct link *link);
+/*
+ * The address that it is connected to, as a number; empty if there is none, as with a path. A link made with
+ * that as its host asks no name server.
+ */
+#define LINK_PEER_MAX 64
+void link_peer(const struct link *link, char *text);
 /* Why the last call was not OK; what a server said may be part of it. */
 const char *link_error(const struct link *link);
 

@@ -26,6 +26,8 @@ void wire_init(struct wire *wire);
  */
 bool wire_open(struct wire *wire, const char *host, uint16_t port, bool is_path, int64_t timeout_ms);
 void wire_close(struct wire *wire);
+/* The host at the other end, as a number. False if there is none. */
+bool wire_peer(const struct wire *wire, char *text, size_t size);
 /* Whether nothing has come that nobody has asked for, the end included: then a question may be put. */
 bool wire_is_quiet(struct wire *wire);
 /* Begins a round trip, which the calls after it share. */

@@ -110,6 +110,12 @@ const char *link_error(const struct link *link)
 	return link->wire.error;
 }
 
+void link_peer(const struct link *link, char *text)
+{
+	if (link->server.is_path || !wire_peer(&link->wire, text, LINK_PEER_MAX))
+		text[0] = '\0';
+}
+
 static void set_overdue(struct link *link, int trips)
 {
 	int64_t now = clock_system.mono_ms(&clock_system);

@@ -60,6 +60,7 @@ struct upstream {
 	struct link_server server;
 	struct link_login login;
 	pthread_mutex_t mutex;
+	char peer[LINK_PEER_MAX]; /* as the keeper found it; a name may take its time */
 	struct upstream_settings settings;
 	pthread_cond_t work; /* for workers */
 	pthread_cond_t change; /* for the keeper, and for who awaits the first probe */
@@ -150,13 +151,17 @@ static struct job *next_job(struct worker *worker)
 }
 
 /* A link with the settings of now and younger than the last failure; NULL if out of memory. */
-static struct link *refresh(struct upstream *upstream, struct link *link, int64_t timeout_ms,
-			    bool is_old, _Atomic int64_t *overdue_at_ms)
+static struct link *refresh(const struct upstream *upstream, struct link *link, char *peer,
+			    int64_t timeout_ms, bool is_old, _Atomic int64_t *overdue_at_ms)
 {
+	struct link_server server = upstream->server;
+
 	if (link != NULL && link_timeout_ms(link) == timeout_ms && !is_old)
 		return link;
 	link_free(link);
-	return link_new(&upstream->server, &upstream->login, timeout_ms, overdue_at_ms);
+	if (peer[0] != '\0')
+		server.host = peer;
+	return link_new(&server, &upstream->login, timeout_ms, overdue_at_ms);
 }
 
 static void errands_prepare(const struct upstream *upstream, struct errand_worker *errands)
@@ -180,10 +185,12 @@ static void *work(void *argument)
 	while ((job = next_job(worker)) != NULL) {
 		int64_t timeout_ms = upstream->settings.timeout_ms;
 		bool may_call = upstream->is_up, is_old = failures != upstream->failures, ok;
+		char peer[LINK_PEER_MAX];
 
 		failures = upstream->failures;
+		memcpy(peer, upstream->peer, sizeof(peer));
 		pthread_mutex_unlock(&upstream->mutex);
-		link = refresh(upstream, link, timeout_ms, is_old, &worker->overdue_at_ms);
+		link = refresh(upstream, link, peer, timeout_ms, is_old, &worker->overdue_at_ms);
 		worker->errands.link = may_call ? link : NULL;
 		ok = errand_run(&worker->errands, &job->errand);
 		pthread_mutex_lock(&upstream->mutex);
@@ -225,6 +232,7 @@ static void note_round(struct upstream *upstream, const struct link *link, bool 
 
 	if (ok && !was_up) {
 		upstream->is_up = true;
+		link_peer(link, upstream->peer);
 		/* That it is there at the start goes without saying. */
 		if (upstream->is_probed || upstream->is_late)
 			log_state(upstream, upstream->is_probed ? "answers again" : "answers");
@@ -242,6 +250,7 @@ static void *keep(void *argument)
 	struct upstream *upstream = argument;
 	struct errand_worker errands;
 	_Atomic int64_t overdue_at_ms = 0; /* nobody waits for a keeper */
+	char by_name[] = "";
 	struct link *link = NULL;
 	unsigned failures = 0;
 
@@ -254,7 +263,8 @@ static void *keep(void *argument)
 
 		failures = upstream->failures;
 		pthread_mutex_unlock(&upstream->mutex);
-		link = refresh(upstream, link, settings.timeout_ms, is_old, &overdue_at_ms);
+		link = refresh(upstream, link, by_name, settings.timeout_ms, is_old,
+			       &overdue_at_ms);
 		errands.link = link;
 		ok = keep_once(&errands, &settings, was_up);
 		pthread_mutex_lock(&upstream->mutex);

@@ -139,6 +139,16 @@ bool wire_open(struct wire *wire, const char *host, uint16_t port, bool is_path,
 	return is_open;
 }
 
+bool wire_peer(const struct wire *wire, char *text, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+
+	return wire->fd >= 0 && getpeername(wire->fd, (struct sockaddr *)&address, &length) == 0 &&
+	       getnameinfo((const struct sockaddr *)&address, length, text, (socklen_t)size, NULL,
+			   0, NI_NUMERICHOST) == 0;
+}
+
 bool wire_is_quiet(struct wire *wire)
 {
 	char byte;

@@ -97,6 +97,24 @@ def test_name_that_nobody_resolves_holds_nobody_up():
                 wait_until(lambda: any(key.endswith(":b") for key in client.entries()))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a resolver of its own")
+def test_slow_names_are_the_keepers_affair():
+    """Were each connection to ask for the name again, none would be there in time, and the server down every retry."""
+    with Resolver() as resolver, Memcached() as memcached:
+        resolver.seconds = 3 * SETTING.timeout
+        resolver.answer()
+        options = {"memcached_servers": f'"memcached.example:{memcached.address[1]}"'}
+        with Site(SETTING, options=options, preexec=resolver.confine) as site:
+            wait_until(lambda: ctl_json(site.daemon, "status")["store_state"] == "up", 30)
+            asked = resolver.asked
+            with Crowd(site.daemon.address) as crowd:
+                time.sleep(3 * SETTING.retry)
+            assert not crowd.faults and crowd.seconds
+            assert not site.daemon.events("store", state="down")
+            assert ctl_json(site.daemon, "status")["counters"]["store_failures"] == 0
+            assert resolver.asked == asked
+
+
 # Administrators
 
 def troubled(relay, trouble):

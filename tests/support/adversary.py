@@ -315,6 +315,7 @@ class Resolver:
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._serve)
         self.asked = 0
+        self.seconds = 0.0      # that each answer takes
 
     def __enter__(self):
         self._thread.start()
@@ -333,7 +334,7 @@ class Resolver:
             with contextlib.suppress(TimeoutError):
                 question, who = self._socket.recvfrom(512)
                 self.asked += 1
-                if self._answers.is_set():
+                if self._answers.is_set() and not self._ends.wait(self.seconds):
                     self._socket.sendto(self._answer(question), who)
 
     @staticmethod
