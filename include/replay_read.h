@@ -17,7 +17,12 @@ struct replay_file {
 struct replay_lines {
 	uint64_t read, other, unreadable;
 	uint64_t submission;	/* of services for the site's own users */
+	/* far ahead of most lines after it, so unreadable; or far behind one before it, and taken as of then */
+	uint64_t misdated;
 	char *first_unreadable;		/* FILE:LINE; NULL: none */
+	/* private: what it names */
+	const char *first_path;
+	uint64_t first_number;
 };
 
 /*

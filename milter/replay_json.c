@@ -50,10 +50,10 @@ static json_t *lines_json(const struct report *report)
 {
 	const struct replay_lines *lines = report->lines;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "read", number_json(lines->read),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "read", number_json(lines->read),
 			 "other", number_json(lines->other), "submission",
-			 number_json(lines->submission), "unreadable",
-			 number_json(lines->unreadable), "first_unreadable",
+			 number_json(lines->submission), "misdated", number_json(lines->misdated),
+			 "unreadable", number_json(lines->unreadable), "first_unreadable",
 			 name_json(lines->first_unreadable), "clients_unknown",
 			 number_json(player_lost(report->player)));
 }

@@ -11,8 +11,9 @@
 #include "logline.h"
 #include "logtime.h"
 
-/* A line that is so far ahead of all before it is believed once the next one bears it out. */
+/* A line that is so far ahead of all before it is believed if most of the next ones bear it out. */
 #define LEAP_MS (INT64_C(86400) * 1000)
+#define AHEAD_MAX 64
 #define PROGRESS_LINES 16384
 #define PROGRESS_EVERY_MS 100
 #define PROGRESS_WIDTH 40
@@ -24,6 +25,13 @@ struct stamped {
 	uint64_t number;
 };
 
+/* A line that has been read ahead of its time. */
+struct kept {
+	struct stamped line;
+	char *text;
+	size_t size;
+};
+
 /* A file that is being read. */
 struct source {
 	struct source *next;
@@ -33,9 +41,8 @@ struct source {
 	uint64_t number;
 	int64_t last_ms;
 	struct stamped line; /* the next one to take */
-	struct stamped after; /* the one after it, where that has been read; else text is NULL */
-	struct stamped held; /* a leap; text is NULL or held_text */
-	char held_text[LOGFILE_LINE_MAX + 1];
+	struct kept ahead[AHEAD_MAX]; /* what follows it, as far as that has been read: a ring */
+	size_t ahead_first, ahead_count;
 };
 
 struct reader {
@@ -65,12 +72,18 @@ static bool can_be_read_twice(const char *path)
 	       (stat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
 
+/* Lines of a file come in order but for those that are read ahead. */
 static void note_unreadable(struct replay_lines *lines, const char *path, uint64_t number)
 {
+	bool is_first = lines->unreadable++ == 0 ||
+			(lines->first_path == path && number < lines->first_number);
 	int length;
 
-	if (lines->unreadable++ > 0)
+	if (!is_first)
 		return;
+	lines->first_path = path;
+	lines->first_number = number;
+	free(lines->first_unreadable);
 	length = asprintf(&lines->first_unreadable, "%s:%llu",
 			  strcmp(path, "-") == 0 ? "standard input" : path,
 			  (unsigned long long)number);
@@ -96,53 +109,99 @@ static bool read_stamped(struct source *source, struct replay_lines *lines, stru
 	return false;
 }
 
-static void hold(struct source *source, const struct stamped *line)
+static struct kept *kept_at(struct source *source, size_t number)
 {
-	source->held = *line;
-	if (source->held.length > LOGFILE_LINE_MAX)
-		source->held.length = LOGFILE_LINE_MAX;
-	memcpy(source->held_text, line->text, source->held.length);
-	source->held_text[source->held.length] = '\0';
-	source->held.text = source->held_text;
+	return &source->ahead[(source->ahead_first + number) % AHEAD_MAX];
 }
 
-static bool show_held(struct source *source)
+/* False if there is no memory. */
+static bool keep(struct source *source, const struct stamped *line)
 {
-	source->line = source->held;
-	source->held.text = NULL;
-	source->last_ms = source->line.wall_ms;
-	return source->line.text != NULL;
+	struct kept *kept = kept_at(source, source->ahead_count);
+
+	if (kept->size < line->length + 1) {
+		char *text = realloc(kept->text, line->length + 1);
+
+		if (text == NULL)
+			return false;
+		kept->text = text;
+		kept->size = line->length + 1;
+	}
+	memcpy(kept->text, line->text, line->length);
+	kept->text[line->length] = '\0';
+	kept->line = *line;
+	kept->line.text = kept->text;
+	source->ahead_count++;
+	return true;
+}
+
+static void read_ahead(struct source *source, struct replay_lines *lines)
+{
+	struct stamped line;
+
+	while (source->ahead_count < AHEAD_MAX && read_stamped(source, lines, &line))
+		if (!keep(source, &line))
+			return;
+}
+
+/* Whether most of the lines after the first that is kept go on where it is. */
+static bool is_borne_out(struct source *source)
+{
+	int64_t least_ms = kept_at(source, 0)->line.wall_ms - LEAP_MS;
+	size_t behind = 0, others = source->ahead_count - 1;
+
+	for (size_t i = 1; i <= others; i++)
+		behind += kept_at(source, i)->line.wall_ms < least_ms;
+	return others == 0 || behind < others - behind;
+}
+
+static bool is_leap(const struct source *source, const struct stamped *line)
+{
+	return line->wall_ms > source->last_ms + LEAP_MS;
+}
+
+/* The next line, of those kept or of the file, is a credible one: it is the one to take. */
+static bool show(struct source *source, struct replay_lines *lines, const struct stamped *line)
+{
+	source->line = *line;
+	if (line->wall_ms < source->last_ms - LEAP_MS)
+		lines->misdated++;
+	if (line->wall_ms > source->last_ms)
+		source->last_ms = line->wall_ms;
+	return true;
+}
+
+static struct stamped *first_kept(struct source *source)
+{
+	struct stamped *line = &kept_at(source, 0)->line;
+
+	source->ahead_first++;
+	source->ahead_count--;
+	return line;
 }
 
 /*
- * Goes on to the next line with a credible stamp; false at the end. One garbled stamp must not move the
- * clock to the end of time.
+ * Goes on to the next line with a credible stamp; false at the end. Some garbled stamps, or those of a clock
+ * that was wrong for a moment, must not move the clock to the end of time.
  */
 static bool advance(struct source *source, struct replay_lines *lines)
 {
-	for (;;) {
-		struct stamped line = source->after;
-		bool is_leap;
+	struct stamped line;
 
-		source->after.text = NULL;
-		if (line.text == NULL && !read_stamped(source, lines, &line))
-			return source->held.text != NULL && show_held(source);
-		is_leap = line.wall_ms > source->last_ms + LEAP_MS;
-		if (source->held.text != NULL && is_leap &&
-		    line.wall_ms >= source->held.wall_ms - LEAP_MS) {
-			source->after = line;
-			return show_held(source);
+	for (;;) {
+		if (source->ahead_count == 0) {
+			if (!read_stamped(source, lines, &line))
+				return false;
+			if (!is_leap(source, &line) || !keep(source, &line))
+				return show(source, lines, &line);
 		}
-		if (source->held.text != NULL)
-			note_unreadable(lines, source->path, source->held.number);
-		source->held.text = NULL;
-		if (!is_leap) {
-			source->line = line;
-			if (line.wall_ms > source->last_ms)
-				source->last_ms = line.wall_ms;
-			return true;
-		}
-		hold(source, &line);
+		if (!is_leap(source, &kept_at(source, 0)->line))
+			return show(source, lines, first_kept(source));
+		read_ahead(source, lines);
+		if (is_borne_out(source))
+			return show(source, lines, first_kept(source));
+		note_unreadable(lines, source->path, first_kept(source)->number);
+		lines->misdated++;
 	}
 }
 
@@ -167,6 +226,8 @@ static struct source *source_open(const char *path, char *error, size_t size)
 static void source_close(struct source *source)
 {
 	logfile_close(source->file);
+	for (size_t i = 0; i < AHEAD_MAX; i++)
+		free(source->ahead[i].text);
 	free(source);
 }
 

@@ -118,6 +118,9 @@ static void print_lines(const struct report *report, FILE *out)
 	if (lines->submission > 0)
 		fprintf(out, "            %" PRIu64 " left out, of submission services\n",
 			lines->submission);
+	if (lines->misdated > 0)
+		fprintf(out, "            %" PRIu64 " of a time a day and more from the others'\n",
+			lines->misdated);
 	if (player_lost(report->player) > 0)
 		fprintf(out, "            %" PRIu64 " rejection%s of clients that no line names\n",
 			player_lost(report->player), plural(player_lost(report->player)));

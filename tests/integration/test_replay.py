@@ -206,7 +206,7 @@ def test_json(tmp_path):
     document = replay_json(log)
     assert document["ok"] is True and document["files"] == [str(log)]
     assert document["period"] == {"from": stamp(0), "to": stamp(1000)}
-    assert document["lines"] == {"read": 17, "other": 0, "submission": 0, "unreadable": 1, "first_unreadable": f"{log}:17",
+    assert document["lines"] == {"read": 17, "other": 0, "submission": 0, "misdated": 0, "unreadable": 1, "first_unreadable": f"{log}:17",
                                  "clients_unknown": 0}
     found = only(document)
     assert found["name"] == "as configured"
@@ -247,6 +247,19 @@ def test_submission_services_are_left_out(tmp_path):
     assert [flag["client"] for flag in only(document)["flags"]] == ["192.0.2.9"]
     assert re.search("^ +30 left out, of submission services$", replay(log).out, re.M)
     assert "left out" not in replay(write(log, harvest_log())).out
+
+
+def test_a_clock_that_was_wrong_for_a_moment(tmp_path):
+    lines = harvest_log(count=4) + delivery_log(begin=90000) + harvest_log("198.51.100.7", 40, 200000)
+    wanted = replay_json(write(tmp_path / "log", lines))
+    for count in 1, 2, 5, 20:
+        wrong = [line(10 ** 8 + number, "connect from unknown[192.0.2.77]", 777) for number in range(count)]
+        log = write(tmp_path / "log", lines[:4] + wrong + lines[4:])
+        document = replay_json(log)
+        assert document["configurations"] == wanted["configurations"] and document["period"] == wanted["period"]
+        assert document["lines"]["misdated"] == document["lines"]["unreadable"] == count
+        assert document["lines"]["first_unreadable"] == f"{log}:5"
+        assert re.search(f"^ +{count} of a time a day and more from the others'$", replay(log).out, re.M)
 
 
 def test_names_cannot_control_the_terminal(tmp_path):

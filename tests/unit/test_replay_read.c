@@ -60,24 +60,34 @@ static void read_text(const char *text)
 
 static const struct {
 	const char *what, *text;
-	uint64_t read, other, unreadable;
+	uint64_t read, other, unreadable, misdated;
 	int64_t first_s, last_s;
 	unsigned first_unreadable;
 } rows[] = {
-	{"nothing", "", 0, 0, 0, 0, 0, 0},
-	{"one line", "2026-01-01T00:00:00Z" LINE, 1, 0, 0, 1767225600, 1767225600, 0},
-	{"rubbish", RUBBISH "\n2026-01-01T00:00:00Z" LINE RUBBISH, 4, 1, 2, 1767225600, 1767225600,
-	 1},
+	{"nothing", "", 0, 0, 0, 0, 0, 0, 0},
+	{"one line", "2026-01-01T00:00:00Z" LINE, 1, 0, 0, 0, 1767225600, 1767225600, 0},
+	{"rubbish", RUBBISH "\n2026-01-01T00:00:00Z" LINE RUBBISH, 4, 1, 2, 0, 1767225600,
+	 1767225600, 1},
 	{"a day and more without a line",
 	 "2026-01-01T00:00:00Z" LINE "2026-01-03T00:00:00Z" LINE "2026-01-06T00:00:00Z" LINE, 3, 0,
-	 0, 1767225600, 1767657600, 0},
+	 0, 0, 1767225600, 1767657600, 0},
 	{"a stamp that is ahead of all others",
 	 "2026-01-01T00:00:00Z" LINE "2099-01-01T00:00:00Z" LINE "2026-01-01T00:00:09Z" LINE, 3, 0,
-	 1, 1767225600, 1767225609, 2},
-	{"at the begin too", "2099-01-01T00:00:00Z" LINE "2026-01-01T00:00:09Z" LINE, 2, 0, 1,
+	 1, 1, 1767225600, 1767225609, 2},
+	{"at the begin too", "2099-01-01T00:00:00Z" LINE "2026-01-01T00:00:09Z" LINE, 2, 0, 1, 1,
 	 1767225609, 1767225609, 1},
-	{"back by an hour", "2026-01-01T01:00:00Z" LINE "2026-01-01T00:00:09Z" LINE, 2, 0, 0,
+	{"back by an hour", "2026-01-01T01:00:00Z" LINE "2026-01-01T00:00:09Z" LINE, 2, 0, 0, 0,
 	 1767229200, 1767229200, 0},
+	{"two of them, and rubbish after",
+	 "2026-01-01T00:00:00Z" LINE "2099-01-01T00:00:00Z" LINE "2099-01-01T00:00:00Z" LINE
+	 "2026-01-01T00:00:09Z" LINE RUBBISH "2026-01-01T00:00:10Z" LINE,
+	 6, 0, 3, 2, 1767225600, 1767225610, 2},
+	{"the last one may be right", "2026-01-01T00:00:00Z" LINE "2026-02-01T00:00:00Z" LINE, 2, 0,
+	 0, 0, 1767225600, 1769904000, 0},
+	{"back by a month",
+	 "2026-02-01T00:00:00Z" LINE "2026-01-01T00:00:09Z" LINE "2026-02-01T00:00:01Z" LINE
+	 "2026-02-01T00:00:02Z" LINE,
+	 4, 0, 0, 1, 1769904000, 1769904002, 0},
 };
 
 static void test_lines(void **state)
@@ -88,12 +98,14 @@ static void test_lines(void **state)
 
 		read_text(rows[i].text);
 		if (lines.read != rows[i].read || lines.other != rows[i].other ||
-		    lines.unreadable != rows[i].unreadable ||
+		    lines.unreadable != rows[i].unreadable || lines.misdated != rows[i].misdated ||
 		    player_first_ms(player) != 1000 * rows[i].first_s ||
 		    player_last_ms(player) != 1000 * rows[i].last_s)
-			fail_msg("%s: %d read, %d other, %d unreadable, from %lld to %lld",
+			fail_msg("%s: %d read, %d other, %d unreadable, %d misdated, from %lld to "
+				 "%lld",
 				 rows[i].what, (int)lines.read, (int)lines.other,
-				 (int)lines.unreadable, (long long)player_first_ms(player),
+				 (int)lines.unreadable, (int)lines.misdated,
+				 (long long)player_first_ms(player),
 				 (long long)player_last_ms(player));
 		snprintf(place, sizeof(place), "%s:%u", paths[0], rows[i].first_unreadable);
 		if (lines.unreadable > 0)
