@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -20,6 +21,7 @@ from checks import AT_MAIL, daemon_with, flag
 from support.control import frame
 from support.ctl import ctl, ctl_json, program, tarpitctl
 from support.daemon import PATIENCE, TOP, Daemon
+from support.tmux import Terminal
 
 CLIENT = "192.0.2.1"
 KEY = "192.0.2.1/32"
@@ -481,6 +483,29 @@ def test_completion_of_files(tmp_path):
     both = [f"{tmp_path}/mail.log", f"{tmp_path}/mail.sock"]
     assert complete(f"tarpitctl replay --svg {tmp_path}/m") == both
     assert complete(f"tarpitctl replay {tmp_path}/m") == complete(f"tarpitctl -S {tmp_path}/m") == both
+    for option in "--socket=", "replay --svg=", "replay --config=":
+        assert complete(f"tarpitctl {option}{tmp_path}/m") == both
+        assert complete(f"tarpitctl {option}'{tmp_path}/m") == both
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here")
+def test_completion_of_files_in_a_terminal(tmp_path):
+    """Readline quotes what it takes for a file's name, and goes on in a directory."""
+    (tmp_path / "a dir").mkdir()
+    for name in "mail one.log", "at 1:2.log":
+        (tmp_path / "a dir" / name).write_text("")
+    with Terminal(100) as terminal:
+        terminal.run("exec", "env", "PS1=$ ", "bash", "--norc")
+        terminal.run("cd", str(tmp_path))
+        terminal.run("source", COMPLETION)
+        for begin in "-S ", "--socket=", "replay ", "replay --svg=":
+            for typed, completed in (
+                    ("a", r"a\ dir/"), ("'a dir/m", "'a dir/mail one.log' "), (r"a\ dir/m", r"a\ dir/mail\ one.log "),
+                    ('"a dir/m', '"a dir/mail one.log" '), (r"a\ dir/at\ 1:", r"a\ dir/at\ 1:2.log ")):
+                terminal.press("-l", f"tarpitctl {begin}{typed}\t|")
+                terminal.wait_for(f"$ tarpitctl {begin}{completed}|")
+                terminal.press("C-c")
+                terminal.run("clear")
 
 
 def test_completion_of_clients(daemon):
@@ -491,6 +516,9 @@ def test_completion_of_clients(daemon):
     assert {KEY, "2001:db8:7777::/64"} <= set(complete(f"{begin} show ", path))
     assert complete(f"{begin} show 2001:db8:7777:", path) == [":/64"]
     assert complete(f"{begin} flag {CLIENT} ", path) == []
+    assert KEY in complete(f"{begin} show --json ", path)
+    assert KEY in complete(f"tarpitctl forgive -S '{daemon.control_path}' ", path)
+    assert complete(f"{begin} show --json {CLIENT} ", path) == []
 
 
 def test_completion_is_quiet_without_a_daemon(tmp_path):
