@@ -229,6 +229,17 @@ static int try_bind(const struct listen_address *address, char *error, size_t si
 	return result;
 }
 
+bool listen_from_host_port(const char *host_port, char text[LISTEN_TEXT_MAX])
+{
+	const char *colon = strrchr(host_port, ':');
+
+	if (colon == NULL)
+		return false;
+	snprintf(text, LISTEN_TEXT_MAX, "%s:%s@%.*s", *host_port == '[' ? "inet6" : "inet",
+		 colon + 1, (int)(colon - host_port), host_port);
+	return true;
+}
+
 int listen_clear(const struct listen_address *address, char *error, size_t size)
 {
 	if (address->storage.ss_family == AF_UNIX)

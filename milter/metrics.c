@@ -224,16 +224,12 @@ const char *metrics_version(void)
 
 static bool parse(const char *text, struct listen_address *address, char *error, size_t size)
 {
-	const char *colon = strrchr(text, ':');
-	char turned[400];
+	char turned[LISTEN_TEXT_MAX];
 
-	if (colon == NULL) {
-		snprintf(error, size, "%s: not HOST:PORT", text);
-		return false;
-	}
-	snprintf(turned, sizeof(turned), "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
-		 (int)(colon - text), text);
-	return listen_parse(turned, address, error, size);
+	if (listen_from_host_port(text, turned))
+		return listen_parse(turned, address, error, size);
+	snprintf(error, size, "%s: not HOST:PORT", text);
+	return false;
 }
 
 /* A listening socket, or -1 with the reason in error. */

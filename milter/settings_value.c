@@ -19,7 +19,6 @@
 #define DIGITS_MAX 12 /* before the point: what int64_t and double hold with the decimals */
 #define NAME_MAX_LENGTH 64
 #define MEMCACHED_USER_MAX 128
-#define ADDRESS_MAX 400
 
 static bool fail(char *error, size_t size, const char *reason)
 {
@@ -294,20 +293,10 @@ bool setting_check_path(const char *text, char *error, size_t size)
 	return *text == '\0' || *text == '/' || fail(error, size, "not an absolute path");
 }
 
-/* As libmilter has it. */
-static const char *turn_host_port(const char *text, char turned[ADDRESS_MAX])
-{
-	const char *colon = strrchr(text, ':');
-
-	snprintf(turned, ADDRESS_MAX, "%s:%s@%.*s", *text == '[' ? "inet6" : "inet", colon + 1,
-		 (int)(colon - text), text);
-	return turned;
-}
-
 bool setting_check_host_port(const char *text, char *error, size_t size)
 {
 	const char *colon = strrchr(text, ':');
-	char turned[ADDRESS_MAX];
+	char turned[LISTEN_TEXT_MAX];
 
 	if (*text == '\0')
 		return true;
@@ -317,13 +306,13 @@ bool setting_check_host_port(const char *text, char *error, size_t size)
 		return fail(error, size, "an IPv6 address must stand in brackets");
 	if (strlen(text) > 300)
 		return fail(error, size, "too long");
-	return listen_check(turn_host_port(text, turned), error, size);
+	return listen_from_host_port(text, turned) && listen_check(turned, error, size);
 }
 
 struct place {
 	int family;
 	long port;
-	char host[ADDRESS_MAX]; /* an address in the one form that inet_ntop gives it */
+	char host[LISTEN_TEXT_MAX]; /* an address in the one form that inet_ntop gives it */
 };
 
 static struct place find_place(const char *address)
@@ -347,12 +336,12 @@ static bool is_any_host(const char *host)
 
 bool setting_host_port_clashes(const char *host_port, const char *socket)
 {
-	char turned[ADDRESS_MAX];
+	char turned[LISTEN_TEXT_MAX];
 	struct place a, b;
 
-	if (strncmp(socket, "inet", 4) != 0)
+	if (strncmp(socket, "inet", 4) != 0 || !listen_from_host_port(host_port, turned))
 		return false;
-	a = find_place(turn_host_port(host_port, turned));
+	a = find_place(turned);
 	b = find_place(socket);
 	return a.family == b.family && a.port == b.port &&
 	       (is_any_host(a.host) || is_any_host(b.host) || strcasecmp(a.host, b.host) == 0);
