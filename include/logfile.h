@@ -21,6 +21,7 @@ struct logfile *logfile_open(const char *path, char *error, size_t size);
  */
 bool logfile_line(struct logfile *file, const char **line, size_t *length);
 const char *logfile_error(const struct logfile *file);	/* NULL: none. It names the path */
+const char *logfile_reason(const struct logfile *file);	/* the same, without the path */
 /* Bytes of the file as it is, compressed or not: those read, and all; total is 0 for a pipe. */
 void logfile_progress(const struct logfile *file, int64_t *done, int64_t *total);
 int64_t logfile_changed_s(const struct logfile *file);	/* last written; now for a pipe */

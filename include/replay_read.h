@@ -9,9 +9,12 @@
 
 #include "replay_play.h"
 
+#define REPLAY_DAMAGE_MAX 160
+
 struct replay_file {
 	const char *path;
 	int64_t first_ms;	/* of its first line; INT64_MIN for what can be read but once, as "-" */
+	char damage[REPLAY_DAMAGE_MAX];	/* why it has been read in part only; empty if it has not */
 };
 
 struct replay_lines {
@@ -27,15 +30,15 @@ struct replay_lines {
 
 /*
  * Fills in first_ms, and puts the files in its order. False with the reason in error if one can't be
- * opened.
+ * opened, or is so damaged that it has no line.
  */
 bool replay_order(struct replay_file *files, size_t count, char *error, size_t size);
 /*
  * Reads them all, which replay_order has put in order: rotated logs one after the other, logs of several
  * machines side by side. Shows how far it has come on stderr if that is a terminal. A file that breaks off
- * is said on stderr, and counts as far as it goes. False with the reason in error if one can't be opened.
+ * is said on stderr, and counts as far as it goes. False as above.
  */
-bool replay_read(struct player *player, const struct replay_file *files, size_t count,
+bool replay_read(struct player *player, struct replay_file *files, size_t count,
 		 struct replay_lines *lines, char *error, size_t size);
 
 #endif

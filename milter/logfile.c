@@ -220,6 +220,15 @@ const char *logfile_error(const struct logfile *file)
 	return file->failed ? file->error : NULL;
 }
 
+const char *logfile_reason(const struct logfile *file)
+{
+	size_t length = strlen(file->path) + strlen(": ");
+
+	if (!file->failed)
+		return NULL;
+	return length < strlen(file->error) ? file->error + length : file->error;
+}
+
 void logfile_progress(const struct logfile *file, int64_t *done, int64_t *total)
 {
 	int64_t offset = gzoffset(file->gz);

@@ -194,14 +194,22 @@ static json_t *site_json(struct site *site, const struct report *report)
 
 json_t *report_json(const struct report *report)
 {
-	json_t *files = json_array(), *sites = json_array();
+	json_t *files = json_array(), *damaged = json_array(), *sites = json_array();
 
-	for (size_t i = 0; i < report->files_count; i++)
-		json_array_append_new(files, text_json(report->files[i].path));
+	for (size_t i = 0; i < report->files_count; i++) {
+		const struct replay_file *file = &report->files[i];
+
+		json_array_append_new(files, text_json(file->path));
+		if (file->damage[0] != '\0')
+			json_array_append_new(damaged,
+					      json_pack("{s:o, s:o}", "file", text_json(file->path),
+							"reason", text_json(file->damage)));
+	}
 	for (size_t i = 0; i < player_sites(report->player); i++)
 		json_array_append_new(sites, site_json(player_site(report->player, i), report));
-	return json_pack("{s:b, s:o, s:{s:o, s:o}, s:o, s:o}", "ok", 1, "files", files, "period",
-			 "from", time_json(player_first_ms(report->player)), "to",
+	return json_pack("{s:b, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "ok", 1, "files", files,
+			 "damaged", damaged, "period", "from",
+			 time_json(player_first_ms(report->player)), "to",
 			 time_json(player_last_ms(report->player)), "lines", lines_json(report),
 			 "configurations", sites);
 }

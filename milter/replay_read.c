@@ -35,6 +35,7 @@ struct kept {
 /* A file that is being read. */
 struct source {
 	struct source *next;
+	struct replay_file *from;
 	struct logfile *file;
 	const char *path;
 	struct logtime logtime;
@@ -53,6 +54,9 @@ struct reader {
 	int64_t total, done_before;
 	bool shows_progress;
 	int64_t shown_ms;
+	char *error; /* of the one that could not be read; of error_size */
+	size_t error_size;
+	bool has_failed;
 };
 
 static int compare_files(const void *a, const void *b)
@@ -205,7 +209,7 @@ static bool advance(struct source *source, struct replay_lines *lines)
 	}
 }
 
-static struct source *source_open(const char *path, char *error, size_t size)
+static struct source *source_open(struct replay_file *from, char *error, size_t size)
 {
 	struct source *source = calloc(1, sizeof(*source));
 
@@ -213,8 +217,9 @@ static struct source *source_open(const char *path, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return NULL;
 	}
-	source->path = path;
-	source->file = logfile_open(path, error, size);
+	source->from = from;
+	source->path = from->path;
+	source->file = logfile_open(from->path, error, size);
 	if (source->file == NULL) {
 		free(source);
 		return NULL;
@@ -231,21 +236,34 @@ static void source_close(struct source *source)
 	free(source);
 }
 
+/* A file that is damaged, or of a kind that we don't know, from its very begin; says so in error. */
+static bool is_illegible(const struct source *source, char *error, size_t size)
+{
+	if (logfile_error(source->file) == NULL || source->number > 0)
+		return false;
+	snprintf(error, size, "%s", logfile_error(source->file));
+	return true;
+}
+
 bool replay_order(struct replay_file *files, size_t count, char *error, size_t size)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct replay_lines ignored = {0};
 		struct source *source;
+		bool is_bad;
 
 		files[i].first_ms = INT64_MIN;
 		if (!can_be_read_twice(files[i].path))
 			continue;
-		source = source_open(files[i].path, error, size);
+		source = source_open(&files[i], error, size);
 		if (source == NULL)
 			return false;
 		files[i].first_ms = advance(source, &ignored) ? source->line.wall_ms : INT64_MAX;
 		free(ignored.first_unreadable);
+		is_bad = is_illegible(source, error, size);
 		source_close(source);
+		if (is_bad)
+			return false;
 	}
 	qsort(files, count, sizeof(*files), compare_files);
 	return true;
@@ -287,6 +305,14 @@ static void wipe_progress(const struct reader *reader)
 		fprintf(stderr, "\r%*s\r", PROGRESS_WIDTH + 30, "");
 }
 
+static void note_damage(const struct reader *reader, const struct source *source)
+{
+	wipe_progress(reader);
+	fprintf(stderr, "tarpitctl: %s\n", logfile_error(source->file));
+	snprintf(source->from->damage, sizeof(source->from->damage), "%s",
+		 logfile_reason(source->file));
+}
+
 /* Goes on to the source's next line, or takes it from the list, at *link, if there is none. */
 static bool advance_or_close(struct reader *reader, struct source **link)
 {
@@ -295,10 +321,10 @@ static bool advance_or_close(struct reader *reader, struct source **link)
 
 	if (advance(source, reader->lines))
 		return true;
-	if (logfile_error(source->file) != NULL) {
-		wipe_progress(reader);
-		fprintf(stderr, "tarpitctl: %s\n", logfile_error(source->file));
-	}
+	if (is_illegible(source, reader->error, reader->error_size))
+		reader->has_failed = true;
+	else if (logfile_error(source->file) != NULL)
+		note_damage(reader, source);
 	logfile_progress(source->file, &done, &total);
 	reader->done_before += done;
 	*link = source->next;
@@ -341,10 +367,9 @@ static struct source **oldest(struct reader *reader, int64_t *until_ms)
 	return least;
 }
 
-static bool open_next(struct reader *reader, const struct replay_file *file, char *error,
-		      size_t size)
+static bool open_next(struct reader *reader, struct replay_file *file)
 {
-	struct source *source = source_open(file->path, error, size);
+	struct source *source = source_open(file, reader->error, reader->error_size);
 	struct source **link = &reader->sources;
 
 	if (source == NULL)
@@ -357,12 +382,11 @@ static bool open_next(struct reader *reader, const struct replay_file *file, cha
 }
 
 /* A file is opened when its time has come, so that a year of rotated ones is not open at once. */
-static bool merge(struct reader *reader, const struct replay_file *files, size_t count, char *error,
-		  size_t size)
+static bool merge(struct reader *reader, struct replay_file *files, size_t count)
 {
 	size_t opened = 0;
 
-	while (opened < count || reader->sources != NULL) {
+	while (!reader->has_failed && (opened < count || reader->sources != NULL)) {
 		struct source **source = &reader->sources;
 		int64_t until_ms = INT64_MIN;
 
@@ -370,7 +394,7 @@ static bool merge(struct reader *reader, const struct replay_file *files, size_t
 			source = oldest(reader, &until_ms);
 		if (opened < count &&
 		    (*source == NULL || files[opened].first_ms <= (*source)->line.wall_ms)) {
-			if (!open_next(reader, &files[opened++], error, size))
+			if (!open_next(reader, &files[opened++]))
 				return false;
 			continue;
 		}
@@ -380,7 +404,7 @@ static bool merge(struct reader *reader, const struct replay_file *files, size_t
 			take_line(reader, *source);
 		while (advance_or_close(reader, source) && (*source)->line.wall_ms <= until_ms);
 	}
-	return true;
+	return !reader->has_failed;
 }
 
 static int64_t total_size(const struct replay_file *files, size_t count)
@@ -396,7 +420,7 @@ static int64_t total_size(const struct replay_file *files, size_t count)
 	return total;
 }
 
-bool replay_read(struct player *player, const struct replay_file *files, size_t count,
+bool replay_read(struct player *player, struct replay_file *files, size_t count,
 		 struct replay_lines *lines, char *error, size_t size)
 {
 	struct reader reader = {
@@ -404,8 +428,10 @@ bool replay_read(struct player *player, const struct replay_file *files, size_t 
 		.lines = lines,
 		.total = total_size(files, count),
 		.shows_progress = isatty(STDERR_FILENO) == 1,
+		.error = error,
+		.error_size = size,
 	};
-	bool is_done = merge(&reader, files, count, error, size);
+	bool is_done = merge(&reader, files, count);
 
 	while (reader.sources != NULL) {
 		struct source *source = reader.sources;

@@ -3,6 +3,7 @@
 
 import contextlib
 import gzip
+import lzma
 import os
 import pty
 import random
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 import xml.etree.ElementTree
+import zlib
 
 import pytest
 from mtas import both_mtas
@@ -458,7 +460,32 @@ def test_log_cut_anywhere(tmp_path, suffix):
     for length in range(0, len(whole), len(whole) // 25):
         path.write_bytes(whole[:length])
         result = tarpitctl("--json", "replay", *SETTINGS, path)
-        assert result.status == 0 and result.json["ok"], (length, result)
+        if suffix and length > 0 and zlib.decompressobj(31).decompress(whole[:length]) == b"":
+            assert result.status == 66, (length, result)
+        else:
+            assert result.status == 0 and result.json["ok"], (length, result)
+            assert len(result.json["damaged"]) == (suffix != "" and length > 0), (length, result)
+
+
+def test_damaged_and_foreign_files(tmp_path):
+    good_log = write(tmp_path / "log", harvest_log())
+    whole = gzip.compress("".join(text for number in range(2000) for text in harvest_log(begin=number * 500)).encode())
+    bad = bytearray(gzip.compress(good_log.read_bytes()))
+    bad[-6] ^= 255
+    path = tmp_path / "bad"
+    for content, reason in ((lzma.compress(good_log.read_bytes()), "xz"), (bad, "damaged"), (whole[:10], "early")):
+        path.write_bytes(content)
+        for paths in [path], [good_log, path]:
+            assert f"{path}: " in replay(*paths, status=66).err
+            result = tarpitctl("--json", "replay", *SETTINGS, *paths)
+            assert result.status == 66 == result.json["status"] and reason in result.json["error"]
+        with open(path, "rb") as log:
+            assert subprocess.run([program(), "replay", *SETTINGS, "-"], stdin=log, capture_output=True,
+                                  check=False).returncode == 66
+    path.write_bytes(whole[:-20])
+    result = tarpitctl("--json", "replay", *SETTINGS, good_log, path)
+    assert result.status == 0 and "too early" in result.err and result.json["lines"]["read"] > 1000
+    assert result.json["damaged"] == [{"file": str(path), "reason": "the compressed data ends too early"}]
 
 
 def test_noise(tmp_path):
