@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "clock.h"
+#include "patience.h"
 #include "settings.h"
 
 struct journal;
@@ -27,9 +28,7 @@ struct tarpit {
 	bool (*lacks_threads)(void);	/* then nobody waits; NULL: never */
 	unsigned max_sessions;		/* beyond these, sessions pass */
 	_Atomic unsigned open_sessions;
-	/* sessions that ended as if the MTA had lost patience, and the shortest stall before it */
-	_Atomic unsigned abrupt_ends;
-	_Atomic int64_t abrupt_delay_ms;
+	struct mta_patience patience;	/* the MTA's */
 };
 
 enum verdict {

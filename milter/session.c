@@ -26,9 +26,6 @@
 #define OTHER_TIMEOUT_MS 10000
 /* A delay ends so long before the MTA's timeout at the latest. */
 #define TIMEOUT_MARGIN_MS 2000
-/* A session that ends so soon after a stall had been given up meanwhile: see watch_end. */
-#define ABRUPT_MS 20
-#define ABRUPT_SESSIONS 5
 /* RFC 1035 names are shorter; what the MTA gives us is not always a name. */
 #define HOST_MAX 256
 
@@ -53,7 +50,7 @@ struct session {
 	int64_t stalled_in_transaction_ms;
 	int64_t stalled_ms;
 	/* the last stall, if no callback has come since it ended */
-	int64_t last_stall_ms, last_stall_end_ms;
+	struct patience_stall last_stall;
 };
 
 static struct log_limit full_limit, lacks_rejects_limit, timeout_limit;
@@ -286,8 +283,7 @@ static void wait_out(struct session *s, enum stage stage, struct stall *stall)
 	s->stalled_in_transaction_ms += waited_ms;
 	s->stalled_ms += waited_ms;
 	if (end == STALL_ELAPSED) {
-		s->last_stall_ms = stall->delay_ms;
-		s->last_stall_end_ms = mono_ms(s);
+		s->last_stall = (struct patience_stall){stall->delay_ms, mono_ms(s)};
 	} else if (end == STALL_FORGIVEN) {
 		forget_view(s);
 	}
@@ -370,39 +366,22 @@ static enum verdict act(struct session *s, enum stage stage, const struct standi
 	return delay(s, stage, st, is_crowded, can_refuse);
 }
 
-/* A callback after a stall: the MTA had the patience. */
 static void watch_callback(struct session *s)
 {
-	struct tarpit *tarpit = s->tarpit;
-
-	if (s->last_stall_end_ms == 0)
-		return;
-	s->last_stall_end_ms = 0;
-	if (s->last_stall_ms >= atomic_load(&tarpit->abrupt_delay_ms))
-		atomic_store(&tarpit->abrupt_ends, 0);
+	patience_kept(&s->tarpit->patience, &s->last_stall);
 }
 
-/*
- * An MTA that gave us up, or whose client hung up, says nothing until we return, and closes then at
- * once. One of these may be either; many in a row, and none that waited as long, are the MTA.
- */
 static void watch_end(struct session *s)
 {
-	struct tarpit *tarpit = s->tarpit;
-	int64_t shortest = atomic_load(&tarpit->abrupt_delay_ms);
+	int64_t shortest_ms = patience_lost(&s->tarpit->patience, &s->last_stall, mono_ms(s));
 	char text[160];
 
-	if (s->last_stall_end_ms == 0 || mono_ms(s) - s->last_stall_end_ms > ABRUPT_MS)
-		return;
-	if (atomic_load(&tarpit->abrupt_ends) == 0 || s->last_stall_ms < shortest)
-		atomic_store(&tarpit->abrupt_delay_ms, s->last_stall_ms);
-	if (atomic_fetch_add(&tarpit->abrupt_ends, 1) + 1 < ABRUPT_SESSIONS ||
-	    !log_allowed(&timeout_limit))
+	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
 		return;
 	snprintf(text, sizeof(text),
 		 "sessions end right after stalls of %lld ms and more, is its filter timeout "
 		 "shorter?",
-		 (long long)atomic_load(&tarpit->abrupt_delay_ms));
+		 (long long)shortest_ms);
 	warn_of_mta(s, MTA_TIMEOUT_SHORT, text);
 }
 
