@@ -62,6 +62,7 @@ struct arguments {
 	size_t files_count;
 };
 
+static const char letters[] = "c:o:n:h";
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 'o'},
 	{"vs", required_argument, NULL, 'v'},	  {"rows", required_argument, NULL, 'n'},
@@ -105,15 +106,41 @@ static bool has_text(const json_t *lines, const char *text)
 	return false;
 }
 
-/* Each line once, for all configurations share a file. */
-static void gather_faults(json_t *lines, const struct faults *faults)
+/* A fault of a setting, by the place of its option among those of its kind. */
+static const char *place_fault(const struct arguments *arguments, const struct variant *variant,
+			       const char *line, char *text, size_t size)
 {
-	char plain[ERROR_MAX], *rest;
+	const struct variant *common = &arguments->variants[0];
+	size_t number, vs = 0;
+	int length = 0;
+
+	if (sscanf(line, "--set:%zu:%n", &number, &length) != 1 || length == 0 || number == 0)
+		return line;
+	number--;
+	if (number >= common->sets_count)
+		number += variant->first_set - common->sets_count;
+	for (size_t i = 1; i < arguments->variants_count; i++)
+		vs += arguments->variants[i].first_set <= number;
+	if (vs > 0 && arguments->variants[vs].first_set == number)
+		snprintf(text, size, "--vs:%zu:%s", vs, line + length);
+	else
+		snprintf(text, size, "--set:%zu:%s", number + 1 - vs, line + length);
+	return text;
+}
+
+/* Each line once, for all configurations share a file. */
+static void gather_faults(const struct arguments *arguments, const struct variant *variant,
+			  json_t *lines, const struct faults *faults)
+{
+	char placed[ERROR_MAX], plain[ERROR_MAX], *rest;
 
 	for (char *line = strtok_r(faults->text, "\n", &rest); line != NULL;
-	     line = strtok_r(NULL, "\n", &rest))
-		if (!has_text(lines, report_plain(line, plain, sizeof(plain))))
+	     line = strtok_r(NULL, "\n", &rest)) {
+		report_plain(place_fault(arguments, variant, line, placed, sizeof(placed)), plain,
+			     sizeof(plain));
+		if (!has_text(lines, plain))
 			json_array_append_new(lines, json_string(plain));
+	}
 }
 
 static int fail_with_faults(const struct arguments *arguments, json_t *lines)
@@ -188,7 +215,6 @@ static int take_option(struct arguments *arguments, int option)
 		arguments->svg = optarg;
 		return EX_OK;
 	case 'j':
-		arguments->as_json = true;
 		return EX_OK;
 	case 'h':
 		arguments->wants_help = true;
@@ -203,6 +229,18 @@ static int take_option(struct arguments *arguments, int option)
 	}
 }
 
+/* In which form faults are to be told, those before --json too. */
+static void look_for_json(struct arguments *arguments, int argc, char **argv)
+{
+	int option;
+
+	opterr = 0;
+	optind = 0;
+	while ((option = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
+		arguments->as_json |= option == 'j';
+	opterr = 1;
+}
+
 static int parse(struct arguments *arguments, int argc, char **argv)
 {
 	static char name[] = "tarpitctl replay";
@@ -215,9 +253,10 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 		return fail(arguments, EX_OSERR, "out of memory");
 	/* What getopt calls us; and whoever called us may have read options already. */
 	argv[0] = name;
+	look_for_json(arguments, argc, argv);
 	optind = 0;
 	while (status == EX_OK &&
-	       (option = getopt_long(argc, argv, "c:o:n:h", long_options, NULL)) != -1)
+	       (option = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
 		status = take_option(arguments, option);
 	if (status != EX_OK || arguments->wants_help)
 		return status;
@@ -261,7 +300,7 @@ static int add_site(const struct arguments *arguments, const struct variant *var
 	bool has_faults = faults.text != NULL;
 
 	if (has_faults)
-		gather_faults(all_faults, &faults);
+		gather_faults(arguments, variant, all_faults, &faults);
 	faults_free(&faults);
 	if (config == NULL && has_faults)
 		return EX_OK;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,9 @@
 #define PROGRESS_LINES 16384
 #define PROGRESS_EVERY_MS 100
 #define PROGRESS_WIDTH 40
+/* What stands beside the bar. */
+#define PROGRESS_TEXT 24
+#define PROGRESS_BARE 9
 
 struct stamped {
 	const char *text;
@@ -274,9 +278,21 @@ static int64_t monotonic_ms(void)
 	return clock_system.mono_ms(&clock_system);
 }
 
+/* Of the bar: a narrow terminal would break the line, and then each new one would be below the last. */
+static int bar_width(void)
+{
+	struct winsize size = {0};
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 ||
+	    size.ws_col >= PROGRESS_WIDTH + PROGRESS_TEXT)
+		return PROGRESS_WIDTH;
+	return size.ws_col > PROGRESS_TEXT ? size.ws_col - PROGRESS_TEXT : 0;
+}
+
 static void show_progress(struct reader *reader)
 {
 	int64_t now_ms = monotonic_ms(), all_done = reader->done_before, done, total;
+	int width;
 	char bar[PROGRESS_WIDTH + 1];
 	double part;
 
@@ -292,9 +308,14 @@ static void show_progress(struct reader *reader)
 		return;
 	}
 	part = all_done < reader->total ? (double)all_done / (double)reader->total : 1;
-	for (int i = 0; i < PROGRESS_WIDTH; i++)
-		bar[i] = i < (int)(part * PROGRESS_WIDTH) ? '#' : '.';
-	bar[PROGRESS_WIDTH] = '\0';
+	width = bar_width();
+	if (width == 0) {
+		fprintf(stderr, "\r%3.0f %%", 100 * part);
+		return;
+	}
+	for (int i = 0; i < width; i++)
+		bar[i] = i < (int)(part * width) ? '#' : '.';
+	bar[width] = '\0';
 	fprintf(stderr, "\r[%s] %3.0f %% of %.0f MiB ", bar, 100 * part,
 		(double)reader->total / (1 << 20));
 }
@@ -302,7 +323,8 @@ static void show_progress(struct reader *reader)
 static void wipe_progress(const struct reader *reader)
 {
 	if (reader->shows_progress && reader->shown_ms > 0)
-		fprintf(stderr, "\r%*s\r", PROGRESS_WIDTH + 30, "");
+		fprintf(stderr, "\r%*s\r",
+			bar_width() > 0 ? PROGRESS_TEXT + bar_width() - 1 : PROGRESS_BARE, "");
 }
 
 static void note_damage(const struct reader *reader, const struct source *source)

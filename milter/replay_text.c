@@ -12,6 +12,7 @@
 #define PICTURE_MARGIN 7
 #define PICTURE_MIN 20
 #define COLUMN 14
+#define CLIENT_COLUMN 24
 
 const char *report_time(int64_t wall_ms, enum report_form form, char *text)
 {
@@ -175,21 +176,37 @@ static void print_figures(struct book *book, FILE *out)
 	fputc('\n', out);
 }
 
+/* Columns for the clients, of which IPv6 ones may be long. */
+static int widest(const struct book_client *const *clients, size_t count)
+{
+	size_t width = CLIENT_COLUMN;
+
+	for (size_t i = 0; i < count; i++) {
+		char text[PREFIX_TEXT_MAX];
+		size_t length = strlen(client_text(clients[i], text));
+
+		if (length > width)
+			width = length;
+	}
+	return (int)width;
+}
+
 static void print_innocents(const struct book *book, const struct report *report, FILE *out)
 {
 	const struct book_client *innocents[REPORT_ROWS_MAX];
 	size_t count = book_innocents(book, innocents, report->rows);
+	int width = widest(innocents, count);
 
 	if (count == 0)
 		return;
 	fprintf(out, "\nFlagged, but delivered mail too (perhaps innocent):\n");
-	fprintf(out, "  %-24s %9s %9s %11s  %s\n", "client", "messages", "rejected", "stalled",
-		"host");
+	fprintf(out, "  %-*s %9s %9s %11s  %s\n", width, "client", "messages", "rejected",
+		"stalled", "host");
 	for (size_t i = 0; i < count; i++) {
 		const struct book_client *client = innocents[i];
 		char text[PREFIX_TEXT_MAX], stalled[REPORT_TIME_MAX], host[HOST_MAX];
 
-		fprintf(out, "  %-24s %9" PRIu64 " %9" PRIu64 " %11s  %s\n",
+		fprintf(out, "  %-*s %9" PRIu64 " %9" PRIu64 " %11s  %s\n", width,
 			client_text(client, text), client->messages, client->rejected,
 			report_duration(client->stalled_ms, stalled),
 			report_plain(client->name[0] != '\0' ? client->name : "-", host,
@@ -201,20 +218,20 @@ static void print_worst(const struct book *book, const struct report *report, FI
 {
 	const struct book_client *worst[REPORT_ROWS_MAX];
 	size_t count = book_worst(book, worst, report->rows);
+	int width = widest(worst, count);
 
 	if (count == 0)
 		return;
 	fprintf(out, "\nWorst clients:\n");
-	fprintf(out, "  %-24s %-19s %8s %8s %8s %6s %11s  %s\n", "client", "first flagged", "score",
-		"rejected", "messages", "stalls", "stalled", "host");
+	fprintf(out, "  %-*s %-19s %8s %8s %8s %6s %11s  %s\n", width, "client", "first flagged",
+		"score", "rejected", "messages", "stalls", "stalled", "host");
 	for (size_t i = 0; i < count; i++) {
 		const struct book_client *client = worst[i];
 		char text[PREFIX_TEXT_MAX], flagged[REPORT_TIME_MAX], stalled[REPORT_TIME_MAX];
 		char host[HOST_MAX];
 
-		fprintf(out,
-			"  %-24s %-19s %8.2f %8" PRIu64 " %8" PRIu64 " %6" PRIu64 " %11s  %s\n",
-			client_text(client, text),
+		fprintf(out, "  %-*s %-19s %8.2f %8" PRIu64 " %8" PRIu64 " %6" PRIu64 " %11s  %s\n",
+			width, client_text(client, text),
 			report_time(client->first_flagged_ms, REPORT_MOMENT, flagged),
 			client->score_max, client->rejected, client->messages, client->stalls,
 			report_duration(client->stalled_ms, stalled),

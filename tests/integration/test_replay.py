@@ -9,6 +9,7 @@ import pty
 import random
 import re
 import subprocess
+import termios
 import threading
 import time
 import xml.etree.ElementTree
@@ -240,6 +241,16 @@ def test_text(tmp_path):
     assert replay(log, env={"LC_ALL": "C"}).out.isascii()
 
 
+def test_columns_of_long_addresses(tmp_path):
+    client = "2001:db8:1000:ffff:eeee:dddd:cccc:bbb0"
+    log = write(tmp_path / "log", harvest_log(client) + harvest_log("192.0.2.9", begin=1000, pid=101) +
+                delivery_log(client, begin=2000) + delivery_log("192.0.2.9", begin=2001, queue_id="5ABCDE"))
+    text = replay("--set", "ipv6_prefix=128", log).out
+    for table in re.findall(r"(?:Worst|Flagged, but).*:\n((?:  .*\n)+)", text):
+        assert client in table and len({row.rindex("  ") for row in table.splitlines()}) == 1, table
+    assert text.count(client) == 2
+
+
 def test_submission_services_are_left_out(tmp_path):
     own = [text.replace("postfix/smtpd", f"postfix/{name}/smtpd")
            for name in ("submission", "submissions", "smtps") for text in harvest_log()]
@@ -383,8 +394,23 @@ def test_faults(args, status, complaint):
 def test_faults_of_all_configurations():
     args = ["--set", "window=x", "--vs", "threshold=y", "--vs", "nonsense=1", os.devnull]
     complaints = replay(*args, status=78).err.splitlines()
-    assert len(complaints) == 3 and len(set(complaints)) == 3, complaints
+    assert [complaint.split(" ")[0] for complaint in complaints] == ["--set:1:", "--vs:1:", "--vs:2:"], complaints
     assert tarpitctl("--json", "replay", *SETTINGS, *args).json["faults"] == complaints
+
+
+def test_faults_are_of_the_option_that_was_given():
+    args = ["--set", "jitter=x", "--vs", "threshold=1", "--set", "window=y", "--vs", "threshold=2", "--set", "network=z"]
+    complaints = replay(*args, os.devnull, status=78).err.splitlines()
+    assert [re.match(r"\S+ \w+", complaint)[0] for complaint in complaints] == [
+        "--set:1: jitter", "--set:2: window", "--set:3: network"]
+
+
+@pytest.mark.parametrize("args", [["-x", "--json"], ["-n", "many", "--json"], ["--set", "--json", "-x", "--json"],
+                                  ["--json", "-x"], ["--js", "-n"]])
+def test_faults_before_json(args):
+    result = tarpitctl("replay", *args)
+    assert result.status == 64 == result.json["status"], result
+    assert result.out.count("\n") == 1 and result.err.count("tarpitctl: ") + result.err.count("replay: ") >= 1
 
 
 def test_options_after_the_files_and_help(tmp_path):
@@ -400,6 +426,21 @@ def terminal():
         yield leader, follower
     finally:
         os.close(leader)
+
+
+@pytest.mark.parametrize("columns", [10, 24, 25, 40, 63, 64, 200])
+def test_progress_does_not_break_the_line(tmp_path, columns):
+    log = write(tmp_path / "log", harvest_log() + [line(900, "warning: nothing")] * 60000)
+    with terminal() as (leader, follower):
+        termios.tcsetwinsize(follower, (24, columns))
+        subprocess.run([program(), "replay", *SETTINGS, log], stderr=follower, stdout=subprocess.DEVNULL, check=True)
+        os.close(follower)
+        shown = b""
+        with contextlib.suppress(OSError):
+            while piece := os.read(leader, 4096):
+                shown += piece
+    assert shown.endswith(b"\r") and b"%" in shown
+    assert max(len(text) for text in shown.split(b"\r")) < columns, shown
 
 
 def test_progress_on_a_terminal_only(tmp_path):
