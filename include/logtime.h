@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time stamps of logs: syslog's "Nov  1 02:03:04" without a year, RFC 3339 with or without
- * fractions, RFC 5424, journalctl's short-iso, short-full and short-unix.
+ * Time stamps of logs: syslog's "Nov  1 02:03:04" without a year or with one behind the day, RFC 3339
+ * with or without fractions, RFC 5424, journalctl's short-iso, short-full and short-unix; each with
+ * or without syslog's "<22>" before it.
  */
 #ifndef TARPIT_LOGTIME_H
 #define TARPIT_LOGTIME_H

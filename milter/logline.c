@@ -181,9 +181,15 @@ static bool take_tag(struct span *rest, struct span *program, struct logline *pa
 	return true;
 }
 
+/* Whether its version comes first, perhaps behind a priority. */
 static bool is_rfc5424(const char *line, size_t stamp_length)
 {
-	return stamp_length > 2 && (line[0] == '<' || (line[0] == '1' && line[1] == ' '));
+	struct span stamp = {line, stamp_length};
+	struct span priority;
+
+	if (span_skip(&stamp, "<") && !span_cut(&stamp, ">", &priority))
+		return false;
+	return span_skip(&stamp, "1 ");
 }
 
 /* "host program pid message-id data text", where "-" stands for nothing. */

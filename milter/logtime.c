@@ -278,7 +278,15 @@ static int month_of(const char *name)
 	return 0;
 }
 
-/* "Nov  1 02:03:04" */
+/* "2026 ", if it is there. */
+static bool read_year(struct stamp *stamp)
+{
+	if (stamp->end - stamp->text < 3 || stamp->text[2] == ':')
+		return true;
+	return read_digits(stamp, 4, &stamp->year) && read_char(stamp, ' ') && stamp->year >= 1970;
+}
+
+/* "Nov  1 02:03:04", "Nov  1 2026 02:03:04" */
 static bool read_syslog(struct logtime *logtime, struct stamp *stamp, int64_t *seconds)
 {
 	if (stamp->end - stamp->text < 15)
@@ -290,9 +298,10 @@ static bool read_syslog(struct logtime *logtime, struct stamp *stamp, int64_t *s
 	if (!read_digits(stamp, read_char(stamp, ' ') ? 1 : 2, &stamp->day) ||
 	    !read_char(stamp, ' '))
 		return false;
-	if (stamp->day < 1 || stamp->day > 31 || !read_clock(stamp))
+	if (stamp->day < 1 || stamp->day > 31 || !read_year(stamp) || !read_clock(stamp))
 		return false;
-	add_year(logtime, stamp);
+	if (stamp->year == 0)
+		add_year(logtime, stamp);
 	*seconds = local_seconds(logtime, stamp);
 	return true;
 }
@@ -339,8 +348,8 @@ static bool read_unix(struct stamp *stamp, int64_t *seconds)
 	return read_fraction(stamp);
 }
 
-/* "<22>1 " of RFC 5424, or "1 " where the priority has been left out. */
-static void skip_version(struct stamp *stamp)
+/* "<22>", "<22>1 " of RFC 5424, or "1 " where the priority has been left out. */
+static void skip_priority(struct stamp *stamp)
 {
 	const char *begin = stamp->text;
 
@@ -350,6 +359,7 @@ static void skip_version(struct stamp *stamp)
 		if (!read_char(stamp, '>'))
 			stamp->text = begin;
 	}
+	begin = stamp->text;
 	if (!read_char(stamp, '1') || !read_char(stamp, ' '))
 		stamp->text = begin;
 }
@@ -362,7 +372,7 @@ bool logtime_read(struct logtime *logtime, const char *line, size_t length, int6
 	int64_t seconds;
 	bool found;
 
-	skip_version(&stamp);
+	skip_priority(&stamp);
 	text = stamp.text;
 	if (stamp.end - text < 10)
 		return false;

@@ -2,12 +2,14 @@
 """tarpitctl replay: says of a log what the daemon did when it was written, whatever the log looks like."""
 
 import contextlib
+import fcntl
 import gzip
 import lzma
 import os
 import pty
 import random
 import re
+import struct
 import subprocess
 import termios
 import threading
@@ -251,6 +253,21 @@ def test_columns_of_long_addresses(tmp_path):
     assert text.count(client) == 2
 
 
+@pytest.mark.parametrize("form", ["<22>{iso}", "<22>{month}", "<22>{year}", "{year}", "<22>1 {iso}"])
+def test_stamps_with_a_priority_or_a_year(tmp_path, form):
+    def stamped(text):
+        begin, rest = text.split(" ", 1)
+        moment = time.strptime(begin, "%Y-%m-%dT%H:%M:%SZ")
+        if form.startswith("<22>1"):
+            rest = re.sub(r"\[(\d+)\]:", r" \1 - -", rest, count=1)
+        return form.format(iso=begin, month=time.strftime("%b %e %T", moment),
+                           year=time.strftime("%b %e %Y %T", moment)) + " " + rest
+
+    document = replay_json(write(tmp_path / "log", map(stamped, harvest_log())), env={"TZ": "UTC"})
+    assert document["lines"]["unreadable"] == 0
+    assert [flag["time"][4:] for flag in only(document)["flags"]] == [stamp(300)[4:]], document
+
+
 def test_submission_services_are_left_out(tmp_path):
     own = [text.replace("postfix/smtpd", f"postfix/{name}/smtpd")
            for name in ("submission", "submissions", "smtps") for text in harvest_log()]
@@ -432,7 +449,7 @@ def terminal():
 def test_progress_does_not_break_the_line(tmp_path, columns):
     log = write(tmp_path / "log", harvest_log() + [line(900, "warning: nothing")] * 60000)
     with terminal() as (leader, follower):
-        termios.tcsetwinsize(follower, (24, columns))
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         subprocess.run([program(), "replay", *SETTINGS, log], stderr=follower, stdout=subprocess.DEVNULL, check=True)
         os.close(follower)
         shown = b""
