@@ -24,12 +24,14 @@ struct config_setting {
 	const char *const *files;	/* of each value */
 	size_t count;
 	bool append;		/* += */
+	unsigned order;		/* from 1, in the order of what was read */
 };
 typedef void config_setting_fn(const struct config_setting *setting, void *arg);
 
 /*
- * Each key that was set is handed over once, with its last value. Syntax errors and unknown keys go to
- * faults. False if it could not be opened (errno tells); nothing is added to faults then.
+ * Each key that was set is handed over with its last value, after all values that others have replaced.
+ * Syntax errors and unknown keys go to faults. False if it could not be opened (errno tells); nothing is
+ * added to faults then.
  */
 bool config_file_read(const char *path, const struct config_key *keys, size_t count,
 		      config_setting_fn *setting, void *arg, struct faults *faults);

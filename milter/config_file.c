@@ -16,14 +16,18 @@
 #define PARSER_BYTES (512UL * 1024)
 #define PARSER_FACTOR 16
 
-struct place {
+/* A value, and where it stands. */
+struct value {
+	char *text;
 	const char *file;
 	int line;
+	unsigned order;
 };
 
-/* Where each value of an option stands; in step with libconfuse's values. */
-struct places {
-	struct place *items;
+/* What was assigned to a key: the default's UNTOUCHED in front, if something was only added to it. */
+struct assigned {
+	size_t key;
+	struct value *items;
 	size_t count;
 };
 
@@ -31,9 +35,12 @@ struct places {
 struct reading {
 	const struct config_key *keys;
 	size_t keys_count;
-	struct places *places; /* of each key */
+	struct assigned *latest; /* of each key; in step with libconfuse's values */
+	struct assigned *overridden;
+	size_t overridden_count;
+	unsigned order; /* of the latest value */
 	struct faults *faults;
-	char **files; /* every name that a place refers to */
+	char **files; /* every name that a value refers to */
 	size_t files_count;
 	const char *file; /* the one being read */
 	int depth;
@@ -107,24 +114,66 @@ static size_t key_index(const struct reading *reading, const char *name)
 	return i;
 }
 
+static bool is_untouched(const struct assigned *assigned)
+{
+	return assigned->count > 0 && strcmp(assigned->items[0].text, UNTOUCHED) == 0;
+}
+
+static bool assigned_add(struct assigned *assigned, const char *text, int line)
+{
+	struct value *items = reallocarray(assigned->items, assigned->count + 1, sizeof(*items));
+	char *copy = items != NULL ? strdup(text) : NULL;
+
+	if (items != NULL)
+		assigned->items = items;
+	if (copy == NULL)
+		return false;
+	items[assigned->count++] = (struct value){copy, current->file, line, ++current->order};
+	return true;
+}
+
+static void assigned_clear(struct assigned *assigned)
+{
+	for (size_t i = 0; i < assigned->count; i++)
+		free(assigned->items[i].text);
+	free(assigned->items);
+	assigned->items = NULL;
+	assigned->count = 0;
+}
+
+/* What was assigned to a key is replaced: keeps it for who wants to know. False if out of memory. */
+static bool override(struct reading *reading, struct assigned *latest)
+{
+	struct assigned *all;
+
+	if (is_untouched(latest) && latest->count == 1) {
+		assigned_clear(latest);
+		return true;
+	}
+	all = reallocarray(reading->overridden, reading->overridden_count + 1, sizeof(*all));
+	if (all == NULL)
+		return false;
+	reading->overridden = all;
+	all[reading->overridden_count++] = *latest;
+	latest->items = NULL;
+	latest->count = 0;
+	return true;
+}
+
 /* Called for each value once it has its slot in the option, the default's included. */
 static int on_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result)
 {
 	size_t key = key_index(current, cfg_opt_name(option)), slot = cfg_opt_size(option) - 1;
-	struct places *places = &current->places[key];
-	struct place *items;
+	struct assigned *latest = &current->latest[key];
 
 	*(const char **)result = value;
 	if (key == current->keys_count)
 		return 0;
-	items = reallocarray(places->items, slot + 1, sizeof(*items));
-	if (items == NULL) {
+	if ((slot == 0 && latest->count > 0 && !override(current, latest)) ||
+	    !assigned_add(latest, value, cfg->line)) {
 		current->out_of_memory = true;
 		return -1;
 	}
-	places->items = items;
-	places->count = slot + 1;
-	items[slot] = (struct place){current->file, cfg->line};
 	return 0;
 }
 
@@ -239,26 +288,25 @@ static cfg_t *new_parser(const struct reading *reading)
 	return cfg;
 }
 
-/* Hands over one key's values. False if out of memory. */
-static bool hand_over(struct reading *reading, size_t key, cfg_opt_t *option,
+/* False if out of memory. */
+static bool hand_over(const struct reading *reading, const struct assigned *assigned,
 		      config_setting_fn *setting, void *arg)
 {
-	const struct places *places = &reading->places[key];
-	size_t size = cfg_opt_size(option);
-	bool untouched = size > 0 && strcmp(cfg_opt_getnstr(option, 0), UNTOUCHED) == 0;
-	size_t skip = untouched ? 1 : 0, count = size - skip;
-	struct config_setting found = {.key = key, .file = reading->file, .append = untouched};
+	bool append = is_untouched(assigned);
+	size_t skip = append ? 1 : 0, count = assigned->count - skip;
+	struct config_setting found = {
+		.key = assigned->key, .file = reading->file, .append = append, .order = 1};
 	const char **values = calloc(count + 1, sizeof(*values));
 	const char **files = calloc(count + 1, sizeof(*files));
 	int *lines = calloc(count + 1, sizeof(*lines));
 	bool enough = values != NULL && files != NULL && lines != NULL;
 
 	for (size_t i = 0; enough && i < count; i++) {
-		values[i] = cfg_opt_getnstr(option, (unsigned)(i + skip));
-		files[i] = places->items[i + skip].file;
-		lines[i] = places->items[i + skip].line;
+		values[i] = assigned->items[i + skip].text;
+		files[i] = assigned->items[i + skip].file;
+		lines[i] = assigned->items[i + skip].line;
 	}
-	if (enough && (count > 0 || !untouched)) {
+	if (enough && (count > 0 || !append)) {
 		found.values = values;
 		found.files = files;
 		found.lines = lines;
@@ -266,6 +314,7 @@ static bool hand_over(struct reading *reading, size_t key, cfg_opt_t *option,
 		if (count > 0) {
 			found.file = files[0];
 			found.line = lines[0];
+			found.order = assigned->items[skip].order;
 		}
 		setting(&found, arg);
 	}
@@ -273,6 +322,36 @@ static bool hand_over(struct reading *reading, size_t key, cfg_opt_t *option,
 	free(files);
 	free(lines);
 	return enough;
+}
+
+static bool hand_over_all(struct reading *reading, cfg_t *cfg, config_setting_fn *setting,
+			  void *arg)
+{
+	bool enough = true;
+
+	for (size_t i = 0; enough && i < reading->keys_count; i++)
+		/* An empty list that replaces a value is not told of otherwise. */
+		if (reading->latest[i].count > 0 && cfg_size(cfg, reading->keys[i].name) == 0)
+			enough = override(reading, &reading->latest[i]);
+	for (size_t i = 0; enough && i < reading->overridden_count; i++)
+		enough = hand_over(reading, &reading->overridden[i], setting, arg);
+	for (size_t i = 0; enough && i < reading->keys_count; i++)
+		enough = hand_over(reading, &reading->latest[i], setting, arg);
+	return enough;
+}
+
+/* Before the first value. */
+static void forget(struct reading *reading)
+{
+	for (size_t i = 0; i < reading->keys_count; i++) {
+		assigned_clear(&reading->latest[i]);
+		reading->latest[i].key = i;
+	}
+	for (size_t i = 0; i < reading->overridden_count; i++)
+		assigned_clear(&reading->overridden[i]);
+	reading->overridden_count = 0;
+	reading->order = 1;
+	reading->try_again = false;
 }
 
 /*
@@ -292,19 +371,18 @@ static bool attempt(struct reading *reading, const char *text, size_t length,
 		    config_setting_fn *setting, void *arg)
 {
 	char *copy = malloc(length + 1);
-	cfg_t *cfg = copy != NULL && has_memory(length) ? new_parser(reading) : NULL;
 	bool done = true;
+	cfg_t *cfg;
 
-	reading->try_again = false;
+	forget(reading);
+	cfg = copy != NULL && has_memory(length) ? new_parser(reading) : NULL;
 	if (cfg != NULL) {
 		memcpy(copy, text, length + 1);
 		/* What can be told of the values is told beside a fault in the syntax. */
 		if (parse_text(cfg, copy, length) != CFG_SUCCESS && reading->try_again)
 			done = false;
-		for (size_t i = 0; done && i < reading->keys_count; i++)
-			if (!hand_over(reading, i, cfg_getopt(cfg, reading->keys[i].name), setting,
-				       arg))
-				reading->out_of_memory = true;
+		if (done && !hand_over_all(reading, cfg, setting, arg))
+			reading->out_of_memory = true;
 		cfg_free(cfg);
 	} else {
 		reading->out_of_memory = true;
@@ -315,9 +393,10 @@ static bool attempt(struct reading *reading, const char *text, size_t length,
 
 static void reading_free(struct reading *reading)
 {
-	for (size_t i = 0; reading->places != NULL && i < reading->keys_count; i++)
-		free(reading->places[i].items);
-	free(reading->places);
+	if (reading->latest != NULL)
+		forget(reading);
+	free(reading->latest);
+	free(reading->overridden);
 	for (size_t i = 0; i < reading->unknown_count; i++)
 		free(reading->unknown[i]);
 	for (size_t i = 0; i < reading->files_count; i++)
@@ -336,8 +415,8 @@ bool config_file_read(const char *path, const struct config_key *keys, size_t co
 
 	if (text == NULL)
 		return false;
-	reading.places = calloc(count, sizeof(*reading.places));
-	reading.out_of_memory = reading.places == NULL;
+	reading.latest = calloc(count, sizeof(*reading.latest));
+	reading.out_of_memory = reading.latest == NULL;
 	current = &reading;
 	while (!reading.out_of_memory && !done)
 		done = attempt(&reading, text, length, setting, arg);

@@ -103,7 +103,7 @@ static bool hand_over(struct config_setting *found, char *text, bool is_list,
 void config_text_read(const char *text, const char *file, int line, const struct config_key *keys,
 		      size_t count, config_setting_fn *setting, void *arg, struct faults *faults)
 {
-	struct config_setting found = {.file = file, .line = line};
+	struct config_setting found = {.file = file, .line = line, .order = 1};
 	char *copy = strdup(text), *equals = copy != NULL ? strchr(copy, '=') : NULL;
 	char *name;
 

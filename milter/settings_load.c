@@ -31,7 +31,8 @@ struct loader {
 	struct config *config;
 	struct faults *faults;
 	struct givens *givens; /* of each setting */
-	unsigned order;
+	unsigned order; /* of the latest, and of the latest before what is being read */
+	unsigned order_before;
 	bool is_preset; /* defaults are being given */
 	bool out_of_memory;
 };
@@ -66,34 +67,6 @@ static bool givens_add(struct givens *givens, const char *text, const char *file
 	}
 	items[givens->count++] = given;
 	return true;
-}
-
-/* A config_setting_fn. */
-static void take_setting(const struct config_setting *found, void *arg)
-{
-	struct loader *loader = arg;
-	const struct setting *setting = &settings[found->key];
-	struct givens *givens = &loader->givens[found->key];
-	char *file = strdup(found->file);
-
-	if (file == NULL) {
-		loader->out_of_memory = true;
-		return;
-	}
-	if (found->append && !setting_is_list(setting)) {
-		fault(loader, file, found->line, setting, "not a list, so nothing can be added");
-		free(file);
-		return;
-	}
-	free(givens->file);
-	givens->file = file;
-	givens->line = found->line;
-	givens->order = loader->is_preset ? 0 : ++loader->order;
-	if (!found->append)
-		givens_clear(givens);
-	for (size_t i = 0; i < found->count; i++)
-		if (!givens_add(givens, found->values[i], found->files[i], found->lines[i]))
-			loader->out_of_memory = true;
 }
 
 /* Blanks and comment off a line of an @FILE. */
@@ -176,6 +149,77 @@ static void load_scalar(struct loader *loader, const struct setting *setting,
 		explain(loader, setting, &givens->items[0], reason);
 }
 
+static void load_setting(struct loader *loader, const struct setting *setting,
+			 const struct givens *givens)
+{
+	if (setting_is_list(setting))
+		load_list(loader, setting, givens);
+	else
+		load_scalar(loader, setting, givens);
+}
+
+static struct config *config_new(void)
+{
+	struct config *config = calloc(1, sizeof(*config));
+
+	if (config == NULL)
+		return NULL;
+	config->references = 1;
+	config->exempt = exempt_new();
+	if (config->exempt == NULL) {
+		free(config);
+		return NULL;
+	}
+	return config;
+}
+
+/* What others are about to replace must be good, too. */
+static void check_overridden(struct loader *loader, const struct setting *setting,
+			     const struct givens *givens)
+{
+	struct loader aside = *loader;
+
+	aside.config = config_new();
+	if (aside.config != NULL)
+		load_setting(&aside, setting, givens);
+	else
+		loader->out_of_memory = true;
+	config_release(aside.config);
+}
+
+/* A config_setting_fn. */
+static void take_setting(const struct config_setting *found, void *arg)
+{
+	struct loader *loader = arg;
+	const struct setting *setting = &settings[found->key];
+	struct givens *givens = &loader->givens[found->key];
+	char *file = strdup(found->file);
+
+	if (file == NULL) {
+		loader->out_of_memory = true;
+		return;
+	}
+	if (found->append && !setting_is_list(setting)) {
+		fault(loader, file, found->line, setting, "not a list, so nothing can be added");
+		free(file);
+		return;
+	}
+	if (!found->append) {
+		if (givens->order > 0)
+			check_overridden(loader, setting, givens);
+		givens_clear(givens);
+	}
+	free(givens->file);
+	givens->file = file;
+	givens->line = found->line;
+	givens->order = loader->is_preset ? 0 : loader->order_before + found->order;
+	if (givens->order > loader->order)
+		loader->order = givens->order;
+	for (size_t i = 0; i < found->count; i++)
+		if (!givens_add(givens, found->values[i], found->files[i], found->lines[i]))
+			loader->out_of_memory = true;
+}
+
 static size_t setting_index(const char *name)
 {
 	size_t i = 0;
@@ -185,21 +229,13 @@ static size_t setting_index(const char *name)
 	return i;
 }
 
-/* A file's settings come in the table's order, so within a file the line decides. */
-static bool is_later(const struct givens *a, const struct givens *b)
-{
-	if (a->order == 0 || b->order == 0)
-		return a->order > b->order;
-	return strcmp(a->file, b->file) == 0 ? a->line >= b->line : a->order > b->order;
-}
-
 /* Places the fault at whichever of the two was given last. */
 static void contradiction(struct loader *loader, const char *one, const char *other,
 			  const char *reason, const char *allowed)
 {
 	const struct givens *a = &loader->givens[setting_index(one)];
 	const struct givens *b = &loader->givens[setting_index(other)];
-	bool first = is_later(a, b);
+	bool first = a->order > b->order;
 	const struct givens *place = first ? a : b;
 
 	/* One that could not be read contradicts nothing. */
@@ -304,9 +340,11 @@ static void gather(struct loader *loader, const char *file, bool file_must_exist
 	    (file_must_exist || errno != ENOENT))
 		faults_add(loader->faults, "%s:0: config: %s (a file that can be read)", file,
 			   strerror(errno));
-	for (size_t i = 0; i < sets_count; i++)
+	for (size_t i = 0; i < sets_count; i++) {
+		loader->order_before = loader->order;
 		config_text_read(sets[i], "--set", (int)i + 1, keys, settings_count, take_setting,
 				 loader, loader->faults);
+	}
 }
 
 /* Makes a snapshot of what was gathered. */
@@ -315,10 +353,7 @@ static void build(struct loader *loader)
 	for (size_t i = 0; i < settings_count; i++) {
 		size_t before = loader->faults->count;
 
-		if (setting_is_list(&settings[i]))
-			load_list(loader, &settings[i], &loader->givens[i]);
-		else
-			load_scalar(loader, &settings[i], &loader->givens[i]);
+		load_setting(loader, &settings[i], &loader->givens[i]);
 		loader->givens[i].is_bad = loader->faults->count > before;
 	}
 	check_contradictions(loader);
@@ -344,13 +379,8 @@ struct config *config_load(const char *file, bool file_must_exist, const char *c
 	size_t before = faults->count;
 
 	loader.givens = calloc(settings_count, sizeof(*loader.givens));
-	loader.config = calloc(1, sizeof(*loader.config));
-	if (loader.config != NULL) {
-		loader.config->references = 1;
-		loader.config->exempt = exempt_new();
-	}
-	loader.out_of_memory = keys == NULL || loader.givens == NULL || loader.config == NULL ||
-			       loader.config->exempt == NULL;
+	loader.config = config_new();
+	loader.out_of_memory = keys == NULL || loader.givens == NULL || loader.config == NULL;
 	for (size_t i = 0; !loader.out_of_memory && i < settings_count; i++)
 		keys[i] = (struct config_key){settings[i].name, setting_is_list(&settings[i])};
 	if (!loader.out_of_memory)

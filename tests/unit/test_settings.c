@@ -160,6 +160,9 @@ static void good_values_are_taken(void **state)
 		{"network_threshold = 100000.0", "network_threshold = 100000\n"},
 		{"good_credit = 0.0", "good_credit = 0\n"},
 		{"threshold = 4\nthreshold = 6", "threshold = 6\n"},
+		{"delay_min = 8s\ndelay_max = 4s\ndelay_max = 9s", "delay_max = 9s\n"},
+		{"stall_at = {mail}\nstall_at = {mail, rcpt}", "stall_at = {\"mail\", \"rcpt\"}\n"},
+		{"stall_at = {mail}\nstall_at = {}\nstall_at += {rcpt}", "stall_at = {\"rcpt\"}\n"},
 		{"exempt_hosts += {a.b} # x\nexempt_hosts += {c.d, # y\n\".e\"}",
 		 "exempt_hosts = {\"a.b\", \"c.d\", \".e\"}\n"},
 		{"exempt_recipients = {}", "exempt_recipients = {}\n"},
@@ -300,6 +303,20 @@ static void faults_have_place_key_and_reason(void **state)
 		{"metrics_listen = nonsense\nsocket = \"inet:9@mx\"", "1: metrics_listen:",
 		 "HOST:PORT"},
 		{"metrics_listen = mx:9\nsocket = nonsense", "2: socket:", "kind"},
+		/* and of what a later one replaces */
+		{"threshold = x\nthreshold = 5", "1: threshold:", "not a number"},
+		{"threshold = 5\n\nthreshold = 0 threshold = 6", "3: threshold:", "out of range"},
+		{"threshold = {1, 2}\nthreshold = 5", "1: threshold:", "not a list"},
+		{"threshold += 1\nthreshold = 5", "1: threshold:", "nothing can be added"},
+		{"exempt_hosts += {a.b, c..d}\nexempt_hosts = {e}", "1: exempt_hosts:", "'c..d'"},
+		{"exempt_hosts = {e, c..d}\nexempt_hosts = {}", "1: exempt_hosts:", "'c..d'"},
+		{"exempt_hosts = {c..d}\nexempt_hosts = {}\nexempt_hosts += {e}",
+		 "1: exempt_hosts:", "'c..d'"},
+		{"stall_at = {mail, quit}\nstall_at = {mail}", "1: stall_at:", "no such stage"},
+		{"exempt_clients = {\"@/nonexistent/x\"}\nexempt_clients = {}", "1: exempt_clients:",
+		 "No such file"},
+		{"delay_max = 4s delay_min = 8s", "1: delay_min:", "delay_min is longer"},
+		{"delay_min = 8s delay_max = 4s", "1: delay_max:", "delay_min is longer"},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++)
@@ -337,9 +354,10 @@ static void every_fault_is_told_once(void **state)
 	struct place *place = *state;
 	struct faults faults = {NULL, 0, 0};
 
-	write_text(place->config, "foo = 1\nbar = {2}\nthreshold = x\n\njitter = 99\nbaz = 3");
+	write_text(place->config, "foo = 1\nbar = {2}\nthreshold = x\n\njitter = 99\nbaz = 3\n"
+				  "threshold = y\nthreshold = 5\njitter = 98");
 	assert_null(config_load(place->config, true, NULL, 0, &faults));
-	assert_int_equal(faults.count, 5);
+	assert_int_equal(faults.count, 7);
 	faults_free(&faults);
 }
 
@@ -370,10 +388,46 @@ static void faults_of_other_files_are_placed_there(void **state)
 	}
 }
 
+static void contradictions_across_files_are_placed_at_the_later(void **state)
+{
+	static const struct {
+		const char *config, *other, *set, *place, *start;
+	} rows[] = {
+		{"delay_max = 4s\ninclude(\"other\")", "\ndelay_min = 8s", NULL, "other",
+		 ":2: delay_min:"},
+		{"\ndelay_min = 8s\ninclude(\"other\")", "delay_max = 4s", NULL, "other",
+		 ":1: delay_max:"},
+		{"include(\"other\")\n\ndelay_max = 4s", "\n\n\n\ndelay_min = 8s", NULL, "config",
+		 ":3: delay_max:"},
+		{"include(\"other\")\n\ndelay_min = 8s", "\n\n\n\ndelay_max = 4s", NULL, "config",
+		 ":3: delay_min:"},
+		{"include(\"other\")\ndelay_min = 3s", "delay_max = 4s", "delay_min=8s", "--set",
+		 ":1: delay_min:"},
+		{"include(\"other\")\ndelay_min = 8s", "delay_max = 9s", "delay_max=4s", "--set",
+		 ":1: delay_max:"},
+	};
+	struct place *place = *state;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct faults faults = {NULL, 0, 0};
+		const char *found;
+
+		write_text(place->config, rows[i].config);
+		write_text(place->other, rows[i].other);
+		assert_null(config_load(place->config, true, &rows[i].set, rows[i].set != NULL, &faults));
+		assert_int_equal(faults.count, 1);
+		found = strstr(faults.text, rows[i].place);
+		if (found == NULL ||
+		    strncmp(found + strlen(rows[i].place), rows[i].start, strlen(rows[i].start)) != 0)
+			fail_msg("row %zu: %s", i, faults.text);
+		faults_free(&faults);
+	}
+}
+
 static void sets_win_and_their_faults_are_numbered(void **state)
 {
 	static const char *const good[] = {"jitter=5", " stall_at = {rcpt}", "jitter=6"};
-	static const char *const bad[] = {"jitter=5", "jitter=99", "foo=1", "jitter"};
+	static const char *const bad[] = {"jitter=5", "jitter=99", "foo=1", "jitter", "jitter=4"};
 	struct faults faults = {NULL, 0, 0};
 	struct place *place = *state;
 	struct config *config;
@@ -389,6 +443,11 @@ static void sets_win_and_their_faults_are_numbered(void **state)
 	assert_non_null(strstr(faults.text, "--set:2: jitter: '99': out of range"));
 	assert_non_null(strstr(faults.text, "--set:3: foo: unknown key"));
 	assert_non_null(strstr(faults.text, "--set:4: jitter: no value"));
+	faults_free(&faults);
+	write_text(place->config, "jitter = x");
+	assert_null(config_load(place->config, true, good, COUNT(good), &faults));
+	assert_int_equal(faults.count, 1);
+	assert_non_null(strstr(faults.text, "/config:1: jitter: 'x': not an integer"));
 	faults_free(&faults);
 }
 
@@ -476,6 +535,7 @@ int main(void)
 		WITH_PLACE(servers_are_counted),
 		WITH_PLACE(every_fault_is_told_once),
 		WITH_PLACE(faults_of_other_files_are_placed_there),
+		WITH_PLACE(contradictions_across_files_are_placed_at_the_later),
 		WITH_PLACE(sets_win_and_their_faults_are_numbered),
 		WITH_PLACE(junk_is_refused_unharmed),
 		WITH_PLACE(missing_files_matter_only_if_named),
