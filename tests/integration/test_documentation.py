@@ -183,14 +183,15 @@ def members(document, path=()):
     return set(document).union(*(members(value, (*path, name)) for name, value in document.items()))
 
 
-def test_the_manual_names_the_members_of_each_json_document():
+def test_the_manual_names_the_members_of_each_json_document(tmp_path):
     manual = text_of("packaging", "tarpitctl.8").partition("\n.Sh JSON\n")[2].partition("\n.Sh")[0]
     common, *sections = re.split(r"^\.It Ic ", manual, flags=re.M)
     named = {section.split()[0]: set(re.findall(r"\w+", " ".join(re.findall(r"^\.(?:Po )?Va (.*)$", section, re.M))))
              for section in sections}
     named["show"] |= named["list"] - {"clients", "clients_total"}
     client = "192.0.2.7"
-    log = os.path.join(TOP, "tests/logs/postfix-3.7.log")
+    log = tmp_path / "damaged.gz"
+    log.write_bytes(gzip.compress(text_of("tests", "logs", "postfix-3.7.log").encode())[:-9])
     with Memcached() as memcached, \
             Daemon({**memcached.options, "exempt_clients": "{10.0.0.0/8}"}, control=True) as daemon, \
             Session(daemon.address, client) as session:
