@@ -15,11 +15,15 @@
 struct logtime_guess {
 	int year;
 	int64_t seconds;
+	bool is_forced;		/* by latest_s, against the order of the lines */
 };
 
 /* One for each stream of lines, for one thread. */
 struct logtime {
 	int64_t latest_s;	/* no line is younger: where the year is to be guessed */
+	int first_year;		/* of the first such line; 0: it is to be guessed too */
+	bool is_survey;
+	bool is_lost;		/* the year of some lines could not be told */
 	struct logtime_guess last;
 	/* far from last, and not borne out by another stamp yet: it may be garbled */
 	struct logtime_guess doubtful;
@@ -33,6 +37,12 @@ struct logtime {
 
 /* latest_s: when the file was last written, seconds since the epoch. */
 void logtime_begin(struct logtime *logtime, int64_t latest_s);
+/*
+ * The same, to read all lines beforehand; after that logtime_survey_end gives the first_year of a log that may
+ * be of more than a year, 0 if it has none without one.
+ */
+void logtime_survey_begin(struct logtime *logtime, int64_t latest_s);
+int logtime_survey_end(const struct logtime *logtime);
 /*
  * Milliseconds since the epoch of the stamp that the line begins with, and its length with the
  * blank after it. False if there is none. A stamp without a zone, or with a zone's name that is

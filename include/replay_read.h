@@ -14,6 +14,7 @@
 struct replay_file {
 	const char *path;
 	int64_t first_ms;	/* of its first line; INT64_MIN for what can be read but once, as "-" */
+	int first_year;		/* of its first stamp without one; 0: it is to be guessed */
 	char damage[REPLAY_DAMAGE_MAX];	/* why it has been read in part only; empty if it has not */
 };
 
@@ -29,7 +30,7 @@ struct replay_lines {
 };
 
 /*
- * Fills in first_ms, and puts the files in its order. False with the reason in error if one can't be
+ * Fills in first_ms and first_year, and puts the files in its order. False with the reason in error if one can't be
  * opened, or is so damaged that it has no line.
  */
 bool replay_order(struct replay_file *files, size_t count, char *error, size_t size);

@@ -13,6 +13,8 @@
 #define LATEST_SLACK_S DAY_S
 /* Unsorted lines are never further apart. */
 #define UNSORTED_S (7 * (int64_t)DAY_S)
+/* A log is silent for less, as far as a survey goes: a longer step is one back, by an unsorted line. */
+#define SILENT_S (190 * (int64_t)DAY_S)
 /* There is always a leap year among so many. */
 #define YEARS_BACK 9
 
@@ -25,6 +27,12 @@ struct stamp {
 void logtime_begin(struct logtime *logtime, int64_t latest_s)
 {
 	*logtime = (struct logtime){.latest_s = latest_s, .half_key = -1};
+}
+
+void logtime_survey_begin(struct logtime *logtime, int64_t latest_s)
+{
+	logtime_begin(logtime, latest_s);
+	logtime->is_survey = true;
 }
 
 /* Exactly so many digits. */
@@ -217,55 +225,89 @@ static void guess_first_year(struct logtime *logtime, struct stamp *stamp)
 }
 
 /* Lines near each other may be unsorted, and on either side of a year's end. */
-static bool is_near(struct logtime_guess *last, struct stamp *stamp)
+static bool is_near(struct logtime *logtime, struct stamp *stamp)
 {
+	struct logtime_guess *last = &logtime->last;
+
 	for (stamp->year = last->year - 1; stamp->year <= last->year + 1; stamp->year++) {
 		int64_t seconds = utc_seconds(stamp);
 
 		if (llabs(seconds - last->seconds) <= UNSORTED_S) {
-			*last = (struct logtime_guess){stamp->year, seconds};
+			*last = (struct logtime_guess){stamp->year, seconds, false};
+			if (seconds > logtime->latest_s + LATEST_SLACK_S)
+				logtime->is_lost = true;
 			return true;
 		}
 	}
 	return false;
 }
 
+static void survey_year(const struct logtime *logtime, struct stamp *stamp)
+{
+	stamp->year = logtime->last.year + 1;
+	while (stamp->year > logtime->last.year - 1 &&
+	       utc_seconds(stamp) > logtime->last.seconds + SILENT_S)
+		stamp->year--;
+}
+
 /*
  * After a gap in the log: the next such day, unless that is in the file's future. A log that is there
- * already began a year earlier than was guessed; then its own order is all there is.
+ * already began a year earlier than was guessed; then its own order is all there is. True if the file's time
+ * was against the order.
  */
-static void guess_year(const struct logtime *logtime, struct stamp *stamp)
+static bool guess_year(const struct logtime *logtime, struct stamp *stamp)
 {
 	int64_t limit = logtime->latest_s + LATEST_SLACK_S;
+	bool is_forced = false;
 
 	if (logtime->last.seconds > limit)
 		limit = INT64_MAX;
 	stamp->year = logtime->last.year;
 	if (utc_seconds(stamp) < logtime->last.seconds)
 		stamp->year++;
-	while (stamp->year > logtime->last.year - 1 && utc_seconds(stamp) > limit)
-		stamp->year--;
+	for (; stamp->year > logtime->last.year - 1 && utc_seconds(stamp) > limit; stamp->year--)
+		is_forced = true;
+	return is_forced;
 }
 
 static void add_year(struct logtime *logtime, struct stamp *stamp)
 {
+	bool is_forced = false;
+
 	if (logtime->last.year == 0) {
 		guess_first_year(logtime, stamp);
-		logtime->last = (struct logtime_guess){stamp->year, utc_seconds(stamp)};
+		if (logtime->first_year != 0)
+			stamp->year = logtime->first_year;
+		else
+			logtime->first_year = stamp->year;
+		logtime->last = (struct logtime_guess){stamp->year, utc_seconds(stamp), false};
 		return;
 	}
-	if (is_near(&logtime->last, stamp)) {
+	if (is_near(logtime, stamp)) {
 		logtime->doubtful.year = 0;
 		return;
 	}
 	if (logtime->doubtful.year != 0) {
 		logtime->last = logtime->doubtful;
+		logtime->is_lost |= logtime->doubtful.is_forced;
 		logtime->doubtful.year = 0;
-		if (is_near(&logtime->last, stamp))
+		if (is_near(logtime, stamp))
 			return;
 	}
-	guess_year(logtime, stamp);
-	logtime->doubtful = (struct logtime_guess){stamp->year, utc_seconds(stamp)};
+	if (logtime->is_survey)
+		survey_year(logtime, stamp);
+	else
+		is_forced = guess_year(logtime, stamp);
+	logtime->doubtful = (struct logtime_guess){stamp->year, utc_seconds(stamp), is_forced};
+}
+
+int logtime_survey_end(const struct logtime *logtime)
+{
+	int64_t beyond_s = logtime->last.seconds - logtime->latest_s - LATEST_SLACK_S;
+	int years = beyond_s > 0 ? (int)((beyond_s - 1) / (365 * (int64_t)DAY_S)) + 1 : 0;
+
+	return logtime->first_year - years >= 1970 ? logtime->first_year - years
+						   : logtime->first_year;
 }
 
 static int month_of(const char *name)

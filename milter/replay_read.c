@@ -229,6 +229,7 @@ static struct source *source_open(struct replay_file *from, char *error, size_t 
 		return NULL;
 	}
 	logtime_begin(&source->logtime, logfile_changed_s(source->file));
+	source->logtime.first_year = from->first_year;
 	return source;
 }
 
@@ -249,6 +250,27 @@ static bool is_illegible(const struct source *source, char *error, size_t size)
 	return true;
 }
 
+/* Where stamps have no year, all of them are needed to tell the first one's. */
+static void find_first_year(struct replay_file *from)
+{
+	char ignored[1];
+	struct logfile *file = logfile_open(from->path, ignored, sizeof(ignored));
+	struct logtime logtime;
+	const char *line;
+	size_t length, stamp_length;
+	int64_t wall_ms;
+
+	if (file == NULL)
+		return;
+	logtime_survey_begin(&logtime, logfile_changed_s(file));
+	while (logfile_line(file, &line, &length))
+		if (logtime_read(&logtime, line, length, &wall_ms, &stamp_length) &&
+		    logtime.first_year == 0)
+			break;
+	from->first_year = logtime_survey_end(&logtime);
+	logfile_close(file);
+}
+
 bool replay_order(struct replay_file *files, size_t count, char *error, size_t size)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -259,6 +281,7 @@ bool replay_order(struct replay_file *files, size_t count, char *error, size_t s
 		files[i].first_ms = INT64_MIN;
 		if (!can_be_read_twice(files[i].path))
 			continue;
+		find_first_year(&files[i]);
 		source = source_open(&files[i], error, size);
 		if (source == NULL)
 			return false;
@@ -347,6 +370,11 @@ static bool advance_or_close(struct reader *reader, struct source **link)
 		reader->has_failed = true;
 	else if (logfile_error(source->file) != NULL)
 		note_damage(reader, source);
+	if (source->logtime.is_lost) {
+		wipe_progress(reader);
+		fprintf(stderr, "tarpitctl: %s: the year of some lines can't be told\n",
+			strcmp(source->path, "-") == 0 ? "standard input" : source->path);
+	}
 	logfile_progress(source->file, &done, &total);
 	reader->done_before += done;
 	*link = source->next;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """tarpitctl replay: says of a log what the daemon did when it was written, whatever the log looks like."""
 
+import calendar
 import contextlib
 import fcntl
 import gzip
@@ -266,6 +267,36 @@ def test_stamps_with_a_priority_or_a_year(tmp_path, form):
     document = replay_json(write(tmp_path / "log", map(stamped, harvest_log())), env={"TZ": "UTC"})
     assert document["lines"]["unreadable"] == 0
     assert [flag["time"][4:] for flag in only(document)["flags"]] == [stamp(300)[4:]], document
+
+
+def yearless(moments):
+    """Sessions of a client each, in local time."""
+    return [time.strftime("%b %e %T", time.gmtime(at + second)) + text.split("Z", 1)[1]
+            for number, at in enumerate(moments)
+            for second, text in enumerate(harvest_log(f"192.0.{number}.1", 6, pid=number + 1))]
+
+
+@pytest.mark.parametrize("days, silent", [
+    (["2025-05-20", "2025-09-01", "2026-01-01", "2026-04-01", "2026-06-01"], True),
+    (["2025-05-20", *[f"2025-{month:02}-01" for month in range(6, 13)],
+      *[f"2026-{month:02}-01" for month in range(1, 7)]], True),
+    (["2024-12-01", "2025-06-01", "2025-12-01", "2026-06-01"], True),
+    (["2023-12-30", "2024-02-29", "2024-08-01", "2025-01-20", "2025-02-20", "2025-08-20", "2026-02-20", "2026-06-02"],
+     True),
+    (["2026-05-20", "2026-06-01"], True),
+    ([*[f"2026-05-{day}" for day in range(18, 24)], "2026-05-01"], False),
+])
+def test_stamps_without_a_year(tmp_path, days, silent):
+    moments = [calendar.timegm(time.strptime(day, "%Y-%m-%d")) for day in days]
+    log = write(tmp_path / "log", yearless(moments))
+    os.utime(log, (0, calendar.timegm((2026, 6, 2, 12, 0, 0))))
+    result = tarpitctl("--json", "replay", *SETTINGS, log, env={"TZ": "UTC"})
+    told = [flag["time"] for flag in only(result.json)["flags"]]
+    assert len(told) == len(days), told
+    if silent:
+        assert [flag[:10] for flag in told] == days and result.err == "", result.err
+    else:
+        assert f"{log}: the year of some lines can't be told" in result.err
 
 
 def test_submission_services_are_left_out(tmp_path):

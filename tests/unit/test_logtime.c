@@ -349,6 +349,54 @@ static void the_year_is_guessed(void **state)
 	}
 }
 
+static void a_survey_tells_the_first_year(void **state)
+{
+	static const struct {
+		const char *label;
+		int64_t latest_s;
+		int first_year;
+		const char *stamps[9];
+	} rows[] = {
+		{"none without a year", LATEST_S, 0, {"2026-11-20T00:00:00Z"}},
+		{"one", LATEST_S, 2026, {"Nov 20 00:00:00"}},
+		{"more than a year",
+		 LATEST_S,
+		 2025,
+		 {"Oct  1 00:00:00", "Nov  1 00:00:00", "Jan  1 00:00:00", "Jun  1 00:00:00",
+		  "Nov  1 00:00:00", "Nov  2 00:00:00"}},
+		{"files in the wrong order",
+		 LATEST_S,
+		 2026,
+		 {"Nov 10 00:00:00", "Nov 20 00:00:00", "Nov  1 00:00:00", "Nov  2 00:00:00"}},
+		{"a clock that began anew",
+		 LATEST_S,
+		 2026,
+		 {"Nov 20 00:00:00", "Jan  1 00:00:05", "Jan  1 00:00:06", "Nov 20 00:10:00",
+		  "Nov 20 00:10:01"}},
+		{"a garbled month",
+		 LATEST_S,
+		 2026,
+		 {"Nov  9 00:00:00", "Jan  9 00:00:00", "Nov  9 00:00:01", "Nov 10 00:00:00"}},
+		{"a file with no time", 0, 1970, {"Nov 20 12:00:00", "Nov 21 12:00:00"}},
+	};
+
+	(void)state;
+	use_zone("UTC");
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct logtime logtime;
+		int64_t wall_ms;
+		size_t stamp_length;
+
+		logtime_survey_begin(&logtime, rows[i].latest_s);
+		for (size_t j = 0; j < COUNT(rows[i].stamps) && rows[i].stamps[j] != NULL; j++)
+			assert_true(logtime_read(&logtime, rows[i].stamps[j],
+						 strlen(rows[i].stamps[j]), &wall_ms,
+						 &stamp_length));
+		if (logtime_survey_end(&logtime) != rows[i].first_year)
+			fail_msg("%s: %d", rows[i].label, logtime_survey_end(&logtime));
+	}
+}
+
 static void lines_of_an_hour_are_read_alike(void **state)
 {
 	struct logtime logtime;
@@ -413,6 +461,7 @@ int main(void)
 		cmocka_unit_test(hours_of_a_change_of_time_are_near),
 		cmocka_unit_test(the_hour_that_is_there_twice_is_read_twice),
 		cmocka_unit_test(the_year_is_guessed),
+		cmocka_unit_test(a_survey_tells_the_first_year),
 		cmocka_unit_test(lines_of_an_hour_are_read_alike),
 		cmocka_unit_test(cut_and_garbled_stamps_are_harmless),
 	};
