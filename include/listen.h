@@ -24,7 +24,7 @@ bool listen_from_host_port(const char *host_port, char text[LISTEN_TEXT_MAX]);
 
 /*
  * Makes way for a socket: removes one that nobody listens on. 0, or a sysexits code with the reason
- * in error: somebody listens, the path is no socket, the port is taken.
+ * in error: somebody listens, the path is no socket, the port is taken, it can't be bound.
  */
 int listen_clear(const struct listen_address *address, char *error, size_t size);
 /*

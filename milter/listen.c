@@ -210,8 +210,10 @@ static int clear_path(const struct listen_address *address, char *error, size_t 
 	return 0;
 }
 
+/* For the reason why it can't be: libmilter gives none. */
 static int try_bind(const struct listen_address *address, char *error, size_t size)
 {
+	const char *path = listen_path(address);
 	int yes = 1, result = 0;
 	int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -223,7 +225,9 @@ static int try_bind(const struct listen_address *address, char *error, size_t si
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
 	    bind(fd, (const struct sockaddr *)&address->storage, address->length) != 0) {
 		snprintf(error, size, "cannot bind: %s", strerror(errno));
-		result = EX_UNAVAILABLE;
+		result = path != NULL ? EX_CANTCREAT : EX_UNAVAILABLE;
+	} else if (path != NULL) {
+		unlink(path);
 	}
 	close(fd);
 	return result;
@@ -242,9 +246,9 @@ bool listen_from_host_port(const char *host_port, char text[LISTEN_TEXT_MAX])
 
 int listen_clear(const struct listen_address *address, char *error, size_t size)
 {
-	if (address->storage.ss_family == AF_UNIX)
-		return clear_path(address, error, size);
-	return try_bind(address, error, size);
+	int code = listen_path(address) != NULL ? clear_path(address, error, size) : 0;
+
+	return code == 0 ? try_bind(address, error, size) : code;
 }
 
 int listen_set_mode(const char *path, mode_t mode)

@@ -170,24 +170,42 @@ def test_default_user_is_needed():
     assert fails({"user": None})[0] == EX_NOUSER
 
 
-@as_root
-def test_anyone_else_stays_who_it_is(account):
-    def become():
+def become(account):
+    """What makes a new process that user's."""
+    def prepare():
         os.setgroups([])
         os.setgid(account.pw_gid)
         os.setuid(account.pw_uid)
+    return prepare
 
+
+def copy_for_all(directory):
+    """A copy of the daemon there: the binary may stand where only root can reach it."""
+    path = os.path.join(directory, "tarpit-milter")
+    subprocess.run(["cp", binary(), path], check=True)
+    return path
+
+
+@as_root
+def test_anyone_else_stays_who_it_is(account):
     with tempfile.TemporaryDirectory() as directory:
         os.chown(directory, account.pw_uid, account.pw_gid)
         os.chmod(directory, 0o755)
-        # The binary may stand where only root can reach it.
-        copy = os.path.join(directory, "tarpit-milter")
-        subprocess.run(["cp", binary(), copy], check=True)
         options = {"socket": f"unix:{directory}/milter.sock", "user": "no-such-user"}
-        with Daemon(options, preexec=become, program=copy) as daemon:
+        with Daemon(options, preexec=become(account), program=copy_for_all(directory)) as daemon:
             assert {thread["Uid"].split()[0] for thread in status_of(daemon.pid)} == {str(account.pw_uid)}
             with Session(f"{directory}/milter.sock", CLIENT) as session:
                 assert_at_once(session.greeting)
+
+
+@as_root
+def test_socket_in_a_directory_that_may_not_be_written(account):
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        status, log = fails({"socket": f"unix:{directory}/milter.sock"}, preexec=become(account),
+                            program=copy_for_all(directory))
+        assert status == EX_CANTCREAT
+        assert f'start: error="socket unix:{directory}/milter.sock: cannot bind: Permission denied"' in log
 
 
 # --daemon and pid_file
