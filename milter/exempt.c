@@ -234,7 +234,6 @@ const char *exempt_recipient_rule(const struct exempt *exempt, const struct addr
 	rule = names_find(&exempt->recipients, address->text);
 	if (rule != NULL)
 		return rule;
-	strcpy(local, address->text);
-	local[strcspn(local, "@")] = '\0';
+	snprintf(local, sizeof(local), "%.*s", (int)strcspn(address->text, "@"), address->text);
 	return names_find(&exempt->recipients, local);
 }
