@@ -44,7 +44,12 @@ int process_detach(int *ready, char *error, size_t size);
 void process_ready(int ready);
 void process_notify(const char *state);	/* sd_notify's text; nothing without libsystemd */
 
-/* Locks and writes the pid file. Returns its descriptor, or -1 with the reason in error. */
+/*
+ * Locks and writes the pid file. Returns its descriptor, or -1 with the reason in error. A file with anything
+ * else in it than a number stays as it is.
+ */
 int process_pid_file(const char *path, char *error, size_t size);
+/* Who may not, as another user, empties it: it names nobody then. */
+void process_pid_file_remove(int fd, const char *path);
 
 #endif

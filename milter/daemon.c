@@ -63,6 +63,7 @@ struct daemon {
 	int pid_file;
 	int ready;
 	int signals; /* a signalfd */
+	bool has_socket; /* libmilter's is bound */
 	int control; /* the control socket, -1: none */
 	pthread_t thread;
 	_Atomic bool has_ended;
@@ -154,6 +155,7 @@ static int open_socket(struct daemon *d)
 		snprintf(reason, sizeof(reason), "can't listen on %s", d->config->socket);
 		return fail(d, EX_UNAVAILABLE, reason);
 	}
+	d->has_socket = true;
 	if (path != NULL && ((d->changes_user && lchown(path, d->user.uid, d->user.gid) != 0) ||
 			     listen_set_mode(path, d->config->socket_mode) != 0)) {
 		snprintf(reason, sizeof(reason), "socket %s: %s", path, strerror(errno));
@@ -481,6 +483,17 @@ static int attend(struct daemon *d)
 	}
 }
 
+/* Those that we made. config holds the paths. */
+static void remove_files(const struct daemon *d, const struct config *config)
+{
+	if (d->has_socket && listen_path(&d->address) != NULL)
+		unlink(listen_path(&d->address));
+	if (d->control >= 0)
+		unlink(config->control_socket);
+	if (d->pid_file >= 0)
+		process_pid_file_remove(d->pid_file, config->pid_file);
+}
+
 /*
  * Ends the stalls, gives their answers time to leave, and leaves the rest to the end of the process.
  * smfi_stop would add nothing but seconds of waiting, and cut off what is still stalled.
@@ -496,12 +509,7 @@ static void stop(struct daemon *d, int signal_number)
 	for (int ms = 0; filter_callbacks() > 0 && ms < STOP_CALLBACKS_MS; ms += STOP_STEP_MS)
 		sleep_ms(STOP_STEP_MS);
 	sleep_ms(STOP_REPLIES_MS);
-	if (listen_path(&d->address) != NULL)
-		unlink(listen_path(&d->address));
-	if (d->control >= 0)
-		unlink(config->control_socket);
-	if (d->pid_file >= 0)
-		unlink(config->pid_file);
+	remove_files(d, config);
 
 	log_begin(&line, LOG_NOTICE, "stop");
 	log_put(&line, "version", "%s", PACKAGE_VERSION);
@@ -557,8 +565,10 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	d.started_ms = clock_system.mono_ms(&clock_system);
 	open_log(&d);
 	code = start(&d);
-	if (code != EX_OK)
+	if (code != EX_OK) {
+		remove_files(&d, config);
 		return code;
+	}
 	log_start(&d);
 	process_ready(d.ready);
 	signal_number = attend(&d);

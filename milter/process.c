@@ -25,6 +25,7 @@
 
 /* Threads that are not sessions, and those that others start between our look and our need. */
 #define THREAD_SLACK 64
+#define PID_TEXT_MAX 32
 #define DESCRIPTORS_MIN 128
 /* More would only make libmilter's polling of all of them slower. */
 #define DESCRIPTORS_MAX 65536
@@ -261,6 +262,18 @@ void process_notify(const char *state)
 #endif
 }
 
+/* A number and blanks, or nothing. */
+static bool is_pid_file(int fd)
+{
+	char text[PID_TEXT_MAX + 1];
+	ssize_t length = pread(fd, text, sizeof(text), 0);
+
+	if (length < 0 || length > PID_TEXT_MAX)
+		return false;
+	text[length] = '\0';
+	return strspn(text, "0123456789 \t\r\n") == (size_t)length;
+}
+
 /*
  * Whoever can open the file can lock it, and keep us from starting: so it is for its owner alone. Nor
  * does it go to the user that we become, who could have root's scripts kill another process.
@@ -281,6 +294,8 @@ int process_pid_file(const char *path, char *error, size_t size)
 		reason = "not a file of its own";
 	else if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 		reason = errno == EWOULDBLOCK ? "held by a daemon that runs" : strerror(errno);
+	else if (!is_pid_file(fd))
+		reason = "exists and is no pid file";
 	else if (((status.st_mode & 077) != 0 && fchmod(fd, 0600) != 0) || ftruncate(fd, 0) != 0 ||
 		 dprintf(fd, "%ld\n", (long)getpid()) < 0)
 		reason = strerror(errno);
@@ -289,4 +304,10 @@ int process_pid_file(const char *path, char *error, size_t size)
 	snprintf(error, size, "pid_file %s: %s", path, reason);
 	close(fd);
 	return -1;
+}
+
+void process_pid_file_remove(int fd, const char *path)
+{
+	if (unlink(path) != 0)
+		(void)!ftruncate(fd, 0);
 }

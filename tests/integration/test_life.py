@@ -255,6 +255,56 @@ def test_stale_pid_file_is_taken_over(tmp_path):
         assert pid > 1 and is_running(pid)
 
 
+@pytest.mark.parametrize("text", ["", "1", " 4194304\n"])
+def test_pid_file_of_any_number_is_taken_over(tmp_path, text):
+    (tmp_path / "pid").write_text(text)
+    with Daemon({"pid_file": f"{tmp_path}/pid"}) as daemon:
+        assert (tmp_path / "pid").read_text() == f"{daemon.pid}\n"
+
+
+@pytest.mark.parametrize("text", ["threshold = 5\n", "1\nx", "1" * 100])
+def test_pid_file_that_is_none_is_left_alone(tmp_path, text):
+    (tmp_path / "pid").write_text(text)
+    status, log = fails({"pid_file": f"{tmp_path}/pid"})
+    assert status == EX_CANTCREAT and f"{tmp_path}/pid: exists and is no pid file" in log
+    assert (tmp_path / "pid").read_text() == text
+
+
+def test_failed_start_leaves_no_pid_file(tmp_path):
+    with daemon_with() as other:
+        assert fails({"socket": other.socket, "pid_file": f"{tmp_path}/pid"})[0] == EX_UNAVAILABLE
+    assert not os.listdir(tmp_path)
+
+
+@as_root
+def test_failed_start_leaves_no_socket(account):
+    """The last that can go wrong is a password that it may not read."""
+    with tempfile.TemporaryDirectory() as directory:
+        program = copy_for_all(directory)
+        os.mkdir(f"{directory}/run")
+        os.chown(f"{directory}/run", account.pw_uid, account.pw_gid)
+        os.chmod(directory, 0o755)
+        with open(f"{directory}/password", "w", encoding="ascii") as password:
+            password.write("secret\n")
+        os.chmod(f"{directory}/password", 0o600)
+        options = {"socket": f"unix:{directory}/run/milter.sock", "control_socket": f"{directory}/run/control.sock",
+                   "pid_file": f"{directory}/run/pid", "store": "memcached", "memcached_user": "mx",
+                   "memcached_password_file": f"{directory}/password"}
+        status, log = fails(options, preexec=become(account), program=program)
+        assert status == EX_UNAVAILABLE and "password" in log
+        assert not os.listdir(f"{directory}/run")
+
+
+@as_root
+def test_pid_file_names_nobody_after_a_stop(account, tmp_path):
+    """The user that it has become may not remove a file of root's directory."""
+    for _ in range(2):
+        with Daemon({"user": account.pw_name, "pid_file": f"{tmp_path}/pid"}) as daemon:
+            assert (tmp_path / "pid").read_text() == f"{daemon.pid}\n"
+            daemon.stop()
+            assert (tmp_path / "pid").read_text() == ""
+
+
 def test_detached_daemon_that_can_not_start_says_so(tmp_path):
     with daemon_with() as other:
         result = run("--daemon", "-o", "user=root", "-o", f"socket={other.socket}", config_text="")
