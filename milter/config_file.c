@@ -46,6 +46,7 @@ struct reading {
 	int depth;
 	char *unknown[UNKNOWN_MAX];
 	size_t unknown_count;
+	size_t missing, missing_told; /* includes, in this attempt and in all */
 	bool try_again; /* an unknown key was met, and is now known as one */
 	bool out_of_memory;
 };
@@ -216,6 +217,16 @@ static char *include_path(const char *name)
 	return path;
 }
 
+/* Another attempt meets it again. */
+static void missing_include(int line, const char *name)
+{
+	if (++current->missing <= current->missing_told)
+		return;
+	current->missing_told = current->missing;
+	faults_add(current->faults, "%s:%d: include: %s: %s (a file that can be read)",
+		   current->file, line, name, strerror(errno));
+}
+
 /*
  * Not libconfuse's own: that one leaks the file if there is a fault in it, and after ten such reloads
  * takes no include any more.
@@ -236,10 +247,9 @@ static int on_include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv
 	path = include_path(argv[0]);
 	text = path != NULL ? config_slurp(path, &length) : NULL;
 	if (text == NULL) {
-		faults_add(current->faults, "%s:%d: include: %s: %s (a file that can be read)",
-			   file, line, argv[0], strerror(errno));
+		missing_include(line, argv[0]);
 		free(path);
-		return CFG_PARSE_ERROR;
+		return CFG_SUCCESS;
 	}
 	current->file = keep_name(current, path);
 	free(path);
@@ -351,6 +361,7 @@ static void forget(struct reading *reading)
 		assigned_clear(&reading->overridden[i]);
 	reading->overridden_count = 0;
 	reading->order = 1;
+	reading->missing = 0;
 	reading->try_again = false;
 }
 

@@ -361,6 +361,22 @@ static void every_fault_is_told_once(void **state)
 	faults_free(&faults);
 }
 
+static void a_missing_include_hides_no_other_fault(void **state)
+{
+	struct place *place = *state;
+	struct faults faults = {NULL, 0, 0};
+
+	write_text(place->config, "include(\"none\")\nthreshold = x\nfoo = 1\ninclude(\"gone\")\n"
+				  "bar = 2\njitter = 99\n}");
+	assert_null(config_load(place->config, true, NULL, 0, &faults));
+	assert_int_equal(faults.count, 7);
+	assert_non_null(strstr(faults.text, "/config:1: include: none: No such file"));
+	assert_non_null(strstr(faults.text, "/config:4: include: gone: No such file"));
+	assert_non_null(strstr(faults.text, "/config:6: jitter:"));
+	assert_non_null(strstr(faults.text, "/config:7: syntax:"));
+	faults_free(&faults);
+}
+
 static void faults_of_other_files_are_placed_there(void **state)
 {
 	struct place *place = *state;
@@ -534,6 +550,7 @@ int main(void)
 		WITH_PLACE(faults_have_place_key_and_reason),
 		WITH_PLACE(servers_are_counted),
 		WITH_PLACE(every_fault_is_told_once),
+		WITH_PLACE(a_missing_include_hides_no_other_fault),
 		WITH_PLACE(faults_of_other_files_are_placed_there),
 		WITH_PLACE(contradictions_across_files_are_placed_at_the_later),
 		WITH_PLACE(sets_win_and_their_faults_are_numbered),
