@@ -38,8 +38,8 @@ struct logtime {
 /* latest_s: when the file was last written, seconds since the epoch. */
 void logtime_begin(struct logtime *logtime, int64_t latest_s);
 /*
- * The same, to read all lines beforehand; after that logtime_survey_end gives the first_year of a log that may
- * be of more than a year, 0 if it has none without one.
+ * The same, to read all lines beforehand; after that logtime_survey_end gives the first_year of a
+ * log that may be of more than a year, 0 if it has none without one.
  */
 void logtime_survey_begin(struct logtime *logtime, int64_t latest_s);
 int logtime_survey_end(const struct logtime *logtime);

@@ -21,7 +21,7 @@ struct replay_file {
 struct replay_lines {
 	uint64_t read, other, unreadable;
 	uint64_t submission;	/* of services for the site's own users */
-	/* far ahead of most lines after it, so unreadable; or far behind one before it, and taken as of then */
+	/* far ahead of most lines after it, so unreadable; or far behind, and taken as of before */
 	uint64_t misdated;
 	char *first_unreadable;		/* FILE:LINE; NULL: none */
 	/* private: what it names */
