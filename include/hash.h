@@ -16,5 +16,6 @@ unsigned hash_table(const void *data, size_t length);
 uint64_t hash_recipient(const char *key_prefix, enum side side, const char *address);
 /* Uniform, from -1 to 1. */
 double hash_chance(void);
+const char *hash_library_version(void);	/* "libsodium 1.0.18" */
 
 #endif

@@ -2,6 +2,7 @@
 #include "hash.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "address.h"
@@ -43,6 +44,14 @@ uint64_t hash_recipient(const char *key_prefix, enum side side, const char *addr
 	for (size_t i = 0; i < sizeof(digest); i++)
 		value = value << 8 | digest[i];
 	return value;
+}
+
+const char *hash_library_version(void)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "libsodium %s", sodium_version_string());
+	return text;
 }
 
 double hash_chance(void)

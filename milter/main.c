@@ -13,6 +13,7 @@
 #include "config_file.h"
 #include "daemon.h"
 #include "filter.h"
+#include "hash.h"
 #include "link.h"
 #include "log_sink.h"
 #include "metrics.h"
@@ -114,13 +115,17 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 	return EX_OK;
 }
 
-static int print_version(void)
+static void print_version(void)
 {
-	printf("tarpit-milter %s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, filter_version(),
-	       link_library_version(), config_file_version(), command_library_version());
+	printf("tarpit-milter %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, filter_version(),
+	       link_library_version(), config_file_version(), command_library_version(),
+	       hash_library_version());
 	if (metrics_version() != NULL)
 		printf("libmicrohttpd %s\n", metrics_version());
-	return EX_OK;
+#ifdef HAVE_SYSTEMD
+	/* It does not tell its own. */
+	puts("libsystemd");
+#endif
 }
 
 /* Reads the configuration and does with it what was asked for. */
@@ -130,7 +135,6 @@ static int act(const struct arguments *arguments)
 	struct faults faults = {0};
 	struct config *config = config_load(options->config_file, options->config_file_named,
 					    options->sets, options->sets_count, &faults);
-	int code = EX_OK;
 
 	if (config == NULL) {
 		fputs(faults.text != NULL ? faults.text : "tarpit-milter: out of memory\n", stderr);
@@ -142,9 +146,7 @@ static int act(const struct arguments *arguments)
 	if (arguments->action == ACTION_PRINT)
 		config_print(config, stdout);
 	config_release(config);
-	if (fflush(stdout) != 0)
-		code = EX_IOERR;
-	return code;
+	return EX_OK;
 }
 
 int main(int argc, char **argv)
@@ -160,7 +162,7 @@ int main(int argc, char **argv)
 	else if (code == EX_OK && arguments.action == ACTION_HELP)
 		fputs(usage, stdout);
 	else if (code == EX_OK && arguments.action == ACTION_VERSION)
-		code = print_version();
+		print_version();
 	else if (code == EX_OK)
 		code = act(&arguments);
 	if (arguments.action == ACTION_RUN) {
@@ -170,5 +172,7 @@ int main(int argc, char **argv)
 		_exit(code);
 	}
 	free(arguments.sets);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		code = EX_IOERR;
 	return code;
 }

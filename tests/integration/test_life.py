@@ -9,6 +9,7 @@ import pwd
 import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -22,7 +23,7 @@ from support.daemon import PATIENCE, Daemon, binary, run
 from support.milter import Session
 
 CLIENT = "192.0.2.1"
-EX_USAGE, EX_UNAVAILABLE, EX_NOUSER, EX_CANTCREAT, EX_CONFIG = 64, 69, 67, 73, 78
+EX_USAGE, EX_UNAVAILABLE, EX_NOUSER, EX_CANTCREAT, EX_IOERR, EX_CONFIG = 64, 69, 67, 73, 74, 78
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -54,8 +55,25 @@ def test_version_names_the_libraries(option):
     result = run(option)
     assert result.returncode == 0
     for pattern in (r"tarpit-milter \d+\.\d+\.\d+", r"libmilter \d", r"libmemcached \d", r"libconfuse \d",
-                    r"jansson \d"):
+                    r"jansson \d", r"libsodium \d"):
         assert re.search(pattern, result.stdout)
+
+
+@pytest.mark.plain
+@pytest.mark.skipif(shutil.which("readelf") is None, reason="no readelf")
+def test_version_names_all_libraries():
+    needed = subprocess.run(["readelf", "-d", binary()], capture_output=True, text=True, check=True).stdout
+    linked = set(re.findall(r"NEEDED.*\[(?:lib)?(\w+)[\w.+-]*\.so", needed))
+    named = {re.match(r"(?:lib)?([\w-]+)", line)[1] for line in run("--version").stdout.splitlines()}
+    assert linked - {"c", "m", "ld", "gcc_s", "pthread", "rt", "dl"} == named - {"tarpit-milter"}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("option", ["-V", "-h", "-p"])
+def test_what_can_not_be_printed_is_told(option):
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run([binary(), option, "-c", "/dev/null"], stdin=subprocess.DEVNULL, stdout=full, check=False)
+    assert result.returncode == EX_IOERR
 
 
 # Sockets
