@@ -41,6 +41,8 @@ class Scenario(NamedTuple):
 
 SCENARIOS = {
     "postfix": Scenario("postfix", "limits as README advises; harvesters nobody knows, all at once"),
+    "postfix-ramped": Scenario("postfix", "limits as README advises; harvesters nobody knows, who come within 20 s",
+                               ramp=20.0),
     "sendmail": Scenario("sendmail", "harvesters that are known, a call of each connection every 5 s", True, 5.0, 5.0),
     "postfix-defaults": Scenario("postfix", "Postfix's own limits; harvesters nobody knows, all at once",
                                  limits=POSTFIX_DEFAULTS),
