@@ -41,6 +41,8 @@ bool config_file_read(const char *path, const struct config_key *keys, size_t co
  */
 void config_text_read(const char *text, const char *file, int line, const struct config_key *keys,
 		      size_t count, config_setting_fn *setting, void *arg, struct faults *faults);
+/* The path of what a file names: a relative one is beside that file. The caller frees it; NULL: no memory. */
+char *config_path_beside(const char *file, const char *name);
 const char *config_file_version(void);	/* "libconfuse 3.3" */
 
 /* A whole file, NUL-terminated; the caller frees it. NULL with errno set: EFBIG if it is past 1 MB. */

@@ -204,16 +204,15 @@ static int parse_text(cfg_t *cfg, char *text, size_t length)
 	return result;
 }
 
-/* The path of an included file: a relative one is beside the file that includes it. */
-static char *include_path(const char *name)
+char *config_path_beside(const char *file, const char *name)
 {
-	const char *slash = strrchr(current->file, '/');
-	int directory = *name == '/' || slash == NULL ? 0 : (int)(slash + 1 - current->file);
+	const char *slash = strrchr(file, '/');
+	int directory = *name == '/' || slash == NULL ? 0 : (int)(slash + 1 - file);
 	size_t size = (size_t)directory + strlen(name) + 1;
 	char *path = malloc(size);
 
 	if (path != NULL)
-		snprintf(path, size, "%.*s%s", directory, current->file, name);
+		snprintf(path, size, "%.*s%s", directory, file, name);
 	return path;
 }
 
@@ -244,7 +243,7 @@ static int on_include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv
 					     : "includes are nested too deeply");
 		return CFG_PARSE_ERROR;
 	}
-	path = include_path(argv[0]);
+	path = config_path_beside(file, argv[0]);
 	text = path != NULL ? config_slurp(path, &length) : NULL;
 	if (text == NULL) {
 		missing_include(line, argv[0]);

@@ -82,19 +82,37 @@ static char *clean_line(char *line)
 	return line;
 }
 
+/* A relative one is beside the file that names it, or else in the working directory. */
+static char *slurp_clients(const struct given *given, char **path, size_t *length)
+{
+	const char *name = given->text + 1;
+	char *text;
+
+	*path = config_path_beside(given->file, name);
+	if (*path == NULL)
+		return NULL;
+	text = config_slurp(*path, length);
+	if (text != NULL || errno != ENOENT)
+		return text;
+	text = config_slurp(name, length);
+	if (text != NULL)
+		memmove(*path, name, strlen(name) + 1);
+	return text;
+}
+
 /* Reads the networks of an @FILE, one a line. */
 static void read_clients(struct loader *loader, const struct setting *setting,
 			 const struct given *given)
 {
-	const char *path = given->text + 1;
-	char reason[REASON_MAX], *text, *next;
+	char reason[REASON_MAX], *path, *text, *next;
 	size_t length;
 	int line = 0;
 
-	text = config_slurp(path, &length);
+	text = slurp_clients(given, &path, &length);
 	if (text == NULL) {
-		snprintf(reason, sizeof(reason), "%s: %s", path, strerror(errno));
+		snprintf(reason, sizeof(reason), "%s: %s", given->text + 1, strerror(errno));
 		fault(loader, given->file, given->line, setting, reason);
+		free(path);
 		return;
 	}
 	if (memchr(text, '\0', length) != NULL)
@@ -112,6 +130,7 @@ static void read_clients(struct loader *loader, const struct setting *setting,
 				   line, setting->name, p, reason);
 	}
 	free(text);
+	free(path);
 }
 
 static void explain(struct loader *loader, const struct setting *setting, const struct given *given,

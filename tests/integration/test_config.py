@@ -161,6 +161,20 @@ def test_exempt_clients_from_a_file(tmp_path):
                 assert session.greeting.action == action, client
 
 
+def test_relative_file_of_clients_is_beside_the_one_that_names_it(tmp_path):
+    for name in ("etc", "etc/more", "work"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "etc" / "main.conf").write_text('include("more/more.conf")\nexempt_clients += {"@friends"}\n')
+    (tmp_path / "etc" / "more" / "more.conf").write_text('exempt_clients = {"@friends", "@../others", "@here"}\n')
+    for name in ("etc/friends", "etc/more/friends", "etc/others", "work/here", "work/friends", "work/set"):
+        (tmp_path / name).write_text("nonsense\n")
+    result = run("-c", f"{tmp_path}/etc/main.conf", "-o", "exempt_clients+={@set, @none}", "-t", cwd=tmp_path / "work")
+    assert re.findall(r"^(\S+): exempt_clients: ", result.stderr, re.M) == [
+        f"{tmp_path}/etc/more/friends:1", f"{tmp_path}/etc/more/../others:1", "here:1", f"{tmp_path}/etc/friends:1",
+        "set:1", "--set:1"]
+    assert "none: No such file" in result.stderr
+
+
 def test_faults_in_a_file_of_clients_are_placed_there(tmp_path):
     friends = tmp_path / "friends"
     friends.write_text("192.0.2.0/24\nnonsense\n192.0.2.1/24\n")
