@@ -12,6 +12,8 @@
 #include "settings.h"
 #include "upstream.h"
 
+_Static_assert(MEMCACHED_SERVERS_MAX <= MEMORY_OWNERS, "each may be owed something");
+
 /* Start-up gives each server this long to show that it is there. */
 #define FIRST_PROBE_MS 250
 
@@ -231,11 +233,6 @@ struct store *shared_store_new(const struct config *config, void (*wakeup)(void)
 	if (shared == NULL)
 		return NULL;
 	shared->store.ops = &shared_ops;
-	if (config->memcached_servers.count > MEMORY_OWNERS) {
-		snprintf(error, size, "more than %d memcached_servers", MEMORY_OWNERS);
-		shared_destroy(&shared->store);
-		return NULL;
-	}
 	if (!read_login(shared, config, error, size) ||
 	    !start_upstreams(shared, config, wakeup, error, size)) {
 		shared_destroy(&shared->store);
