@@ -39,7 +39,7 @@ def from_junit(path):
 
 
 def from_unit_tests(*directories):
-    for result in sorted(path for directory in directories for path in pathlib.Path(directory).glob("*.trs")):
+    for result in sorted(path for directory in directories for path in pathlib.Path(directory).rglob("*.trs")):
         program = result.stem
         rows = list(from_tap(result.with_suffix(".log").read_text(errors="replace")))
         yield from ((f"{program}: {name}", outcome, "") for name, outcome in rows)

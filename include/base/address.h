@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Envelope addresses as a client may spell them, and the one form that they are compared in. Pure. */
-#ifndef TARPIT_ADDRESS_H
-#define TARPIT_ADDRESS_H
+#ifndef TARPIT_BASE_ADDRESS_H
+#define TARPIT_BASE_ADDRESS_H
 
 #include <stdbool.h>
 

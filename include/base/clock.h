@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Time, as a value that tests and replay can put in the place of the system's. */
-#ifndef TARPIT_CLOCK_H
-#define TARPIT_CLOCK_H
+#ifndef TARPIT_BASE_CLOCK_H
+#define TARPIT_BASE_CLOCK_H
 
 #include <pthread.h>
 #include <stdbool.h>

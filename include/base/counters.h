@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is remembered of a client: windowed counters, their keys and their text. Pure. */
-#ifndef TARPIT_RECORD_H
-#define TARPIT_RECORD_H
+#ifndef TARPIT_BASE_COUNTERS_H
+#define TARPIT_BASE_COUNTERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "prefix.h"
+#include "base/prefix.h"
 
 /* memcached allows 250 bytes; ours stay well below. */
 #define RECORD_KEY_MAX 160

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Keyed hashing (SipHash, BLAKE2b, by libsodium), so that nobody outside can choose collisions. */
-#ifndef TARPIT_HASH_H
-#define TARPIT_HASH_H
+#ifndef TARPIT_BASE_HASH_H
+#define TARPIT_BASE_HASH_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "record.h"
+#include "base/counters.h"
 
 /* Chooses this process's key for hash_table. Call once, before any thread. Returns 0 or -1. */
 int hash_init(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* libmilter's socket addresses: unix:PATH, inet:PORT@HOST, inet6:PORT@HOST. */
-#ifndef TARPIT_LISTEN_H
-#define TARPIT_LISTEN_H
+#ifndef TARPIT_BASE_LISTEN_H
+#define TARPIT_BASE_LISTEN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Log events: one line each, `event: key=value key=value ...`, nothing but printable ASCII in it. */
-#ifndef TARPIT_LOG_H
-#define TARPIT_LOG_H
+#ifndef TARPIT_BASE_LOG_H
+#define TARPIT_BASE_LOG_H
 
 #include <stdarg.h>
 #include <stdbool.h>

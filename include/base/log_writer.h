@@ -3,8 +3,8 @@
  * Where log lines go: nobody who logs ever waits for who reads. What can't be taken in time is left out,
  * counted, and told of by a `limits` line. Thread-safe, except for the two that begin.
  */
-#ifndef TARPIT_LOG_SINK_H
-#define TARPIT_LOG_SINK_H
+#ifndef TARPIT_BASE_LOG_WRITER_H
+#define TARPIT_BASE_LOG_WRITER_H
 
 #include <stdint.h>
 

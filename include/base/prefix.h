@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* IP addresses and network prefixes, and their canonical text. Pure. */
-#ifndef TARPIT_PREFIX_H
-#define TARPIT_PREFIX_H
+#ifndef TARPIT_BASE_PREFIX_H
+#define TARPIT_BASE_PREFIX_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A password, read from a file that others can't read. */
-#ifndef TARPIT_SECRET_H
-#define TARPIT_SECRET_H
+#ifndef TARPIT_BASE_SECRET_H
+#define TARPIT_BASE_SECRET_H
 
 #include <stddef.h>
 

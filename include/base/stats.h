@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the daemon has counted since it started. Thread-safe, never goes down. */
-#ifndef TARPIT_STATS_H
-#define TARPIT_STATS_H
+#ifndef TARPIT_BASE_STATS_H
+#define TARPIT_BASE_STATS_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,10 +3,10 @@
  * uthash as this project uses it: keyed, so that nobody outside can choose collisions, and without
  * exit() when memory runs out. An element that could not be added has hh.tbl NULL.
  */
-#ifndef TARPIT_TABLE_H
-#define TARPIT_TABLE_H
+#ifndef TARPIT_BASE_TABLE_H
+#define TARPIT_BASE_TABLE_H
 
-#include "hash.h"
+#include "base/hash.h"
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(element) ((void)(element))

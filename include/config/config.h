@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The configuration: an immutable snapshot, read from file and command line, counted by reference. */
-#ifndef TARPIT_SETTINGS_H
-#define TARPIT_SETTINGS_H
+#ifndef TARPIT_CONFIG_H
+#define TARPIT_CONFIG_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-#include "policy.h"
-#include "prefix.h"
-#include "rcpt.h"
+#include "judge/policy.h"
+#include "base/prefix.h"
+#include "judge/rejection.h"
 
 struct exempt;
 

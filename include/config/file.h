@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "settings.h"
+#include "config/config.h"
 
 /* A key that may be set. */
 struct config_key {

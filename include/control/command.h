@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The commands of the control socket: a request in JSON, and the answer in JSON. */
-#ifndef TARPIT_COMMAND_H
-#define TARPIT_COMMAND_H
+#ifndef TARPIT_CONTROL_COMMAND_H
+#define TARPIT_CONTROL_COMMAND_H
 
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "control.h"
+#include "control/control.h"
 
 /*
  * Answers one request of a user who may ask. May wait as long as a look-up in the store does. Returns the

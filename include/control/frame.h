@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Frames of the control socket: four bytes of length, most significant first, then that much JSON. Pure. */
-#ifndef TARPIT_FRAME_H
-#define TARPIT_FRAME_H
+#ifndef TARPIT_CONTROL_FRAME_H
+#define TARPIT_CONTROL_FRAME_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who is left alone: lists of networks, verified host names and recipients. Immutable once built. */
-#ifndef TARPIT_EXEMPT_H
-#define TARPIT_EXEMPT_H
+#ifndef TARPIT_JUDGE_EXEMPT_H
+#define TARPIT_JUDGE_EXEMPT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "address.h"
-#include "prefix.h"
+#include "base/address.h"
+#include "base/prefix.h"
 
 struct exempt;
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A client's standing as a sentence that a person can check. Pure. */
-#ifndef TARPIT_EXPLAIN_H
-#define TARPIT_EXPLAIN_H
+#ifndef TARPIT_JUDGE_EXPLAIN_H
+#define TARPIT_JUDGE_EXPLAIN_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "policy.h"
-#include "record.h"
+#include "judge/policy.h"
+#include "base/counters.h"
 
 #define EXPLAIN_MAX 512
 

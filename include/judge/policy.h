@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The arithmetic of who is flagged and how long it waits. Pure; see tarpit-milter.conf(5). */
-#ifndef TARPIT_POLICY_H
-#define TARPIT_POLICY_H
+#ifndef TARPIT_JUDGE_POLICY_H
+#define TARPIT_JUDGE_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "record.h"
+#include "base/counters.h"
 
 struct policy {
 	double threshold;

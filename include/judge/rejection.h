@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What became of a RCPT: reads the MTA's {rcpt_mailer} and {rcpt_host}, weighs RFC 3463 codes. Pure. */
-#ifndef TARPIT_RCPT_H
-#define TARPIT_RCPT_H
+#ifndef TARPIT_JUDGE_REJECTION_H
+#define TARPIT_JUDGE_REJECTION_H
 
 #include <stdbool.h>
 #include <stddef.h>

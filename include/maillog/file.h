@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Lines of a log file, plain or gzip, or of standard input, in constant memory; knows zlib. */
-#ifndef TARPIT_LOGFILE_H
-#define TARPIT_LOGFILE_H
+#ifndef TARPIT_MAILLOG_FILE_H
+#define TARPIT_MAILLOG_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

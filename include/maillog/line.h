@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads a line of a mail log of Postfix (2.6 to 3.10) or Sendmail (8.14 to 8.18). Pure. */
-#ifndef TARPIT_LOGLINE_H
-#define TARPIT_LOGLINE_H
+#ifndef TARPIT_MAILLOG_LINE_H
+#define TARPIT_MAILLOG_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * with or without fractions, RFC 5424, journalctl's short-iso, short-full and short-unix; each with
  * or without syslog's "<22>" before it.
  */
-#ifndef TARPIT_LOGTIME_H
-#define TARPIT_LOGTIME_H
+#ifndef TARPIT_MAILLOG_TIMESTAMP_H
+#define TARPIT_MAILLOG_TIMESTAMP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Talks to memcached servers: what is asked of them, and which one is asked. No policy, no retry. */
-#ifndef TARPIT_LINK_H
-#define TARPIT_LINK_H
+#ifndef TARPIT_MEMCACHED_LINK_H
+#define TARPIT_MEMCACHED_LINK_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "record.h"
-#include "settings.h"
-#include "store.h"
+#include "base/counters.h"
+#include "config/config.h"
+#include "store/store.h"
 
 struct secret;
 

@@ -5,12 +5,12 @@
  * A server that fails is left alone by all sessions at once, and tried again by a thread of its own,
  * which also tells it what was counted meanwhile.
  */
-#ifndef TARPIT_SHARED_H
-#define TARPIT_SHARED_H
+#ifndef TARPIT_MEMCACHED_SHARED_H
+#define TARPIT_MEMCACHED_SHARED_H
 
 #include <stddef.h>
 
-#include "store.h"
+#include "store/store.h"
 
 /*
  * NULL with the reason in error. Starts threads: call it after the last fork and change of user, with

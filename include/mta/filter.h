@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Translates libmilter's callbacks into session events; the only module that knows libmilter. */
-#ifndef TARPIT_FILTER_H
-#define TARPIT_FILTER_H
+#ifndef TARPIT_MTA_FILTER_H
+#define TARPIT_MTA_FILTER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Threads kept in reserve: libmilter loses for ever the session for which it can't start one. */
-#ifndef TARPIT_SPARE_H
-#define TARPIT_SPARE_H
+#ifndef TARPIT_MTA_LIBMILTER_GUARD_H
+#define TARPIT_MTA_LIBMILTER_GUARD_H
 
 #include <stdbool.h>
 #include <stddef.h>

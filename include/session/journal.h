@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What sessions tell of what they see and do: to the log and the counters, or to a replay's report. */
-#ifndef TARPIT_JOURNAL_H
-#define TARPIT_JOURNAL_H
+#ifndef TARPIT_SESSION_JOURNAL_H
+#define TARPIT_SESSION_JOURNAL_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "policy.h"
-#include "prefix.h"
-#include "settings.h"
-#include "stall.h"
+#include "judge/policy.h"
+#include "base/prefix.h"
+#include "config/config.h"
+#include "session/stall.h"
 
 /* The client of a session. The texts are the session's. */
 struct journal_client {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Whether the MTA waits as long as we stall: learnt from sessions that end right after a stall. */
-#ifndef TARPIT_PATIENCE_H
-#define TARPIT_PATIENCE_H
+#ifndef TARPIT_SESSION_MTA_TIMEOUT_H
+#define TARPIT_SESSION_MTA_TIMEOUT_H
 
 #include <stdatomic.h>
 #include <stdint.h>

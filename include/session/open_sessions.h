@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Which sessions each client has open, oldest first. Thread-safe. */
-#ifndef TARPIT_PEERS_H
-#define TARPIT_PEERS_H
+#ifndef TARPIT_SESSION_OPEN_SESSIONS_H
+#define TARPIT_SESSION_OPEN_SESSIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "prefix.h"
+#include "base/prefix.h"
 
 struct peers;
 struct peer_group;

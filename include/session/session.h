@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "clock.h"
-#include "patience.h"
-#include "settings.h"
+#include "base/clock.h"
+#include "session/mta_timeout.h"
+#include "config/config.h"
 
 struct journal;
 struct peers;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waits on purpose, within the budget of all stalls, and can be woken. Thread-safe. */
-#ifndef TARPIT_STALL_H
-#define TARPIT_STALL_H
+#ifndef TARPIT_SESSION_STALL_H
+#define TARPIT_SESSION_STALL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
-#include "prefix.h"
+#include "base/clock.h"
+#include "base/prefix.h"
 
 struct stalls;
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The store inside this process, and what a memcached store falls back on. Never blocks for long. */
-#ifndef TARPIT_MEMORY_H
-#define TARPIT_MEMORY_H
+#ifndef TARPIT_STORE_MEMORY_H
+#define TARPIT_STORE_MEMORY_H
 
 #include <stddef.h>
 
-#include "store.h"
+#include "store/store.h"
 
 /*
  * Keeps max_clients clients and as many networks; those that offended longest ago go first.

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "prefix.h"
-#include "record.h"
+#include "base/prefix.h"
+#include "base/counters.h"
 
 struct config;
 struct store;

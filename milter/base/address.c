@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "address.h"
+#include "base/address.h"
 
 #include <stddef.h>
 #include <string.h>

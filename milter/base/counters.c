@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "record.h"
+#include "base/counters.h"
 
 #include <inttypes.h>
 #include <stdio.h>

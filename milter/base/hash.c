@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "hash.h"
+#include "base/hash.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "address.h"
+#include "base/address.h"
 
 static unsigned char table_key[crypto_shorthash_KEYBYTES];
 

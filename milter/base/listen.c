@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "listen.h"
+#include "base/listen.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

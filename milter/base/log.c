@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "log.h"
+#include "base/log.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -7,8 +7,8 @@
 #include <strings.h>
 #include <syslog.h>
 
-#include "clock.h"
-#include "log_sink.h"
+#include "base/clock.h"
+#include "base/log_writer.h"
 
 #define MINUTE_MS 60000
 

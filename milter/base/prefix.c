@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "prefix.h"
+#include "base/prefix.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "secret.h"
+#include "base/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>

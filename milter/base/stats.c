@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "stats.h"
+#include "base/stats.h"
 
 #include <math.h>
 #include <pthread.h>

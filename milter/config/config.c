@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "settings.h"
+#include "config/config.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exempt.h"
-#include "settings_table.h"
+#include "judge/exempt.h"
+#include "table.h"
 
 const char *stage_name(enum stage stage)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "config_file.h"
+#include "config/file.h"
 
 #include <confuse.h>
 #include <errno.h>

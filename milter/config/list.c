@@ -5,8 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "exempt.h"
-#include "settings_table.h"
+#include "judge/exempt.h"
+#include "table.h"
 
 static bool fail(char *error, size_t size, const char *reason)
 {

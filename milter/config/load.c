@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_file.h"
-#include "exempt.h"
-#include "settings_table.h"
+#include "config/file.h"
+#include "judge/exempt.h"
+#include "table.h"
 
 #define REASON_MAX 256
 

@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "log.h"
-#include "settings_table.h"
+#include "base/log.h"
+#include "table.h"
 
 static void print_quoted(const char *text, FILE *out)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "settings_table.h"
+#include "table.h"
 
-#include "listen.h"
+#include "base/listen.h"
 
 #define SECOND 1e3
 #define MINUTE (60 * SECOND)

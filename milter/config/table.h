@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The table of all settings, and how a value of each is read and compared. For settings*.c only. */
-#ifndef TARPIT_SETTINGS_TABLE_H
-#define TARPIT_SETTINGS_TABLE_H
+#ifndef TARPIT_CONFIG_TABLE_H
+#define TARPIT_CONFIG_TABLE_H
 
-#include "settings.h"
+#include "config/config.h"
 
 enum setting_kind {
 	KIND_TEXT,		/* char * */

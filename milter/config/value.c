@@ -10,11 +10,11 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "exempt.h"
-#include "listen.h"
-#include "log.h"
-#include "secret.h"
-#include "settings_table.h"
+#include "judge/exempt.h"
+#include "base/listen.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "table.h"
 
 #define DIGITS_MAX 12 /* before the point: what int64_t and double hold with the decimals */
 #define NAME_MAX_LENGTH 64

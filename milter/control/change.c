@@ -5,13 +5,13 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "clock.h"
-#include "command_table.h"
-#include "exempt.h"
-#include "log.h"
-#include "peers.h"
-#include "stall.h"
-#include "stats.h"
+#include "base/clock.h"
+#include "request.h"
+#include "judge/exempt.h"
+#include "base/log.h"
+#include "session/open_sessions.h"
+#include "session/stall.h"
+#include "base/stats.h"
 
 #define NEEDS_RESTART_MAX 256
 /* Faults shown, and of each; a file may have as many as it has lines, of any length. */

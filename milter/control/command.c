@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "command.h"
+#include "control/command.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "command_table.h"
-#include "record.h"
+#include "base/clock.h"
+#include "request.h"
+#include "base/counters.h"
 
 /* Requests are flat. jansson calls itself for each level: without a bound it needs more stack than we have. */
 #define DEPTH_MAX 8

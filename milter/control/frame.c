@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "frame.h"
+#include "control/frame.h"
 
 enum frame_state frame_check(const void *bytes, size_t length, size_t body_max, size_t *body_length)
 {

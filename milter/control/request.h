@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the commands of the control socket have in common. For command*.c only. */
-#ifndef TARPIT_COMMAND_TABLE_H
-#define TARPIT_COMMAND_TABLE_H
+#ifndef TARPIT_CONTROL_REQUEST_H
+#define TARPIT_CONTROL_REQUEST_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "control.h"
-#include "policy.h"
-#include "prefix.h"
-#include "session.h"
-#include "settings.h"
-#include "store.h"
+#include "control/control.h"
+#include "judge/policy.h"
+#include "base/prefix.h"
+#include "session/session.h"
+#include "config/config.h"
+#include "store/store.h"
 
 /* tarpitctl's exit statuses, which are sysexits' but for the first. */
 #define STATUS_REFUSED 1

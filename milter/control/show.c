@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "command_table.h"
+#include "base/clock.h"
+#include "request.h"
 #include "config.h"
-#include "exempt.h"
-#include "explain.h"
-#include "peers.h"
-#include "stall.h"
-#include "standing.h"
-#include "stats.h"
+#include "judge/exempt.h"
+#include "judge/explain.h"
+#include "session/open_sessions.h"
+#include "session/stall.h"
+#include "judge/standing.h"
+#include "base/stats.h"
 
 #define LIST_DEFAULT 20
 /* Answers are bounded, budgets hardly. */

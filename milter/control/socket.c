@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control.h"
+#include "control/control.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,12 +13,12 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "command.h"
-#include "frame.h"
-#include "listen.h"
-#include "log.h"
-#include "session.h"
+#include "base/clock.h"
+#include "control/command.h"
+#include "control/frame.h"
+#include "base/listen.h"
+#include "base/log.h"
+#include "session/session.h"
 
 #define SOCKET_MODE 0660
 #define BACKLOG 128

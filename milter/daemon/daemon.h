@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "settings.h"
+#include "config/config.h"
 
 struct daemon_options {
 	const char *config_file;

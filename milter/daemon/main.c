@@ -8,17 +8,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "control/command.h"
 #include "config.h"
-#include "config_file.h"
+#include "config/file.h"
 #include "daemon.h"
-#include "filter.h"
-#include "hash.h"
-#include "link.h"
-#include "log_sink.h"
-#include "metrics.h"
+#include "mta/filter.h"
+#include "base/hash.h"
+#include "memcached/link.h"
+#include "base/log_writer.h"
+#include "metrics/metrics.h"
 #include "process.h"
-#include "settings.h"
+#include "config/config.h"
 
 /* What a log daemon that hangs may keep us from our end. */
 #define LOG_FLUSH_MS 200

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "postfix.h"
+#include "postfix_limit.h"
 
 #include <fcntl.h>
 #include <stdio.h>

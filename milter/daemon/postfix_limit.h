@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What Postfix's own files say of how many sessions it serves at once, where it serves them with us. */
-#ifndef TARPIT_POSTFIX_H
-#define TARPIT_POSTFIX_H
+#ifndef TARPIT_DAEMON_POSTFIX_LIMIT_H
+#define TARPIT_DAEMON_POSTFIX_LIMIT_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the daemon does to its own process: user, limits, detaching, pid file, service manager. */
-#ifndef TARPIT_PROCESS_H
-#define TARPIT_PROCESS_H
+#ifndef TARPIT_DAEMON_PROCESS_H
+#define TARPIT_DAEMON_PROCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "exempt.h"
+#include "judge/exempt.h"
 
 #include <ctype.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "explain.h"
+#include "judge/explain.h"
 
 #include <inttypes.h>
 #include <math.h>

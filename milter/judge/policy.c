@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "policy.h"
+#include "judge/policy.h"
 
 #include <math.h>
 #include <stddef.h>

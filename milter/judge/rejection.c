@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "rcpt.h"
+#include "judge/rejection.h"
 
 #include <stdio.h>
 #include <string.h>

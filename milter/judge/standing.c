@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "standing.h"
+#include "judge/standing.h"
 
 #include <stddef.h>
 

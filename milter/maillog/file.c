@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "logfile.h"
+#include "maillog/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "logline.h"
+#include "maillog/line.h"
 
-#include "logline_part.h"
+#include "span.h"
 
 /* Host name, and what some put before or after it: "<mail.info>", "mail.info". */
 #define WORDS_BEFORE_TAG 3

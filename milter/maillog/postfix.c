@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "logline_part.h"
+#include "span.h"
 
 /* Each is a place where a client may have written what looks like the end of a rejection. */
 #define ENVELOPE_TRIES 8

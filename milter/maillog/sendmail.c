@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "logline_part.h"
+#include "span.h"
 
 #define UNKNOWN_USER "5.1.1"
 

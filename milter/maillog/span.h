@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the readers of Postfix's and of Sendmail's lines share. */
-#ifndef TARPIT_LOGLINE_PART_H
-#define TARPIT_LOGLINE_PART_H
+#ifndef TARPIT_MAILLOG_SPAN_H
+#define TARPIT_MAILLOG_SPAN_H
 
 #include <string.h>
 
-#include "logline.h"
+#include "maillog/line.h"
 
 /* text: what follows the program's tag. parsed has pid and host_name; kind is LOGLINE_OTHER. */
 void logline_postfix(struct span program, struct span text, struct logline *parsed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "logtime.h"
+#include "maillog/timestamp.h"
 
 #include <stdlib.h>
 #include <string.h>

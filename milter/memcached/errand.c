@@ -4,10 +4,10 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "clock.h"
-#include "log.h"
-#include "memory.h"
-#include "stats.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/memory.h"
+#include "base/stats.h"
 
 static struct log_limit refused_limit;
 

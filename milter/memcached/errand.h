@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a worker of upstream does at one memcached server: an errand of a session, or paying what is owed. */
-#ifndef TARPIT_ERRAND_H
-#define TARPIT_ERRAND_H
+#ifndef TARPIT_MEMCACHED_ERRAND_H
+#define TARPIT_MEMCACHED_ERRAND_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "link.h"
-#include "store.h"
+#include "memcached/link.h"
+#include "store/store.h"
 
 enum errand_kind {
 	ERRAND_LOOK_UP,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "link.h"
+#include "memcached/link.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "clock.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "protocol.h"
 #include "wire.h"
 

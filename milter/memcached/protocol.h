@@ -3,8 +3,8 @@
  * memcached's two protocols, as far as link.c needs them: one round trip each. What a server answers is
  * hostile: an answer that is not one to the question is a failure.
  */
-#ifndef TARPIT_PROTOCOL_H
-#define TARPIT_PROTOCOL_H
+#ifndef TARPIT_MEMCACHED_PROTOCOL_H
+#define TARPIT_MEMCACHED_PROTOCOL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "protocol.h"
-#include "record.h"
-#include "secret.h"
+#include "base/counters.h"
+#include "base/secret.h"
 
 #define MAGIC_REQUEST 0x80
 #define MAGIC_RESPONSE 0x81

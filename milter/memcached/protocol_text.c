@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "protocol.h"
-#include "record.h"
+#include "base/counters.h"
 
 #define COMMAND_MAX (RECORD_KEY_MAX + 96)
 /* memcached's own limit, with room: what is longer is no value. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "link.h"
+#include "memcached/link.h"
 
 struct link_ring {
 	pthread_mutex_t mutex;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "shared.h"
+#include "memcached/shared.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "errand.h"
-#include "link.h"
-#include "memory.h"
-#include "secret.h"
-#include "settings.h"
+#include "memcached/link.h"
+#include "store/memory.h"
+#include "base/secret.h"
+#include "config/config.h"
 #include "upstream.h"
 
 _Static_assert(MEMCACHED_SERVERS_MAX <= MEMORY_OWNERS, "each may be owed something");

@@ -9,13 +9,13 @@
 #include <syslog.h>
 #include <utlist.h>
 
-#include "clock.h"
+#include "base/clock.h"
 #include "errand.h"
-#include "link.h"
-#include "log.h"
-#include "memory.h"
-#include "settings.h"
-#include "stats.h"
+#include "memcached/link.h"
+#include "base/log.h"
+#include "store/memory.h"
+#include "config/config.h"
+#include "base/stats.h"
 
 /* Calls under way to one server; more wait in its queue. */
 #define WORKERS 8

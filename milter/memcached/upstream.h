@@ -4,14 +4,14 @@
  * circuit breaker. A server that fails is left alone by all sessions at once; a thread of its own,
  * the keeper, tries it again and tells it what was counted meanwhile.
  */
-#ifndef TARPIT_UPSTREAM_H
-#define TARPIT_UPSTREAM_H
+#ifndef TARPIT_MEMCACHED_UPSTREAM_H
+#define TARPIT_MEMCACHED_UPSTREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store.h"
+#include "store/store.h"
 
 struct errand;
 struct link_login;

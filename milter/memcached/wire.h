@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A connection to a server that is not trusted: every wait has an end, and no answer is longer than it may be. */
-#ifndef TARPIT_WIRE_H
-#define TARPIT_WIRE_H
+#ifndef TARPIT_MEMCACHED_WIRE_H
+#define TARPIT_MEMCACHED_WIRE_H
 
 #include <stdbool.h>
 #include <stddef.h>

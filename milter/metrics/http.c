@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "metrics.h"
+#include "metrics/metrics.h"
 
 #include <stdio.h>
 
@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "listen.h"
+#include "base/clock.h"
+#include "base/listen.h"
 
 #define CONNECTIONS 16
 /* So that one address never takes all. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "metrics.h"
+#include "metrics/metrics.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -12,13 +12,13 @@
 #include <strings.h>
 
 #include "config.h"
-#include "exempt.h"
-#include "journal.h"
-#include "session.h"
-#include "stall.h"
-#include "standing.h"
-#include "stats.h"
-#include "store.h"
+#include "judge/exempt.h"
+#include "session/journal.h"
+#include "session/session.h"
+#include "session/stall.h"
+#include "judge/standing.h"
+#include "base/stats.h"
+#include "store/store.h"
 
 /* All clients are counted at most so often, and in at most this share of the time. */
 #define WALK_REST_MS 1000

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "filter.h"
+#include "mta/filter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "listen.h"
-#include "log.h"
-#include "session.h"
+#include "base/listen.h"
+#include "base/log.h"
+#include "session/session.h"
 
 /* Sessions that may wait to be accepted: bursts must not be turned away. libmilter's default is 20. */
 #define BACKLOG 1024

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "spare.h"
+#include "mta/libmilter_guard.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <syslog.h>
 
-#include "clock.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 /* Sessions go through these quickly, for as long as there are few none stalls. */
 #define SPARES 4

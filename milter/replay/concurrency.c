@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "replay_crowd.h"
+#include "concurrency.h"
 
 #include <stdlib.h>
 #include <string.h>

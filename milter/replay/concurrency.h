@@ -3,8 +3,8 @@
  * How many stalls there would have been at once, over any stretch of time, in constant memory. Times are
  * milliseconds since the epoch. For one thread.
  */
-#ifndef TARPIT_REPLAY_CROWD_H
-#define TARPIT_REPLAY_CROWD_H
+#ifndef TARPIT_REPLAY_CONCURRENCY_H
+#define TARPIT_REPLAY_CONCURRENCY_H
 
 #include <stdbool.h>
 #include <stddef.h>

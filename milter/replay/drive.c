@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "replay_play.h"
+#include "drive.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "replay_log.h"
+#include "sessions.h"
 
 #define COUNT_TEXT_MAX 12
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Plays what a log tells to one or more sites, as an MTA would have told their filters. For one thread. */
-#ifndef TARPIT_REPLAY_PLAY_H
-#define TARPIT_REPLAY_PLAY_H
+#ifndef TARPIT_REPLAY_DRIVE_H
+#define TARPIT_REPLAY_DRIVE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
-#include "logline.h"
-#include "replay_site.h"
-#include "settings.h"
+#include "base/clock.h"
+#include "maillog/line.h"
+#include "scenario.h"
+#include "config/config.h"
 
 struct player;
 

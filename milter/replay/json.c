@@ -2,7 +2,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "replay_report.h"
+#include "report.h"
 
 #define NAME_MAX_BYTES 1024
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The command line of `tarpitctl replay`. */
-#include "replay.h"
+#include "replay/replay.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -15,12 +15,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "hash.h"
-#include "replay_canvas.h"
-#include "replay_play.h"
-#include "replay_read.h"
-#include "replay_report.h"
-#include "settings.h"
+#include "base/hash.h"
+#include "svg_file.h"
+#include "drive.h"
+#include "read.h"
+#include "report.h"
+#include "config/config.h"
 
 #define ERROR_MAX 512
 #define ROWS_DEFAULT 10

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "replay_read.h"
+#include "read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "logfile.h"
-#include "logline.h"
-#include "logtime.h"
+#include "maillog/file.h"
+#include "maillog/line.h"
+#include "maillog/timestamp.h"
 
 /* A line that is so far ahead of all before it is believed if most of the next ones bear it out. */
 #define LEAP_MS (INT64_C(86400) * 1000)

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "replay_play.h"
+#include "drive.h"
 
 #define REPLAY_DAMAGE_MAX 160
 

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "replay_play.h"
-#include "replay_read.h"
+#include "drive.h"
+#include "read.h"
 
 /* "2026-11-01 02:03:04" and its NUL, with room for any year. */
 #define REPORT_TIME_MAX 40

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "replay_book.h"
+#include "result.h"
 
 #include <math.h>
 #include <stdio.h>

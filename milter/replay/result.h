@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a replay has to tell: the journal of one configuration's sessions, summed up. For one thread. */
-#ifndef TARPIT_REPLAY_BOOK_H
-#define TARPIT_REPLAY_BOOK_H
+#ifndef TARPIT_REPLAY_RESULT_H
+#define TARPIT_REPLAY_RESULT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "clock.h"
-#include "journal.h"
-#include "prefix.h"
-#include "replay_crowd.h"
-#include "settings.h"
-#include "table.h"
+#include "base/clock.h"
+#include "session/journal.h"
+#include "base/prefix.h"
+#include "concurrency.h"
+#include "config/config.h"
+#include "base/table.h"
 
 #define BOOK_FLAGS_MAX 10000
 #define BOOK_NAME_MAX 64

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "replay_site.h"
+#include "scenario.h"
 
 #include <limits.h>
 #include <stdlib.h>
 
-#include "memory.h"
-#include "peers.h"
-#include "stall.h"
+#include "store/memory.h"
+#include "session/open_sessions.h"
+#include "session/stall.h"
 
 struct site {
 	const char *name;

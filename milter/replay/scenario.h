@@ -3,17 +3,17 @@
  * One configuration that a log is replayed to: the daemon's own sessions in mode observe, with a memory
  * store, a clock that the log moves, and a book for a journal. For one thread.
  */
-#ifndef TARPIT_REPLAY_SITE_H
-#define TARPIT_REPLAY_SITE_H
+#ifndef TARPIT_REPLAY_SCENARIO_H
+#define TARPIT_REPLAY_SCENARIO_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
-#include "clock.h"
-#include "prefix.h"
-#include "replay_book.h"
-#include "session.h"
+#include "base/clock.h"
+#include "base/prefix.h"
+#include "result.h"
+#include "session/session.h"
 
 struct site;
 

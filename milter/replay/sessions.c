@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "replay_log.h"
+#include "sessions.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

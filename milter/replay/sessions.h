@@ -5,19 +5,19 @@
  * accepted. So lines wait in a queue until their message is known to its end, or for some minutes of the
  * log's time. Memory is bounded. For one thread.
  */
-#ifndef TARPIT_REPLAY_LOG_H
-#define TARPIT_REPLAY_LOG_H
+#ifndef TARPIT_REPLAY_SESSIONS_H
+#define TARPIT_REPLAY_SESSIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "address.h"
-#include "logline.h"
-#include "rcpt.h"
-#include "replay_site.h"
-#include "table.h"
+#include "base/address.h"
+#include "maillog/line.h"
+#include "judge/rejection.h"
+#include "scenario.h"
+#include "base/table.h"
 
 #define REPLAY_NAME_MAX 64
 #define REPLAY_QUEUE_ID_MAX 32

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "replay_report.h"
+#include "report.h"
 
 #define WIDTH 960
 #define HEIGHT 360

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "replay_canvas.h"
+#include "svg_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

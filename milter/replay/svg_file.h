@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The file that a picture is to be in, which is never one that somebody needs. */
-#ifndef TARPIT_REPLAY_CANVAS_H
-#define TARPIT_REPLAY_CANVAS_H
+#ifndef TARPIT_REPLAY_SVG_FILE_H
+#define TARPIT_REPLAY_SVG_FILE_H
 
 #include <stddef.h>
 
-#include "replay_report.h"
+#include "report.h"
 
 /*
  * Whether there could be a picture, without leaving a trace: a file that is there must be empty or a

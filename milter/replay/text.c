@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "replay_report.h"
+#include "report.h"
 
 #define HOST_MAX 40
 #define PICTURE_ROWS 6

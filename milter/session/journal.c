@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "journal.h"
+#include "session/journal.h"
 
 #include <syslog.h>
 
-#include "log.h"
-#include "stats.h"
+#include "base/log.h"
+#include "base/stats.h"
 
 static const char *const reason_names[REASON_COUNT] = {
 	[REASON_NONE] = "",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "patience.h"
+#include "session/mta_timeout.h"
 
 /* So soon after a stall an end is abrupt, and so many of these are no chance. */
 #define ABRUPT_MS 20

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "peers.h"
+#include "session/open_sessions.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "table.h"
+#include "base/table.h"
 
 /* The open sessions of one client; there is one as long as there is a session. */
 struct peer_group {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "session.h"
+#include "session/session.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,16 +8,16 @@
 #include <strings.h>
 #include <syslog.h>
 
-#include "address.h"
-#include "exempt.h"
-#include "hash.h"
-#include "journal.h"
-#include "log.h"
-#include "peers.h"
-#include "stall.h"
-#include "standing.h"
-#include "stats.h"
-#include "store.h"
+#include "base/address.h"
+#include "judge/exempt.h"
+#include "base/hash.h"
+#include "session/journal.h"
+#include "base/log.h"
+#include "session/open_sessions.h"
+#include "session/stall.h"
+#include "judge/standing.h"
+#include "base/stats.h"
+#include "store/store.h"
 
 /* What is known of a client is looked up again at a MAIL after this long. */
 #define VIEW_FRESH_MS 1000

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "stall.h"
+#include "session/stall.h"
 
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "stats.h"
+#include "base/stats.h"
 
 struct stalls {
 	const struct clock *clock;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "memory.h"
+#include "store/memory.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <syslog.h>
 #include <time.h>
 
-#include "log.h"
+#include "base/log.h"
 #include "seen.h"
-#include "settings.h"
-#include "table.h"
+#include "config/config.h"
+#include "base/table.h"
 
 /* Recipients remembered for each client that may be kept, on average. */
 #define SEEN_PER_CLIENT 4

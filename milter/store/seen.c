@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "table.h"
+#include "base/table.h"
 
 struct seen_key {
 	uint8_t bytes[sizeof(struct prefix) + sizeof(int64_t) + sizeof(uint64_t)];

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Recipients that were counted already; those noted first are forgotten first. Not thread-safe. */
-#ifndef TARPIT_SEEN_H
-#define TARPIT_SEEN_H
+#ifndef TARPIT_STORE_SEEN_H
+#define TARPIT_STORE_SEEN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "prefix.h"
+#include "base/prefix.h"
 
 /* Zero it to begin with. */
 struct seen {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "store.h"
+#include "store/store.h"
 
 #include <stdio.h>
 
-#include "memory.h"
-#include "settings.h"
-#include "shared.h"
+#include "store/memory.h"
+#include "config/config.h"
+#include "memcached/shared.h"
 
 struct store *store_open(const struct config *config, void (*wakeup)(void), char *error,
 			 size_t size)

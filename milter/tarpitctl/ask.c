@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The connection to the daemon: it may be gone, silent or lying, and none of that may hold us up. */
-#include "ctl.h"
+#include "ask.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -13,8 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "frame.h"
+#include "base/clock.h"
+#include "control/frame.h"
 
 struct ctl_link {
 	int descriptor;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* tarpitctl: asks the daemon over its control socket, and shows the answer. */
-#ifndef TARPIT_CTL_H
-#define TARPIT_CTL_H
+#ifndef TARPIT_TARPITCTL_ASK_H
+#define TARPIT_TARPITCTL_ASK_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "ctl.h"
-#include "ctl_table.h"
-#include "replay.h"
-#include "settings.h"
+#include "ask.h"
+#include "table.h"
+#include "replay/replay.h"
+#include "config/config.h"
 
 #define ERROR_MAX 1024
 #define STATUS_REFUSED 1

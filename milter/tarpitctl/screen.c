@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "picture.h"
+#include "screen.h"
 
 #include <math.h>
 #include <stdarg.h>

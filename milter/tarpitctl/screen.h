@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A screen as an array of characters, each one column wide, that texts and bars are put into. Pure. */
-#ifndef TARPIT_PICTURE_H
-#define TARPIT_PICTURE_H
+#ifndef TARPIT_TARPITCTL_SCREEN_H
+#define TARPIT_TARPITCTL_SCREEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "ctl_table.h"
+#include "table.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Rows of cells in aligned columns, for a terminal that nothing in them can control. */
-#ifndef TARPIT_CTL_TABLE_H
-#define TARPIT_CTL_TABLE_H
+#ifndef TARPIT_TARPITCTL_TABLE_H
+#define TARPIT_TARPITCTL_TABLE_H
 
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The daemon's answers as text. Every value is checked: an answer that is not as promised is not shown. */
-#include "ctl.h"
+#include "ask.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "ctl_table.h"
-#include "explain.h"
+#include "table.h"
+#include "judge/explain.h"
 
 /* What JSON numbers hold exactly; times a thousand it is still an int64_t. */
 #define INTEGER_MAX (INT64_C(1) << 53)

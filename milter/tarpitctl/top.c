@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `tarpitctl top`: the terminal, and the loop that waits for keys, signals and news. */
-#include "ctl.h"
+#include "ask.h"
 
 #include <curses.h>
 #include <errno.h>
@@ -21,9 +21,9 @@
 /* A macro of term.h. */
 #undef columns
 
-#include "clock.h"
-#include "ctl_top.h"
-#include "picture.h"
+#include "base/clock.h"
+#include "top.h"
+#include "screen.h"
 
 #define FRAME_MS 200
 /* Without an answer for that long, the daemon is said to be silent. */

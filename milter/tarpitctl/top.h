@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What `tarpitctl top` is made of: who asks the daemon, a model of its answers, a picture of the model. */
-#ifndef TARPIT_CTL_TOP_H
-#define TARPIT_CTL_TOP_H
+#ifndef TARPIT_TARPITCTL_TOP_H
+#define TARPIT_TARPITCTL_TOP_H
 
 #include <jansson.h>
 #include <stdbool.h>

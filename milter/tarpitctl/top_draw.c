@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "ctl_top.h"
-#include "picture.h"
+#include "top.h"
+#include "screen.h"
 
 #include <math.h>
 #include <stdio.h>

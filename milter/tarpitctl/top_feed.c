@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "ctl_top.h"
+#include "top.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,8 +10,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "ctl.h"
+#include "base/clock.h"
+#include "ask.h"
 
 #define INTERVAL_MS 1000
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "ctl_top.h"
+#include "top.h"
 
 #include <math.h>
 #include <stdio.h>

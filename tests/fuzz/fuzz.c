@@ -7,14 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../unit/fake_clock.h"
-#include "hash.h"
-#include "journal.h"
-#include "log.h"
-#include "memory.h"
-#include "peers.h"
-#include "stall.h"
-#include "stats.h"
+#include "fake_clock.h"
+#include "base/hash.h"
+#include "session/journal.h"
+#include "base/log.h"
+#include "store/memory.h"
+#include "session/open_sessions.h"
+#include "session/stall.h"
+#include "base/stats.h"
 
 /* 2026-11-21 00:00:00 UTC, when a window of 4 h begins. */
 #define MIDNIGHT INT64_C(1795219200000)

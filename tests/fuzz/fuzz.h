@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "session.h"
+#include "session/session.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

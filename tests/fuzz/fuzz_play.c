@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/fake_clock.h"
-#include "command.h"
-#include "exempt.h"
-#include "peers.h"
+#include "fake_clock.h"
+#include "control/command.h"
+#include "judge/exempt.h"
+#include "session/open_sessions.h"
 
 #define MAX_SESSIONS 4
 

@@ -6,9 +6,9 @@
 #include <sys/socket.h>
 
 #include "fuzz.h"
-#include "journal.h"
-#include "prefix.h"
-#include "stall.h"
+#include "session/journal.h"
+#include "base/prefix.h"
+#include "session/stall.h"
 
 enum event { EVENT_CONNECT, EVENT_HELO, EVENT_MAIL, EVENT_RCPT, EVENT_DATA };
 

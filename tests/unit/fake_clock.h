@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "clock.h"
+#include "base/clock.h"
 
 extern const struct clock fake_clock;
 

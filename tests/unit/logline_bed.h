@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "logline.h"
+#include "maillog/line.h"
 
 /* What each line begins with, and how long its time stamp is. */
 #define LOGLINE_BED_HOST "Nov 20 12:34:56 mx "

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "journal.h"
-#include "memory.h"
+#include "base/hash.h"
+#include "session/journal.h"
+#include "store/memory.h"
 
 const char *const mtas[2] = {POSTFIX, SENDMAIL};
 

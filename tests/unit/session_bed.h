@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 #include "fake_clock.h"
-#include "log.h"
-#include "peers.h"
-#include "session.h"
-#include "stall.h"
-#include "store.h"
+#include "base/log.h"
+#include "session/open_sessions.h"
+#include "session/session.h"
+#include "session/stall.h"
+#include "store/store.h"
 
 /* A step of a table says only what matters in it. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"

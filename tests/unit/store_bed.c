@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "log.h"
-#include "settings.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "config/config.h"
 
 #define SASL_USER "tarpit@test"
 

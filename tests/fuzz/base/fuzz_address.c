@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exempt.h"
+#include "judge/exempt.h"
 #include "fuzz.h"
-#include "link.h"
-#include "listen.h"
-#include "settings_table.h"
+#include "memcached/link.h"
+#include "base/listen.h"
+#include "config/table.h"
 
 #define ERROR_MAX 100
 

@@ -5,7 +5,7 @@
 #include <syslog.h>
 
 #include "fuzz.h"
-#include "log.h"
+#include "base/log.h"
 
 static unsigned lines;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "prefix.h"
+#include "base/prefix.h"
 
 static void check(const struct prefix *prefix)
 {

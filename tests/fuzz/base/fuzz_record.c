@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "explain.h"
+#include "judge/explain.h"
 #include "fuzz.h"
-#include "policy.h"
-#include "record.h"
+#include "judge/policy.h"
+#include "base/counters.h"
 
 static uint64_t read_counter(struct input *input)
 {

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "secret.h"
+#include "base/secret.h"
 
 static void check_secret(const struct secret *secret, const struct input *file)
 {

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "command.h"
-#include "ctl.h"
-#include "../unit/fake_clock.h"
-#include "frame.h"
+#include "control/command.h"
+#include "tarpitctl/ask.h"
+#include "fake_clock.h"
+#include "control/frame.h"
 #include "fuzz.h"
-#include "metrics.h"
-#include "store.h"
+#include "metrics/metrics.h"
+#include "store/store.h"
 
 #define SESSIONS 4
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "postfix.h"
+#include "daemon/postfix_limit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

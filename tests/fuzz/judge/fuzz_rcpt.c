@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
+#include "base/address.h"
 #include "fuzz.h"
-#include "rcpt.h"
+#include "judge/rejection.h"
 
 static void classify(const char *mailer, const char *host, bool is_sendmail)
 {

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "logline.h"
-#include "logtime.h"
+#include "maillog/line.h"
+#include "maillog/timestamp.h"
 
 /* 2026-11-21 */
 #define LATEST_S INT64_C(1795219200)

@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "link.h"
-#include "protocol.h"
-#include "wire.h"
+#include "memcached/link.h"
+#include "memcached/protocol.h"
+#include "memcached/wire.h"
 
 /* link_forgive: what is there, the flag, and four counters of the client and its network. */
 #define TRIPS_MAX 10

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "protocol.h"
-#include "secret.h"
+#include "memcached/protocol.h"
+#include "base/secret.h"
 
 #define KEYS 4
 #define TIMEOUT_MS 10000

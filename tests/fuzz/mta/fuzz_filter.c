@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../unit/fake_clock.h"
-#include "filter.h"
+#include "fake_clock.h"
+#include "mta/filter.h"
 
 #define SLOTS 4
 

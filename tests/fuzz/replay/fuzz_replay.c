@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "replay_report.h"
-#include "stats.h"
+#include "replay/report.h"
+#include "base/stats.h"
 
 static void check_report(struct player *player, const struct replay_lines *lines,
 			 const struct replay_file *files, size_t files_count)

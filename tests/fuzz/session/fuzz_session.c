@@ -9,8 +9,8 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "../unit/fake_clock.h"
-#include "log.h"
+#include "fake_clock.h"
+#include "base/log.h"
 
 #define SLOTS 6
 

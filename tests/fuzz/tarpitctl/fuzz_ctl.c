@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
-#include "ctl_top.h"
+#include "tarpitctl/ask.h"
+#include "tarpitctl/top.h"
 #include "fuzz.h"
-#include "picture.h"
+#include "tarpitctl/screen.h"
 
 static void show(const char *command, const json_t *answer)
 {

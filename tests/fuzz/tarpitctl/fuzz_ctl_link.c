@@ -11,11 +11,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "ctl.h"
-#include "ctl_top.h"
-#include "frame.h"
+#include "tarpitctl/ask.h"
+#include "tarpitctl/top.h"
+#include "control/frame.h"
 #include "fuzz.h"
-#include "picture.h"
+#include "tarpitctl/screen.h"
 
 enum { HANGS_UP = 1, IS_RAW = 2, IS_SCREEN = 4 };
 

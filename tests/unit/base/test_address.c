@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "address.h"
+#include "base/address.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

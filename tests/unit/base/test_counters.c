@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "record.h"
+#include "base/counters.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "address.h"
-#include "hash.h"
+#include "base/address.h"
+#include "base/hash.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

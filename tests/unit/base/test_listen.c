@@ -14,7 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "listen.h"
+#include "base/listen.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

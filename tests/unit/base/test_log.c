@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -11,7 +11,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include "prefix.h"
+#include "base/prefix.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

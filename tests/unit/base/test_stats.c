@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "stats.h"
+#include "base/stats.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

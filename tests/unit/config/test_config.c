@@ -13,8 +13,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "exempt.h"
-#include "settings.h"
+#include "judge/exempt.h"
+#include "config/config.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,11 +10,11 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "command.h"
-#include "frame.h"
-#include "memory.h"
+#include "control/command.h"
+#include "control/frame.h"
+#include "store/memory.h"
 #include "session_bed.h"
-#include "stats.h"
+#include "base/stats.h"
 
 #define UID 1234
 

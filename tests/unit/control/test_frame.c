@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "frame.h"
+#include "control/frame.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

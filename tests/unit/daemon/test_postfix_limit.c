@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "postfix.h"
+#include "daemon/postfix_limit.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OURS "unix:/run/tarpit/milter.sock"

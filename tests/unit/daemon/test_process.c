@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "process.h"
+#include "daemon/process.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LIMITS_MAX 3

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "exempt.h"
+#include "judge/exempt.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

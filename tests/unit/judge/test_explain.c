@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "explain.h"
+#include "judge/explain.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define HOURS 3600

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "policy.h"
+#include "judge/policy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "rcpt.h"
+#include "judge/rejection.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

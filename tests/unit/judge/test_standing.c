@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "standing.h"
+#include "judge/standing.h"
 
 #define LENGTH_S 14400
 #define START_S INT64_C(1795219200)

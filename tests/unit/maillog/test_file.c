@@ -15,9 +15,9 @@
 #include <cmocka.h>
 #include <zlib.h>
 
-#include "logfile.h"
-#include "logline.h"
-#include "logtime.h"
+#include "maillog/file.h"
+#include "maillog/line.h"
+#include "maillog/timestamp.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MANY_LINES 50000

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "logline.h"
+#include "maillog/line.h"
 #include "logline_bed.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "logtime.h"
+#include "maillog/timestamp.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -12,9 +12,9 @@
 
 #include <cmocka.h>
 
-#include "protocol.h"
-#include "secret.h"
-#include "wire.h"
+#include "memcached/protocol.h"
+#include "base/secret.h"
+#include "memcached/wire.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TIMEOUT_MS 100

@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
-#include "journal.h"
-#include "metrics.h"
+#include "session/journal.h"
+#include "metrics/metrics.h"
 #include "session_bed.h"
-#include "stats.h"
+#include "base/stats.h"
 
 /* A store that has what the bed's has, and servers as a test says. */
 static struct {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "replay_crowd.h"
+#include "replay/concurrency.h"
 
 #define NOON INT64_C(1700000000000)
 #define DAY_MS INT64_C(86400000)

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "logline.h"
-#include "replay_play.h"
+#include "base/hash.h"
+#include "maillog/line.h"
+#include "replay/drive.h"
 
 #define NOON INT64_C(1700000000000)
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "replay_read.h"
+#include "base/hash.h"
+#include "replay/read.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define FILES 3

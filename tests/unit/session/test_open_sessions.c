@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "peers.h"
+#include "base/hash.h"
+#include "session/open_sessions.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "memory.h"
+#include "store/memory.h"
 #include "session_bed.h"
 
 static void fifth_unknown_recipient_is_the_first_to_wait(void **state)

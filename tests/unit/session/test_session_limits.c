@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "session_bed.h"
-#include "stats.h"
+#include "base/stats.h"
 
 static void budget_that_is_used_up(void **state)
 {

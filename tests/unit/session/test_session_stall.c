@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "session_bed.h"
-#include "stats.h"
+#include "base/stats.h"
 
 static void each_stage_may_be_chosen(void **state)
 {

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "fake_clock.h"
-#include "stall.h"
-#include "stats.h"
+#include "session/stall.h"
+#include "base/stats.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

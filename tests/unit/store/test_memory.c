@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "memory.h"
-#include "settings.h"
+#include "base/hash.h"
+#include "store/memory.h"
+#include "config/config.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define WINDOW 1000

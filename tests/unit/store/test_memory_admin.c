@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "hash.h"
-#include "memory.h"
-#include "settings.h"
+#include "base/hash.h"
+#include "store/memory.h"
+#include "config/config.h"
 
 #define WINDOW 1000
 #define LENGTH_S 60

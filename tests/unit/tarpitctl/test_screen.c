@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "picture.h"
+#include "tarpitctl/screen.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define COLUMNS 12

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "ctl.h"
-#include "ctl_table.h"
-#include "stats.h"
+#include "tarpitctl/ask.h"
+#include "tarpitctl/table.h"
+#include "base/stats.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "ctl_top.h"
-#include "picture.h"
+#include "tarpitctl/top.h"
+#include "tarpitctl/screen.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ROWS_MAX 60
