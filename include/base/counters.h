@@ -10,10 +10,10 @@
 #include "base/prefix.h"
 
 /* memcached allows 250 bytes; ours stay well below. */
-#define RECORD_KEY_MAX 160
-#define RECORD_KEY_PREFIX_MAX 32
+#define COUNTERS_KEY_MAX 160
+#define COUNTERS_KEY_PREFIX_MAX 32
 /* Counters above this are nobody's honest count. Hundredths. */
-#define RECORD_COUNTER_MAX UINT64_C(1000000000000)
+#define COUNTERS_MAX UINT64_C(1000000000000)
 
 /* A stretch of time in which offences are counted together. */
 struct window {
@@ -41,16 +41,16 @@ void tally_subtract(struct tally *tally, const struct tally *less);
 void tally_count(struct tally *tally, enum side side, uint64_t amount);
 bool tally_is_zero(const struct tally *tally);
 
-/* PREFIX:1:CLIENT:WINDOW:b or :g; key holds RECORD_KEY_MAX. Returns its length. */
-size_t record_counter_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
+/* PREFIX:1:CLIENT:WINDOW:b or :g; key holds COUNTERS_KEY_MAX. Returns its length. */
+size_t counters_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
 			  enum side side);
 /* PREFIX:1:CLIENT:f, flagged by hand. */
-size_t record_flag_key(char *key, const char *prefix, const struct prefix *client);
+size_t counters_flag_key(char *key, const char *prefix, const struct prefix *client);
 /* PREFIX:1:CLIENT:WINDOW:r:HASH, recipient seen. */
-size_t record_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
+size_t counters_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
 		       uint64_t hash);
 
-/* Decimal digits, then blanks only; at most RECORD_COUNTER_MAX. value need not end in a NUL. */
-bool record_counter_parse(const char *value, size_t length, uint64_t *counter);
+/* Decimal digits, then blanks only; at most COUNTERS_MAX. value need not end in a NUL. */
+bool counters_parse(const char *value, size_t length, uint64_t *counter);
 
 #endif

@@ -9,17 +9,17 @@
 #include <stdint.h>
 
 /* Lines that wait for the log daemon at most, each of LOG_LINE_MAX bytes at most. */
-#define LOG_SINK_QUEUE 1024
+#define LOG_WRITER_QUEUE 1024
 
 /* To stderr, unless it would wait: a pipe that nobody reads. */
-void log_sink_stderr(int priority, const char *line);
+void log_writer_stderr(int priority, const char *line);
 
 /* To syslog(3) at once until the writer has begun, by its queue then. */
-void log_sink_open_syslog(int facility);
-void log_sink_syslog(int priority, const char *line);
+void log_writer_open_syslog(int facility);
+void log_writer_syslog(int priority, const char *line);
 /* A thread that waits in syslog(3) for all others; not before the last fork. An error number, or 0. */
-int log_sink_begin_writer(void);
+int log_writer_start(void);
 /* Waits until all lines are written, so long at most. */
-void log_sink_flush(int64_t timeout_ms);
+void log_writer_flush(int64_t timeout_ms);
 
 #endif

@@ -8,22 +8,16 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/string_list.h"
 #include "judge/policy.h"
 #include "base/prefix.h"
 #include "judge/rejection.h"
+#include "judge/stage.h"
 
 struct exempt;
 
 /* Not more than MEMORY_OWNERS. */
 #define MEMCACHED_SERVERS_MAX 64
-
-/* A list of strings; items may be NULL if count is 0. */
-struct string_list {
-	char **items;
-	size_t count;
-};
-
-enum stage { STAGE_CONNECT, STAGE_HELO, STAGE_MAIL, STAGE_RCPT, STAGE_DATA, STAGE_COUNT };
 
 struct config {
 	/* as written, for --print-config and for what is used as text */
@@ -91,10 +85,6 @@ bool config_keep_fixed(struct config *fresh, const struct config *old, char *key
  * False if it is none. One that is beyond all ranges is a large number.
  */
 bool config_parse_duration(const char *text, int64_t *ms);
-
-/* "connect", "mail" ...; and as the log has it, "CONNECT". */
-const char *stage_name(enum stage stage);
-const char *stage_log_name(enum stage stage);
 
 /* A variable that holds the current snapshot, for any thread. */
 struct config_box;

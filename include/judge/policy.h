@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "base/counters.h"
+#include "base/prefix.h"
+#include "base/store_view.h"
 
 struct policy {
 	double threshold;
@@ -32,6 +34,14 @@ struct standing {
 void policy_judge(const struct policy *policy, const struct tally *client,
 		  const struct tally *network, double elapsed, bool by_hand,
 		  struct standing *standing);
+
+/*
+ * The same from what a store said of the client, perhaps in an earlier window: counts are rolled on to
+ * now, and a flag by hand ends at its moment.
+ */
+void policy_judge_view(const struct policy *policy, const struct client *client,
+		       const struct store_view *view, const struct window *now,
+		       struct standing *standing);
 
 /* Hundredths that an offence of this weight (hundredths) adds. */
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender);

@@ -15,7 +15,7 @@ struct dsn {
 /* "5.999.999" and its NUL. */
 #define DSN_TEXT_MAX 12
 
-enum rcpt_outcome {
+enum rejection_outcome {
 	RCPT_UNKNOWN,	/* the MTA did not say: neither good nor bad */
 	RCPT_ACCEPTED,
 	RCPT_REJECTED,	/* 5.x.x */
@@ -38,7 +38,7 @@ char *dsn_format(const struct dsn *code, char *text);
  * address of a Postfix virtual alias domain has the mailer "error" too, but text after the code.
  * Sendmail 8.18 gives no code at all; what it shows is as in 8.17 the unknown user alone: 5.1.1.
  */
-enum rcpt_outcome rcpt_classify(const char *mailer, const char *host, bool is_sendmail,
+enum rejection_outcome rejection_classify(const char *mailer, const char *host, bool is_sendmail,
 				struct dsn *code);
 
 /* "5.1.1 1", "5.*.* 0.25". False with the reason in error. */
@@ -47,6 +47,6 @@ bool offence_parse(const char *text, struct offence *offence, char *error, size_
 unsigned offence_weight(const struct offence *offences, size_t count, const struct dsn *code);
 
 /* {nbadrcpts}: 0 to 100000; false for NULL, and for anything else. */
-bool rcpt_count_parse(const char *text, unsigned *count);
+bool rejection_count_parse(const char *text, unsigned *count);
 
 #endif

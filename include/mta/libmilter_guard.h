@@ -10,9 +10,9 @@
  * From here on a thread that can't be started by anyone in this process is replaced by a spare one, as soon as
  * there is one; up to parts_max may wait for that. Once, before libmilter runs. 0, or an errno.
  */
-int spare_start(size_t parts_max);
+int libmilter_guard_start(size_t parts_max);
 
 /* Whether threads have run out: then none may be held that others need. Thread-safe. */
-bool spare_are_few(void);
+bool libmilter_guard_lacks_threads(void);
 
 #endif

@@ -8,29 +8,29 @@
 
 #include "base/prefix.h"
 
-struct peers;
-struct peer_group;
+struct open_sessions;
+struct client_sessions;
 
 /* A session's place in it: part of the session. */
-struct peer {
-	_Atomic bool is_marked;		/* by peers_mark; the session clears it */
+struct open_session {
+	_Atomic bool is_marked;		/* by open_sessions_mark; the session clears it */
 	/* private */
-	struct peer_group *group;	/* NULL while it is not listed */
-	struct peer *prev, *next;
+	struct client_sessions *group;	/* NULL while it is not listed */
+	struct open_session *prev, *next;
 };
 
-struct peers *peers_new(void);
-void peers_free(struct peers *peers);
+struct open_sessions *open_sessions_new(void);
+void open_sessions_free(struct open_sessions *peers);
 
 /* Without memory the session is not listed, and is never too many. */
-void peers_join(struct peers *peers, struct peer *peer, const struct prefix *client);
-void peers_leave(struct peers *peers, struct peer *peer);
+void open_sessions_join(struct open_sessions *peers, struct open_session *peer, const struct prefix *client);
+void open_sessions_leave(struct open_sessions *peers, struct open_session *peer);
 /* Whether this client has at least limit sessions open that are older than this one. */
-bool peers_has_older(struct peers *peers, const struct peer *peer, unsigned limit);
+bool open_sessions_has_older(struct open_sessions *peers, const struct open_session *peer, unsigned limit);
 /*
  * Tells all sessions of this client that what they know of it is out of date. Returns how many there are.
  */
-unsigned peers_mark(struct peers *peers, const struct prefix *client);
-unsigned peers_count(struct peers *peers, const struct prefix *client);
+unsigned open_sessions_mark(struct open_sessions *peers, const struct prefix *client);
+unsigned open_sessions_count(struct open_sessions *peers, const struct prefix *client);
 
 #endif

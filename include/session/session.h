@@ -10,7 +10,7 @@
 #include "config/config.h"
 
 struct journal;
-struct peers;
+struct open_sessions;
 struct session;
 struct sockaddr;
 struct stalls;
@@ -21,14 +21,14 @@ struct tarpit {
 	struct config_box *config;
 	struct store *store;
 	struct stalls *stalls;
-	struct peers *peers;
+	struct open_sessions *peers;
 	const struct journal *journal;
 	const struct clock *clock;
 	double (*chance)(void);		/* from -1 to 1, for the jitter */
 	bool (*lacks_threads)(void);	/* then nobody waits; NULL: never */
 	unsigned max_sessions;		/* beyond these, sessions pass */
 	_Atomic unsigned open_sessions;
-	struct mta_patience patience;	/* the MTA's */
+	struct mta_timeout patience;	/* the MTA's */
 };
 
 enum verdict {

@@ -10,28 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/prefix.h"
 #include "base/counters.h"
+#include "base/prefix.h"
+#include "base/store_view.h"
 
 struct config;
 struct store;
-
-/* Whose memory, and when. */
-struct store_query {
-	struct client client;
-	struct window window;
-	const char *key_prefix;
-};
-
-/* What is remembered. */
-struct store_view {
-	int64_t window;		/* index of the window that the tallies are of */
-	struct tally client, network;
-	bool by_hand;
-	int64_t by_hand_until_s;	/* since the epoch; 0: nobody has said until when */
-	bool announced;		/* this daemon has logged that the client is flagged */
-	bool is_local;		/* a shared store was asked and did not answer */
-};
 
 struct store_event {
 	enum side side;
@@ -77,7 +61,58 @@ struct store {
 	const struct store_ops *ops;
 };
 
-/* The store that config asks for; NULL with the reason in error. See shared.h for wakeup. */
-struct store *store_open(const struct config *config, void (*wakeup)(void), char *error, size_t size);
+/* What store_ops says of each. */
+static inline void store_lookup(struct store *store, const struct store_query *query,
+				struct store_view *view)
+{
+	store->ops->lookup(store, query, view);
+}
+
+static inline bool store_record(struct store *store, const struct store_query *query,
+				const struct store_event *event, struct store_view *view)
+{
+	return store->ops->record(store, query, event, view);
+}
+
+static inline bool store_announce(struct store *store, const struct prefix *client, bool flagged)
+{
+	return store->ops->announce(store, client, flagged);
+}
+
+static inline bool store_flag(struct store *store, const struct store_query *query, int64_t until_s)
+{
+	return store->ops->flag(store, query, until_s);
+}
+
+static inline bool store_forgive(struct store *store, const struct store_query *query)
+{
+	return store->ops->forgive(store, query);
+}
+
+static inline void store_each(struct store *store, const struct client_widths *widths,
+			      const struct window *window, store_visit *visit, void *arg)
+{
+	store->ops->each(store, widths, window, visit, arg);
+}
+
+static inline void store_servers(struct store *store, store_server_visit *visit, void *arg)
+{
+	store->ops->servers(store, visit, arg);
+}
+
+static inline void store_configure(struct store *store, const struct config *config)
+{
+	store->ops->configure(store, config);
+}
+
+static inline const char *store_state(struct store *store)
+{
+	return store->ops->state(store);
+}
+
+static inline void store_destroy(struct store *store)
+{
+	store->ops->destroy(store);
+}
 
 #endif

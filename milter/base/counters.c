@@ -40,8 +40,8 @@ void tally_roll(struct tally *tally, int64_t from, int64_t to)
 static void add_capped(uint64_t *counter, uint64_t amount)
 {
 	*counter += amount;
-	if (*counter > RECORD_COUNTER_MAX)
-		*counter = RECORD_COUNTER_MAX;
+	if (*counter > COUNTERS_MAX)
+		*counter = COUNTERS_MAX;
 }
 
 void tally_add(struct tally *tally, const struct tally *more)
@@ -75,42 +75,42 @@ bool tally_is_zero(const struct tally *tally)
 	return (tally->bad_now | tally->bad_previous | tally->good_now | tally->good_previous) == 0;
 }
 
-size_t record_counter_key(char *key, const char *prefix, const struct prefix *client,
+size_t counters_key(char *key, const char *prefix, const struct prefix *client,
 			  int64_t window, enum side side)
 {
 	char text[PREFIX_TEXT_MAX];
 
-	return (size_t)snprintf(key, RECORD_KEY_MAX, "%.*s:1:%s:%" PRId64 ":%c",
-				RECORD_KEY_PREFIX_MAX, prefix, prefix_format(client, text), window,
+	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:%" PRId64 ":%c",
+				COUNTERS_KEY_PREFIX_MAX, prefix, prefix_format(client, text), window,
 				side == SIDE_BAD ? 'b' : 'g');
 }
 
-size_t record_flag_key(char *key, const char *prefix, const struct prefix *client)
+size_t counters_flag_key(char *key, const char *prefix, const struct prefix *client)
 {
 	char text[PREFIX_TEXT_MAX];
 
-	return (size_t)snprintf(key, RECORD_KEY_MAX, "%.*s:1:%s:f", RECORD_KEY_PREFIX_MAX, prefix,
+	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:f", COUNTERS_KEY_PREFIX_MAX, prefix,
 				prefix_format(client, text));
 }
 
-size_t record_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
+size_t counters_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
 		       uint64_t hash)
 {
 	char text[PREFIX_TEXT_MAX];
 
-	return (size_t)snprintf(key, RECORD_KEY_MAX, "%.*s:1:%s:%" PRId64 ":r:%016" PRIx64,
-				RECORD_KEY_PREFIX_MAX, prefix, prefix_format(client, text), window,
+	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:%" PRId64 ":r:%016" PRIx64,
+				COUNTERS_KEY_PREFIX_MAX, prefix, prefix_format(client, text), window,
 				hash);
 }
 
-bool record_counter_parse(const char *value, size_t length, uint64_t *counter)
+bool counters_parse(const char *value, size_t length, uint64_t *counter)
 {
 	uint64_t number = 0;
 	size_t i = 0;
 
 	for (; i < length && value[i] >= '0' && value[i] <= '9'; i++) {
 		number = number * 10 + (uint64_t)(value[i] - '0');
-		if (number > RECORD_COUNTER_MAX)
+		if (number > COUNTERS_MAX)
 			return false;
 	}
 	if (i == 0)

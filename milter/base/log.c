@@ -12,23 +12,23 @@
 
 #define MINUTE_MS 60000
 
-static log_sink *_Atomic sink = log_sink_stderr;
+static log_sink *_Atomic sink = log_writer_stderr;
 static _Atomic int level = LOG_INFO;
 
 void log_to_syslog(int facility)
 {
-	log_sink_open_syslog(facility);
-	sink = log_sink_syslog;
+	log_writer_open_syslog(facility);
+	sink = log_writer_syslog;
 }
 
 void log_to_stderr(void)
 {
-	sink = log_sink_stderr;
+	sink = log_writer_stderr;
 }
 
 void log_to(log_sink *other)
 {
-	sink = other != NULL ? other : log_sink_stderr;
+	sink = other != NULL ? other : log_writer_stderr;
 }
 
 void log_set_level(int priority)

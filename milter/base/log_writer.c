@@ -27,7 +27,7 @@ static struct {
 	pthread_mutex_t mutex;
 	pthread_cond_t filled, written;
 	bool has_begun, is_writing;
-	struct waiting lines[LOG_SINK_QUEUE]; /* a ring */
+	struct waiting lines[LOG_WRITER_QUEUE]; /* a ring */
 	size_t first, count;
 	unsigned lost;
 } queue = {
@@ -59,7 +59,7 @@ static bool write_line(const char *line)
 	return true;
 }
 
-void log_sink_stderr(int priority, const char *line)
+void log_writer_stderr(int priority, const char *line)
 {
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	static unsigned lost;
@@ -77,7 +77,7 @@ void log_sink_stderr(int priority, const char *line)
 	pthread_mutex_unlock(&mutex);
 }
 
-void log_sink_open_syslog(int facility)
+void log_writer_open_syslog(int facility)
 {
 	/* openlog(3) would wait for who is in syslog(3). */
 	if (!atomic_exchange(&is_open, true))
@@ -88,13 +88,13 @@ void log_sink_open_syslog(int facility)
 /* The mutex is held. */
 static void enqueue(int priority, const char *line)
 {
-	char *copy = queue.count < LOG_SINK_QUEUE ? strdup(line) : NULL;
+	char *copy = queue.count < LOG_WRITER_QUEUE ? strdup(line) : NULL;
 
 	if (copy == NULL) {
 		queue.lost++;
 		return;
 	}
-	queue.lines[(queue.first + queue.count++) % LOG_SINK_QUEUE] =
+	queue.lines[(queue.first + queue.count++) % LOG_WRITER_QUEUE] =
 		(struct waiting){.priority = priority, .line = copy};
 	pthread_cond_signal(&queue.filled);
 }
@@ -104,7 +104,7 @@ static void enqueue_after_loss(int priority, const char *line)
 {
 	char text[LOST_LINE_MAX];
 
-	if (queue.count > LOG_SINK_QUEUE / 2) {
+	if (queue.count > LOG_WRITER_QUEUE / 2) {
 		queue.lost++;
 		return;
 	}
@@ -114,7 +114,7 @@ static void enqueue_after_loss(int priority, const char *line)
 	enqueue(priority, line);
 }
 
-void log_sink_syslog(int priority, const char *line)
+void log_writer_syslog(int priority, const char *line)
 {
 	bool has_begun;
 
@@ -134,7 +134,7 @@ static void write_first(void)
 {
 	struct waiting next = queue.lines[queue.first];
 
-	queue.first = (queue.first + 1) % LOG_SINK_QUEUE;
+	queue.first = (queue.first + 1) % LOG_WRITER_QUEUE;
 	queue.count--;
 	queue.is_writing = true;
 	pthread_mutex_unlock(&queue.mutex);
@@ -158,7 +158,7 @@ static void *write_all(void *argument)
 	return NULL;
 }
 
-int log_sink_begin_writer(void)
+int log_writer_start(void)
 {
 	sigset_t all, before;
 	pthread_t thread;
@@ -179,7 +179,7 @@ int log_sink_begin_writer(void)
 	return 0;
 }
 
-void log_sink_flush(int64_t timeout_ms)
+void log_writer_flush(int64_t timeout_ms)
 {
 	const struct clock *clock = &clock_system;
 	int64_t end_ms = clock->mono_ms(clock) + timeout_ms;

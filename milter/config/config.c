@@ -10,20 +10,6 @@
 #include "judge/exempt.h"
 #include "table.h"
 
-const char *stage_name(enum stage stage)
-{
-	static const char *const names[] = {"connect", "helo", "mail", "rcpt", "data"};
-
-	return names[stage];
-}
-
-const char *stage_log_name(enum stage stage)
-{
-	static const char *const names[] = {"CONNECT", "HELO", "MAIL", "RCPT", "DATA"};
-
-	return names[stage];
-}
-
 void faults_add(struct faults *faults, const char *format, ...)
 {
 	va_list arguments, again;
@@ -60,14 +46,6 @@ struct config *config_hold(struct config *config)
 {
 	atomic_fetch_add(&config->references, 1);
 	return config;
-}
-
-static void string_list_free(struct string_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		free(list->items[i]);
-	free(list->items);
-	memset(list, 0, sizeof(*list));
 }
 
 void config_release(struct config *config)

@@ -14,20 +14,6 @@ static bool fail(char *error, size_t size, const char *reason)
 	return false;
 }
 
-bool string_list_add(struct string_list *list, const char *text)
-{
-	char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
-
-	if (items == NULL)
-		return false;
-	list->items = items;
-	items[list->count] = strdup(text);
-	if (items[list->count] == NULL)
-		return false;
-	list->count++;
-	return true;
-}
-
 /* A path may be written with or without its kind. */
 static const char *server_path(const char *text)
 {

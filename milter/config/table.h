@@ -47,8 +47,6 @@ int64_t setting_integer(const struct setting *setting, const void *field);
 bool setting_parse(const struct setting *setting, const char *text, void *field, char *error,
 		   size_t size);
 
-bool string_list_add(struct string_list *list, const char *text);	/* false: out of memory */
-
 /* For the table: what one item of a list must be, and how it gets into the snapshot. */
 bool setting_add_server(struct config *config, const char *text, char *error, size_t size);
 bool setting_add_offence(struct config *config, const char *text, char *error, size_t size);

@@ -248,7 +248,7 @@ bool setting_check_key_prefix(const char *text, char *error, size_t size)
 {
 	size_t length = strlen(text);
 
-	if (length == 0 || length > RECORD_KEY_PREFIX_MAX)
+	if (length == 0 || length > COUNTERS_KEY_PREFIX_MAX)
 		return fail(error, size, length == 0 ? "empty" : "too long");
 	for (; *text != '\0'; text++)
 		if (!isalnum((unsigned char)*text) && strchr("._-", *text) == NULL)

@@ -64,11 +64,11 @@ void command_flag(struct request *r)
 			       prefix_format(&r->prefix, client), prefix_format(&rule, rule_text));
 		return;
 	}
-	is_shared = store->ops->flag(store, &query, until_s);
+	is_shared = store_flag(store, &query, until_s);
 	put_client(r);
 	command_put_integer(r, r->answer, "until", until_s);
 	/* Sessions that are open look again, and find the flag. */
-	command_put_integer(r, r->answer, "sessions", peers_mark(r->tarpit->peers, &r->client.key));
+	command_put_integer(r, r->answer, "sessions", open_sessions_mark(r->tarpit->peers, &r->client.key));
 	put_shared(r, is_shared);
 	stats_add(STAT_FLAGGED_BY_HAND, 1);
 
@@ -88,13 +88,13 @@ void command_forgive(struct request *r)
 	struct log_line line;
 	bool is_shared, is_known;
 
-	store->ops->lookup(store, &query, &view);
-	is_shared = store->ops->forgive(store, &query);
+	store_lookup(store, &query, &view);
+	is_shared = store_forgive(store, &query);
 	/*
 	 * In this order: a session that begins a stall meanwhile looks for its mark after that, so that it
 	 * either finds the mark or is found here.
 	 */
-	sessions = peers_mark(r->tarpit->peers, &r->client.key);
+	sessions = open_sessions_mark(r->tarpit->peers, &r->client.key);
 	released = stalls_forgive(r->tarpit->stalls, &r->client.key);
 	is_known = command_is_remembered(&view) || sessions > 0 || released > 0;
 	stats_add(STAT_FORGIVEN, is_known);

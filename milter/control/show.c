@@ -12,7 +12,7 @@
 #include "judge/explain.h"
 #include "session/open_sessions.h"
 #include "session/stall.h"
-#include "judge/standing.h"
+#include "judge/policy.h"
 #include "base/stats.h"
 
 #define LIST_DEFAULT 20
@@ -92,7 +92,7 @@ static void visit(const struct client *client, const struct store_view *view, vo
 	struct walk *walk = arg;
 	struct worst one = {.client = *client, .view = *view};
 
-	standing_judge(&walk->request->config->policy, client, view, &walk->now, &one.standing);
+	policy_judge_view(&walk->request->config->policy, client, view, &walk->now, &one.standing);
 	if (one.standing.bad <= 0 && !one.standing.by_hand)
 		return;
 	/* It may have been exempted since. */
@@ -115,7 +115,7 @@ static void walk_all(struct walk *walk)
 	struct store *store = r->tarpit->store;
 
 	walk->now = command_now(r);
-	store->ops->each(store, &r->config->widths, &walk->now, visit, walk);
+	store_each(store, &r->config->widths, &walk->now, visit, walk);
 }
 
 struct server_list {
@@ -139,8 +139,8 @@ static void put_store(struct request *r)
 	struct server_list list = {.request = r, .array = json_array()};
 
 	command_put_text(r, r->answer, "store", r->config->use_memcached ? "memcached" : "memory");
-	command_put_text(r, r->answer, "store_state", store->ops->state(store));
-	store->ops->servers(store, visit_server, &list);
+	command_put_text(r, r->answer, "store_state", store_state(store));
+	store_servers(store, visit_server, &list);
 	command_put(r, r->answer, "servers", list.array);
 }
 
@@ -231,7 +231,7 @@ static void put_entry(struct request *r, json_t *row, const struct client *clien
 		    st->by_hand && view->by_hand_until_s > 0 ? json_integer(view->by_hand_until_s)
 							     : json_null());
 	command_put_integer(r, row, "delay_ms", st->flagged ? policy_delay_ms(policy, st, 0) : 0);
-	command_put_integer(r, row, "sessions", peers_count(r->tarpit->peers, &client->key));
+	command_put_integer(r, row, "sessions", open_sessions_count(r->tarpit->peers, &client->key));
 }
 
 /* Sets "exempt"; whether it is. rule_text holds PREFIX_TEXT_MAX. */
@@ -347,8 +347,8 @@ void command_show(struct request *r)
 	struct standing st;
 	bool is_exempt, is_known;
 
-	store->ops->lookup(store, &query, &view);
-	standing_judge(&r->config->policy, &r->client, &view, &query.window, &st);
+	store_lookup(store, &query, &view);
+	policy_judge_view(&r->config->policy, &r->client, &view, &query.window, &st);
 	command_put_text(r, r->answer, "address", prefix_format_address(&r->client.address, text));
 	/* A prefix is exempt if a rule has all of it. */
 	is_exempt = put_exempt(r, r->answer, &r->prefix, rule);
@@ -356,7 +356,7 @@ void command_show(struct request *r)
 	if (is_exempt)
 		st.flagged = false;
 	is_known = is_exempt || command_is_remembered(&view) ||
-		   peers_count(r->tarpit->peers, &r->client.key) > 0;
+		   open_sessions_count(r->tarpit->peers, &r->client.key) > 0;
 	command_put(r, r->answer, "known", json_boolean(is_known));
 	put_entry(r, r->answer, &r->client, &view, &st);
 	put_arithmetic(r, &view, &query.window, &st);

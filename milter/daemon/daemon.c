@@ -26,6 +26,7 @@
 #include "base/listen.h"
 #include "base/log.h"
 #include "base/log_writer.h"
+#include "memcached/shared.h"
 #include "metrics/metrics.h"
 #include "session/open_sessions.h"
 #include "postfix_limit.h"
@@ -34,6 +35,7 @@
 #include "mta/libmilter_guard.h"
 #include "session/stall.h"
 #include "base/stats.h"
+#include "store/memory.h"
 #include "store/store.h"
 
 /* Threads need little (syslog 9 KB); sanitizers need more. */
@@ -241,6 +243,19 @@ static void compare_with_postfix(const struct daemon *d, const struct postfix_li
 		    limit->processes * 2 / 5 > 0 ? limit->processes * 2 / 5 : 1);
 }
 
+/* The store that config asks for; NULL with the reason in error. */
+static struct store *open_store(const struct config *config, char *error, size_t size)
+{
+	struct store *store;
+
+	if (config->use_memcached)
+		return shared_store_new(config, filter_nudge, error, size);
+	store = memory_store_new(config->memory_clients);
+	if (store == NULL)
+		snprintf(error, size, "out of memory");
+	return store;
+}
+
 static int build(struct daemon *d)
 {
 	struct tarpit *tarpit = &d->tarpit;
@@ -253,14 +268,14 @@ static int build(struct daemon *d)
 	tarpit->max_sessions = d->sessions_max;
 	tarpit->clock = &clock_system;
 	tarpit->chance = hash_chance;
-	tarpit->lacks_threads = spare_are_few;
+	tarpit->lacks_threads = libmilter_guard_lacks_threads;
 	tarpit->journal = &journal_log;
-	tarpit->peers = peers_new();
+	tarpit->peers = open_sessions_new();
 	tarpit->stalls = stalls_new(&clock_system, budget(d), filter_nudge);
 	tarpit->config = config_box_new(config_hold(d->config));
 	if (tarpit->peers == NULL || tarpit->stalls == NULL || tarpit->config == NULL)
 		return fail(d, EX_OSERR, reason);
-	tarpit->store = store_open(d->config, filter_nudge, reason, sizeof(reason));
+	tarpit->store = open_store(d->config, reason, sizeof(reason));
 	if (tarpit->store == NULL)
 		return fail(d, EX_UNAVAILABLE, reason);
 	return EX_OK;
@@ -308,7 +323,7 @@ static bool adopt(struct daemon *d, struct config *fresh, char *needs_restart, s
 	config_box_put(d->tarpit.config, config_hold(fresh));
 	open_log(d);
 	stalls_set_budget(d->tarpit.stalls, budget(d));
-	d->tarpit.store->ops->configure(d->tarpit.store, fresh);
+	store_configure(d->tarpit.store, fresh);
 	log_reload(d, needs_restart);
 	if (read_postfix(d, &limit))
 		compare_with_postfix(d, &limit);
@@ -416,7 +431,7 @@ static int start_threads(struct daemon *d)
 	if (code != EX_OK)
 		return code;
 	/* Each session may want a thread, and libmilter some of its own. */
-	if (spare_start(d->sessions_max + 2 * DESCRIPTORS_RESERVED) != 0 ||
+	if (libmilter_guard_start(d->sessions_max + 2 * DESCRIPTORS_RESERVED) != 0 ||
 	    pthread_create(&d->thread, NULL, serve, d) != 0)
 		return fail(d, EX_OSERR, "can't start a thread");
 	start_observers(d);
@@ -451,7 +466,7 @@ static void log_status(const struct daemon *d)
 		(clock_system.mono_ms(&clock_system) - d->started_ms) / 1000);
 	log_put(&line, "mode", "%s", config->observe ? "observe" : "enforce");
 	log_put(&line, "store", "%s", config->use_memcached ? "memcached" : "memory");
-	log_put(&line, "store_state", "%s", d->tarpit.store->ops->state(d->tarpit.store));
+	log_put(&line, "store_state", "%s", store_state(d->tarpit.store));
 	log_put(&line, "sessions", "%u", atomic_load(&d->tarpit.open_sessions));
 	log_put(&line, "stalls", "%u", stalls_active(d->tarpit.stalls));
 	log_put(&line, "max_stalls", "%u", stalls_budget(d->tarpit.stalls));
@@ -535,7 +550,7 @@ static int start(struct daemon *d)
 	if (code != EX_OK)
 		return fail(d, code, reason);
 	/* Without it each would write for himself, and wait where the log daemon does. */
-	if (!d->options->foreground && log_sink_begin_writer() != 0)
+	if (!d->options->foreground && log_writer_start() != 0)
 		return fail(d, EX_OSERR, "can't start a thread");
 	code = find_user(d);
 	if (code != EX_OK)

@@ -168,7 +168,7 @@ int main(int argc, char **argv)
 	if (arguments.action == ACTION_RUN) {
 		/* Threads of libmilter may still be there: nothing may be torn down below them. */
 		fflush(NULL);
-		log_sink_flush(LOG_FLUSH_MS);
+		log_writer_flush(LOG_FLUSH_MS);
 		_exit(code);
 	}
 	free(arguments.sets);

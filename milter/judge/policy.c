@@ -45,6 +45,20 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 		standing->flagged = true;
 }
 
+void policy_judge_view(const struct policy *policy, const struct client *client,
+		       const struct store_view *view, const struct window *now,
+		       struct standing *standing)
+{
+	struct tally own = view->client, network = view->network;
+	bool by_hand = view->by_hand && (view->by_hand_until_s == 0 ||
+					 view->by_hand_until_s > window_now_s(now));
+
+	tally_roll(&own, view->window, now->index);
+	tally_roll(&network, view->window, now->index);
+	policy_judge(policy, &own, client_has_network(client) ? &network : NULL, now->elapsed,
+		     by_hand, standing);
+}
+
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender)
 {
 	double factor = null_sender ? policy->null_sender_weight : 1;

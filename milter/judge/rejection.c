@@ -42,7 +42,7 @@ char *dsn_format(const struct dsn *code, char *text)
 	return text;
 }
 
-enum rcpt_outcome rcpt_classify(const char *mailer, const char *host, bool is_sendmail,
+enum rejection_outcome rejection_classify(const char *mailer, const char *host, bool is_sendmail,
 				struct dsn *code)
 {
 	const char *rest;
@@ -148,7 +148,7 @@ unsigned offence_weight(const struct offence *offences, size_t count, const stru
 	return 0;
 }
 
-bool rcpt_count_parse(const char *text, unsigned *count)
+bool rejection_count_parse(const char *text, unsigned *count)
 {
 	unsigned value = 0;
 

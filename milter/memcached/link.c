@@ -222,7 +222,7 @@ static enum link_result take_step(struct link *link, struct step *step)
 struct fetch {
 	size_t count;
 	struct protocol_key keys[FETCH_KEYS];
-	char texts[FETCH_KEYS][RECORD_KEY_MAX];
+	char texts[FETCH_KEYS][COUNTERS_KEY_MAX];
 	uint64_t *values[FETCH_KEYS];
 	uint64_t flag;
 };
@@ -251,7 +251,7 @@ static void want_tally(struct fetch *fetch, const struct store_query *query,
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		want(fetch,
-		     record_counter_key(fetch->texts[fetch->count], query->key_prefix, prefix,
+		     counters_key(fetch->texts[fetch->count], query->key_prefix, prefix,
 					wanted[i].window, wanted[i].side),
 		     wanted[i].value);
 }
@@ -260,7 +260,7 @@ static void take_value(size_t index, const char *value, size_t length, void *arg
 {
 	struct fetch *fetch = arg;
 
-	if (!record_counter_parse(value, length, fetch->values[index]) &&
+	if (!counters_parse(value, length, fetch->values[index]) &&
 	    log_allowed(&bad_value_limit))
 		log_message(LOG_WARNING, "store", "value of %s is no number of ours: ignored",
 			    fetch->texts[index]);
@@ -281,7 +281,7 @@ enum link_result link_probe(struct link *link, const char *key_prefix)
 	struct fetch fetch = {0};
 	enum link_result result;
 
-	want(&fetch, (size_t)snprintf(fetch.texts[0], RECORD_KEY_MAX, "%s:1:probe", key_prefix),
+	want(&fetch, (size_t)snprintf(fetch.texts[0], COUNTERS_KEY_MAX, "%s:1:probe", key_prefix),
 	     &ignored);
 	if (!begin_trip(link))
 		return LINK_UNREACHED;
@@ -301,7 +301,7 @@ enum link_result link_fetch(struct link *link, const struct store_query *query,
 	if (client_has_network(&query->client))
 		want_tally(&fetch, query, &query->client.network, &view->network);
 	want(&fetch,
-	     record_flag_key(fetch.texts[fetch.count], query->key_prefix, &query->client.key),
+	     counters_flag_key(fetch.texts[fetch.count], query->key_prefix, &query->client.key),
 	     &fetch.flag);
 	if (!begin_trip(link))
 		return LINK_UNREACHED;
@@ -314,8 +314,8 @@ enum link_result link_fetch(struct link *link, const struct store_query *query,
 enum link_result link_see(struct link *link, const struct store_query *query, uint64_t recipient,
 			  bool *is_new)
 {
-	char text[RECORD_KEY_MAX];
-	const struct protocol_key key = {text, record_seen_key(text, query->key_prefix,
+	char text[COUNTERS_KEY_MAX];
+	const struct protocol_key key = {text, counters_seen_key(text, query->key_prefix,
 							       &query->client.key,
 							       query->window.index, recipient)};
 	struct step add = {.verb = ADD,
@@ -341,15 +341,15 @@ static enum link_result replace(struct link *link, struct step *step)
 enum link_result link_count(struct link *link, const char *key_prefix, const struct prefix *client,
 			    int64_t window, enum side side, uint64_t amount, uint32_t window_s)
 {
-	char text[RECORD_KEY_MAX], value[COUNTER_TEXT_MAX];
+	char text[COUNTERS_KEY_MAX], value[COUNTER_TEXT_MAX];
 	const struct protocol_key key = {
-		text, record_counter_key(text, key_prefix, client, window, side)};
+		text, counters_key(text, key_prefix, client, window, side)};
 	struct step step = {
 		.verb = INCREMENT,
 		.key = &key,
 		.value = value,
 		.ttl_s = (int64_t)window_s * 2, /* below the 30 days that would make it a date */
-		.amount = amount < RECORD_COUNTER_MAX ? amount : RECORD_COUNTER_MAX,
+		.amount = amount < COUNTERS_MAX ? amount : COUNTERS_MAX,
 	};
 	enum link_result result;
 
@@ -365,16 +365,16 @@ enum link_result link_count(struct link *link, const char *key_prefix, const str
 		if (result == LINK_OK && step.reply == REPLY_ABSENT)
 			return wire_fail(&link->wire, "it forgets at once"), LINK_REFUSED;
 	}
-	if (result == LINK_OK && (step.reply == REPLY_NO_NUMBER || step.sum > RECORD_COUNTER_MAX))
+	if (result == LINK_OK && (step.reply == REPLY_NO_NUMBER || step.sum > COUNTERS_MAX))
 		result = replace(link, &step);
 	return result;
 }
 
 enum link_result link_flag(struct link *link, const struct store_query *query, int64_t until_s)
 {
-	char text[RECORD_KEY_MAX], value[COUNTER_TEXT_MAX];
+	char text[COUNTERS_KEY_MAX], value[COUNTER_TEXT_MAX];
 	const struct protocol_key key = {
-		text, record_flag_key(text, query->key_prefix, &query->client.key)};
+		text, counters_flag_key(text, query->key_prefix, &query->client.key)};
 	int64_t ttl_s = until_s - window_now_s(&query->window);
 	struct step set = {.verb = SET,
 			   .key = &key,
@@ -397,9 +397,9 @@ static enum link_result remove_key(struct link *link, const char *text, size_t l
 static enum link_result take_back(struct link *link, const struct store_query *query,
 				  int64_t window, enum side side, uint64_t amount)
 {
-	char text[RECORD_KEY_MAX];
+	char text[COUNTERS_KEY_MAX];
 	size_t length =
-		record_counter_key(text, query->key_prefix, &query->client.key, window, side);
+		counters_key(text, query->key_prefix, &query->client.key, window, side);
 	enum link_result result = remove_key(link, text, length);
 	struct protocol_key key = {text, 0};
 	struct step step = {.verb = DECREMENT, .key = &key, .amount = amount};
@@ -407,21 +407,21 @@ static enum link_result take_back(struct link *link, const struct store_query *q
 	if (result != LINK_OK || amount == 0 || !client_has_network(&query->client))
 		return result;
 	key.length =
-		record_counter_key(text, query->key_prefix, &query->client.network, window, side);
+		counters_key(text, query->key_prefix, &query->client.network, window, side);
 	/* Stops at 0. What stands there and is no number stays: whoever counts replaces it. */
 	return take_step(link, &step);
 }
 
 enum link_result link_forgive(struct link *link, const struct store_query *query)
 {
-	char text[RECORD_KEY_MAX];
+	char text[COUNTERS_KEY_MAX];
 	int64_t now = query->window.index;
 	struct store_view view;
 	enum link_result result = link_fetch(link, query, &view);
 
 	if (result == LINK_OK)
 		result = remove_key(link, text,
-				    record_flag_key(text, query->key_prefix, &query->client.key));
+				    counters_flag_key(text, query->key_prefix, &query->client.key));
 	if (result == LINK_OK)
 		result = take_back(link, query, now, SIDE_BAD, view.client.bad_now);
 	if (result == LINK_OK)

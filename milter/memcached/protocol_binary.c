@@ -56,7 +56,7 @@ _Static_assert(sizeof(struct header) == 24, "as on the wire");
 /* A request under construction. */
 struct request {
 	size_t length;
-	unsigned char bytes[sizeof(struct header) + EXTRAS_MAX + RECORD_KEY_MAX +
+	unsigned char bytes[sizeof(struct header) + EXTRAS_MAX + COUNTERS_KEY_MAX +
 			    2 * NAME_MAX_LENGTH + SECRET_MAX];
 };
 
@@ -256,7 +256,7 @@ static enum reply read_values(struct wire *wire, size_t count, protocol_take *ta
 static enum reply binary_fetch(struct wire *wire, const struct protocol_key *keys, size_t count,
 			       protocol_take *take, void *arg)
 {
-	unsigned char all[(PROTOCOL_KEYS_MAX + 1) * (sizeof(struct header) + RECORD_KEY_MAX)];
+	unsigned char all[(PROTOCOL_KEYS_MAX + 1) * (sizeof(struct header) + COUNTERS_KEY_MAX)];
 	struct request request;
 	size_t length = 0;
 

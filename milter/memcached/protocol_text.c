@@ -9,7 +9,7 @@
 #include "protocol.h"
 #include "base/counters.h"
 
-#define COMMAND_MAX (RECORD_KEY_MAX + 96)
+#define COMMAND_MAX (COUNTERS_KEY_MAX + 96)
 /* memcached's own limit, with room: what is longer is no value. */
 #define SKIP_MAX (2 * 1024 * 1024)
 
@@ -110,7 +110,7 @@ static enum reply read_values(struct wire *wire, const struct protocol_key *keys
 static enum reply text_fetch(struct wire *wire, const struct protocol_key *keys, size_t count,
 			     protocol_take *take, void *arg)
 {
-	char command[8 + PROTOCOL_KEYS_MAX * (RECORD_KEY_MAX + 1)];
+	char command[8 + PROTOCOL_KEYS_MAX * (COUNTERS_KEY_MAX + 1)];
 	size_t length = (size_t)snprintf(command, sizeof(command), "get");
 
 	for (size_t i = 0; i < count; i++)

@@ -48,7 +48,7 @@ static void shared_lookup(struct store *store, const struct store_query *query,
 		*view = errand.view;
 		memory_amend(shared->memory, query, view);
 	} else {
-		shared->memory->ops->lookup(shared->memory, query, view);
+		store_lookup(shared->memory, query, view);
 		view->is_local = true;
 	}
 }
@@ -76,7 +76,7 @@ static bool shared_record(struct store *store, const struct store_query *query,
 	}
 	if (answer == UPSTREAM_NOT_ASKED)
 		memory_owe(shared->memory, query, event, upstream_number(upstream));
-	shared->memory->ops->lookup(shared->memory, query, view);
+	store_lookup(shared->memory, query, view);
 	return errand.counted;
 }
 
@@ -84,7 +84,7 @@ static bool shared_announce(struct store *store, const struct prefix *client, bo
 {
 	struct store *memory = shared_of(store)->memory;
 
-	return memory->ops->announce(memory, client, flagged);
+	return store_announce(memory, client, flagged);
 }
 
 static bool shared_flag(struct store *store, const struct store_query *query, int64_t until_s)
@@ -94,7 +94,7 @@ static bool shared_flag(struct store *store, const struct store_query *query, in
 	bool is_told = upstream_ask(upstream_of(shared, query), &errand) == UPSTREAM_ANSWERED &&
 		       errand.obeyed;
 
-	return shared->memory->ops->flag(shared->memory, query, until_s) && is_told;
+	return store_flag(shared->memory, query, until_s) && is_told;
 }
 
 static bool shared_forgive(struct store *store, const struct store_query *query)
@@ -104,7 +104,7 @@ static bool shared_forgive(struct store *store, const struct store_query *query)
 	bool is_told = upstream_ask(upstream_of(shared, query), &errand) == UPSTREAM_ANSWERED &&
 		       errand.obeyed;
 
-	return shared->memory->ops->forgive(shared->memory, query) && is_told;
+	return store_forgive(shared->memory, query) && is_told;
 }
 
 static void shared_each(struct store *store, const struct client_widths *widths,
@@ -112,7 +112,7 @@ static void shared_each(struct store *store, const struct client_widths *widths,
 {
 	struct store *memory = shared_of(store)->memory;
 
-	memory->ops->each(memory, widths, window, visit, arg);
+	store_each(memory, widths, window, visit, arg);
 }
 
 static void shared_servers(struct store *store, store_server_visit *visit, void *arg)
@@ -129,7 +129,7 @@ static void shared_configure(struct store *store, const struct config *config)
 
 	for (size_t i = 0; i < shared->count; i++)
 		upstream_configure(shared->upstreams[i], config);
-	shared->memory->ops->configure(shared->memory, config);
+	store_configure(shared->memory, config);
 }
 
 static const char *shared_state(struct store *store)
@@ -157,7 +157,7 @@ static void shared_destroy(struct store *store)
 	secret_free(shared->password);
 	free(shared->user);
 	if (shared->memory != NULL)
-		shared->memory->ops->destroy(shared->memory);
+		store_destroy(shared->memory);
 	free(shared);
 }
 

@@ -32,7 +32,7 @@ struct job {
 	enum job_state state;
 	bool is_abandoned; /* the session has gone on; the worker frees it */
 	struct errand errand;
-	char key_prefix[RECORD_KEY_PREFIX_MAX + 1]; /* the errand's */
+	char key_prefix[COUNTERS_KEY_PREFIX_MAX + 1]; /* the errand's */
 	pthread_cond_t finished;
 	struct job *prev, *next; /* in the queue while JOB_QUEUED */
 };
@@ -49,7 +49,7 @@ struct worker {
 struct upstream_settings {
 	int64_t timeout_ms, retry_ms;
 	uint32_t window_s;
-	char key_prefix[RECORD_KEY_PREFIX_MAX + 1];
+	char key_prefix[COUNTERS_KEY_PREFIX_MAX + 1];
 };
 
 struct upstream {

@@ -16,7 +16,7 @@
 #include "session/journal.h"
 #include "session/session.h"
 #include "session/stall.h"
-#include "judge/standing.h"
+#include "judge/policy.h"
 #include "base/stats.h"
 #include "store/store.h"
 
@@ -268,7 +268,7 @@ static void write_store(struct page *page, struct store *store)
 			"Duration of calls to memcached.");
 	write_head(page, "tarpit_store_up", TYPE_GAUGE,
 		   "Whether a memcached server is in use (1) or taken for dead (0).");
-	store->ops->servers(store, write_server, page);
+	store_servers(store, write_server, page);
 }
 
 static void write_infos(const struct page *page, const struct config *config)
@@ -297,7 +297,7 @@ static void count_client(const struct client *client, const struct store_view *v
 	struct count *count = arg;
 	struct standing standing;
 
-	standing_judge(&count->config->policy, client, view, &count->window, &standing);
+	policy_judge_view(&count->config->policy, client, view, &count->window, &standing);
 	count->census.remembered++;
 	/* It may have been exempted since. */
 	if (standing.flagged && !exempt_has_client(count->config->exempt, &client->key, NULL))
@@ -314,7 +314,7 @@ static void take_census(struct metrics *metrics, const struct config *config)
 
 	if (began_ms < metrics->next_census_ms)
 		return;
-	tarpit->store->ops->each(tarpit->store, &config->widths, &count.window, count_client,
+	store_each(tarpit->store, &config->widths, &count.window, count_client,
 				 &count);
 	metrics->census = count.census;
 	end_ms = clock->mono_ms(clock);

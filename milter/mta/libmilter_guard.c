@@ -108,7 +108,7 @@ static void *keep(void *argument)
 	return NULL;
 }
 
-int spare_start(size_t parts_max)
+int libmilter_guard_start(size_t parts_max)
 {
 	pthread_t keeper;
 	int result;
@@ -125,7 +125,7 @@ int spare_start(size_t parts_max)
 	return result;
 }
 
-bool spare_are_few(void)
+bool libmilter_guard_lacks_threads(void)
 {
 	return atomic_load(&troupe.are_few);
 }

@@ -37,7 +37,7 @@ struct site *site_new(const char *name, struct config *config, const struct cloc
 	tarpit->config = config_box_new(config_hold(config));
 	tarpit->store = memory_store_new(config->memory_clients);
 	tarpit->stalls = stalls_new(clock, config->max_stalls, NULL);
-	tarpit->peers = peers_new();
+	tarpit->peers = open_sessions_new();
 	tarpit->journal = &site->book.journal;
 	tarpit->clock = clock;
 	tarpit->chance = no_chance;
@@ -57,9 +57,9 @@ void site_free(struct site *site)
 		return;
 	config_box_free(site->tarpit.config);
 	if (site->tarpit.store != NULL)
-		site->tarpit.store->ops->destroy(site->tarpit.store);
+		store_destroy(site->tarpit.store);
 	stalls_free(site->tarpit.stalls);
-	peers_free(site->tarpit.peers);
+	open_sessions_free(site->tarpit.peers);
 	book_free(&site->book);
 	config_release(site->config);
 	free(site);

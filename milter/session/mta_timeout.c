@@ -5,7 +5,7 @@
 #define ABRUPT_MS 20
 #define ABRUPT_SESSIONS 5
 
-void patience_kept(struct mta_patience *patience, struct patience_stall *stall)
+void mta_timeout_kept(struct mta_timeout *patience, struct mta_timeout_stall *stall)
 {
 	if (stall->end_ms == 0)
 		return;
@@ -18,7 +18,7 @@ void patience_kept(struct mta_patience *patience, struct patience_stall *stall)
  * An MTA that gave us up, or whose client hung up, says nothing until we return, and closes then at
  * once. One of these may be either; many in a row, and none that waited as long, are the MTA.
  */
-int64_t patience_lost(struct mta_patience *patience, const struct patience_stall *stall,
+int64_t mta_timeout_lost(struct mta_timeout *patience, const struct mta_timeout_stall *stall,
 		      int64_t now_ms)
 {
 	if (stall->end_ms == 0 || now_ms - stall->end_ms > ABRUPT_MS)

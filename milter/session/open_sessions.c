@@ -8,29 +8,29 @@
 #include "base/table.h"
 
 /* The open sessions of one client; there is one as long as there is a session. */
-struct peer_group {
+struct client_sessions {
 	struct prefix client;
-	struct peer *list; /* oldest first */
+	struct open_session *list; /* oldest first */
 	UT_hash_handle hh;
 };
 
-struct peers {
+struct open_sessions {
 	pthread_mutex_t mutex;
-	struct peer_group *groups;
+	struct client_sessions *groups;
 };
 
-struct peers *peers_new(void)
+struct open_sessions *open_sessions_new(void)
 {
-	struct peers *peers = calloc(1, sizeof(*peers));
+	struct open_sessions *peers = calloc(1, sizeof(*peers));
 
 	if (peers != NULL)
 		pthread_mutex_init(&peers->mutex, NULL);
 	return peers;
 }
 
-void peers_free(struct peers *peers)
+void open_sessions_free(struct open_sessions *peers)
 {
-	struct peer_group *group, *next;
+	struct client_sessions *group, *next;
 
 	if (peers == NULL)
 		return;
@@ -43,17 +43,17 @@ void peers_free(struct peers *peers)
 	free(peers);
 }
 
-static struct peer_group *find(const struct peers *peers, const struct prefix *client)
+static struct client_sessions *find(const struct open_sessions *peers, const struct prefix *client)
 {
-	struct peer_group *group;
+	struct client_sessions *group;
 
 	HASH_FIND(hh, peers->groups, client, sizeof(*client), group);
 	return group;
 }
 
-static struct peer_group *find_or_add(struct peers *peers, const struct prefix *client)
+static struct client_sessions *find_or_add(struct open_sessions *peers, const struct prefix *client)
 {
-	struct peer_group *group = find(peers, client);
+	struct client_sessions *group = find(peers, client);
 
 	if (group != NULL)
 		return group;
@@ -69,7 +69,7 @@ static struct peer_group *find_or_add(struct peers *peers, const struct prefix *
 	return group;
 }
 
-void peers_join(struct peers *peers, struct peer *peer, const struct prefix *client)
+void open_sessions_join(struct open_sessions *peers, struct open_session *peer, const struct prefix *client)
 {
 	pthread_mutex_lock(&peers->mutex);
 	peer->group = find_or_add(peers, client);
@@ -78,9 +78,9 @@ void peers_join(struct peers *peers, struct peer *peer, const struct prefix *cli
 	pthread_mutex_unlock(&peers->mutex);
 }
 
-void peers_leave(struct peers *peers, struct peer *peer)
+void open_sessions_leave(struct open_sessions *peers, struct open_session *peer)
 {
-	struct peer_group *group = peer->group;
+	struct client_sessions *group = peer->group;
 
 	if (group == NULL)
 		return;
@@ -94,10 +94,10 @@ void peers_leave(struct peers *peers, struct peer *peer)
 	pthread_mutex_unlock(&peers->mutex);
 }
 
-unsigned peers_mark(struct peers *peers, const struct prefix *client)
+unsigned open_sessions_mark(struct open_sessions *peers, const struct prefix *client)
 {
-	const struct peer_group *group;
-	struct peer *peer;
+	const struct client_sessions *group;
+	struct open_session *peer;
 	unsigned count = 0;
 
 	pthread_mutex_lock(&peers->mutex);
@@ -110,10 +110,10 @@ unsigned peers_mark(struct peers *peers, const struct prefix *client)
 	return count;
 }
 
-unsigned peers_count(struct peers *peers, const struct prefix *client)
+unsigned open_sessions_count(struct open_sessions *peers, const struct prefix *client)
 {
-	const struct peer_group *group;
-	const struct peer *peer;
+	const struct client_sessions *group;
+	const struct open_session *peer;
 	unsigned count = 0;
 
 	pthread_mutex_lock(&peers->mutex);
@@ -124,14 +124,14 @@ unsigned peers_count(struct peers *peers, const struct prefix *client)
 	return count;
 }
 
-bool peers_has_older(struct peers *peers, const struct peer *peer, unsigned limit)
+bool open_sessions_has_older(struct open_sessions *peers, const struct open_session *peer, unsigned limit)
 {
 	unsigned older = 0;
 
 	if (peer->group == NULL)
 		return false;
 	pthread_mutex_lock(&peers->mutex);
-	for (const struct peer *p = peer->group->list; p != peer && older < limit; p = p->next)
+	for (const struct open_session *p = peer->group->list; p != peer && older < limit; p = p->next)
 		older++;
 	pthread_mutex_unlock(&peers->mutex);
 	return older >= limit;

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "session/open_sessions.h"
 #include "session/stall.h"
-#include "judge/standing.h"
+#include "judge/policy.h"
 #include "base/stats.h"
 #include "store/store.h"
 
@@ -33,7 +33,7 @@ struct session {
 	struct tarpit *tarpit;
 	struct config *config;
 	struct client client;
-	struct peer peer;
+	struct open_session peer;
 	char address[PREFIX_TEXT_MAX];
 	char host[HOST_MAX];
 	char mta_name[HOST_MAX];
@@ -50,7 +50,7 @@ struct session {
 	int64_t stalled_in_transaction_ms;
 	int64_t stalled_ms;
 	/* the last stall, if no callback has come since it ended */
-	struct patience_stall last_stall;
+	struct mta_timeout_stall last_stall;
 };
 
 static struct log_limit full_limit, lacks_rejects_limit, timeout_limit;
@@ -137,7 +137,7 @@ static void judge(const struct session *s, struct standing *st)
 {
 	struct window now = window_now(s);
 
-	standing_judge(&s->config->policy, &s->client, &s->view, &now, st);
+	policy_judge_view(&s->config->policy, &s->client, &s->view, &now, st);
 }
 
 /* Notes that the view is fresh, and says so the first time that it flags the client. */
@@ -150,7 +150,7 @@ static void take_view(struct session *s, struct standing *st)
 	if (st->flagged == s->view.announced)
 		return;
 	s->view.announced = st->flagged;
-	if (store->ops->announce(store, &s->client.key, st->flagged) && st->flagged) {
+	if (store_announce(store, &s->client.key, st->flagged) && st->flagged) {
 		struct journal_client client = who(s);
 
 		s->tarpit->journal->flagged(s->tarpit->journal, &client, st,
@@ -171,7 +171,7 @@ static void look_up(struct session *s, struct standing *st)
 {
 	struct store_query query = query_now(s);
 
-	s->tarpit->store->ops->lookup(s->tarpit->store, &query, &s->view);
+	store_lookup(s->tarpit->store, &query, &s->view);
 	take_view(s, st);
 }
 
@@ -200,7 +200,7 @@ static uint64_t record(struct session *s, enum side side, uint64_t amount, const
 		event.distinct = true;
 		event.recipient = hash_recipient(s->config->key_prefix, side, recipient);
 	}
-	counted = s->tarpit->store->ops->record(s->tarpit->store, &query, &event, &s->view);
+	counted = store_record(s->tarpit->store, &query, &event, &s->view);
 	take_view(s, st);
 	return counted ? amount : 0;
 }
@@ -283,7 +283,7 @@ static void wait_out(struct session *s, enum stage stage, struct stall *stall)
 	s->stalled_in_transaction_ms += waited_ms;
 	s->stalled_ms += waited_ms;
 	if (end == STALL_ELAPSED) {
-		s->last_stall = (struct patience_stall){stall->delay_ms, mono_ms(s)};
+		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, mono_ms(s)};
 	} else if (end == STALL_FORGIVEN) {
 		forget_view(s);
 	}
@@ -358,7 +358,7 @@ static enum verdict act(struct session *s, enum stage stage, const struct standi
 	if (!st->flagged)
 		return VERDICT_CONTINUE;
 	is_crowded = config->max_flagged_sessions > 0 &&
-		     peers_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
+		     open_sessions_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
 	if (is_crowded && can_refuse)
 		return defer(s, stage, REASON_SESSIONS);
 	if (!config->stall_at[stage])
@@ -368,12 +368,12 @@ static enum verdict act(struct session *s, enum stage stage, const struct standi
 
 static void watch_callback(struct session *s)
 {
-	patience_kept(&s->tarpit->patience, &s->last_stall);
+	mta_timeout_kept(&s->tarpit->patience, &s->last_stall);
 }
 
 static void watch_end(struct session *s)
 {
-	int64_t shortest_ms = patience_lost(&s->tarpit->patience, &s->last_stall, mono_ms(s));
+	int64_t shortest_ms = mta_timeout_lost(&s->tarpit->patience, &s->last_stall, mono_ms(s));
 	char text[160];
 
 	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
@@ -408,7 +408,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 	struct standing st;
 
 	/* Said twice, it is the later client. libmilter lets none through. */
-	peers_leave(tarpit->peers, &s->peer);
+	open_sessions_leave(tarpit->peers, &s->peer);
 	s->is_watched = false;
 	copy_text(s->host, sizeof(s->host), event->host);
 	copy_text(s->mta_name, sizeof(s->mta_name), event->mta_name);
@@ -436,7 +436,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 		return VERDICT_ACCEPT;
 	}
 	s->is_watched = true;
-	peers_join(tarpit->peers, &s->peer, &s->client.key);
+	open_sessions_join(tarpit->peers, &s->peer, &s->client.key);
 	look_up(s, &st);
 	return act(s, STAGE_CONNECT, &st, true);
 }
@@ -476,7 +476,7 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	s->rejects_hidden = 0;
 	s->stalled_in_transaction_ms = 0;
 	if (is_authenticated(s, event)) {
-		peers_leave(s->tarpit->peers, &s->peer);
+		open_sessions_leave(s->tarpit->peers, &s->peer);
 		s->is_watched = false;
 		return VERDICT_ACCEPT;
 	}
@@ -495,7 +495,7 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 	uint64_t each = policy_amount(policy, policy->hidden_weight, s->is_null_sender);
 	unsigned total, fresh;
 
-	if (!rcpt_count_parse(bad_count, &total) || total <= s->rejects_shown + s->rejects_hidden)
+	if (!rejection_count_parse(bad_count, &total) || total <= s->rejects_shown + s->rejects_hidden)
 		return;
 	fresh = total - s->rejects_shown - s->rejects_hidden;
 	s->rejects_hidden += fresh;
@@ -536,7 +536,7 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	struct dsn code;
 	/* Only Sendmail has {nbadrcpts}. */
 	bool is_sendmail = !s->is_postfix && event->bad_count != NULL;
-	enum rcpt_outcome outcome = rcpt_classify(event->mailer, event->host, is_sendmail, &code);
+	enum rejection_outcome outcome = rejection_classify(event->mailer, event->host, is_sendmail, &code);
 	bool is_refused = outcome == RCPT_REJECTED || outcome == RCPT_REFUSED;
 
 	if (!s->is_watched)
@@ -582,7 +582,7 @@ void session_close(struct session *s)
 	if (s == NULL)
 		return;
 	watch_end(s);
-	peers_leave(s->tarpit->peers, &s->peer);
+	open_sessions_leave(s->tarpit->peers, &s->peer);
 	atomic_fetch_sub(&s->tarpit->open_sessions, 1);
 	stats_add(STAT_SESSIONS_CLOSED, 1);
 	config_release(s->config);

@@ -173,7 +173,7 @@ void fuzz_tarpit_begin(struct tarpit *tarpit, struct config *config)
 		.config = config_box_new(config),
 		.store = memory_store_new(config->memory_clients),
 		.stalls = stalls_new(&fake_clock, config->max_stalls, NULL),
-		.peers = peers_new(),
+		.peers = open_sessions_new(),
 		.journal = &journal_log,
 		.clock = &fake_clock,
 		.chance = chance,
@@ -189,8 +189,8 @@ void fuzz_tarpit_end(struct tarpit *tarpit)
 	CHECK(tarpit->open_sessions == 0);
 	CHECK(stalls_active(tarpit->stalls) == 0);
 	CHECK(open_books() == 0);
-	tarpit->store->ops->destroy(tarpit->store);
+	store_destroy(tarpit->store);
 	stalls_free(tarpit->stalls);
-	peers_free(tarpit->peers);
+	open_sessions_free(tarpit->peers);
 	config_box_free(tarpit->config);
 }

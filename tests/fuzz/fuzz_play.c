@@ -143,7 +143,7 @@ void play_end(struct play *play)
 {
 	vacate(play);
 	for (size_t i = 0; i < play->accounts_count; i++)
-		CHECK(peers_count(play->tarpit.peers, &play->accounts[i].client.key) == 0);
+		CHECK(open_sessions_count(play->tarpit.peers, &play->accounts[i].client.key) == 0);
 	fuzz_tarpit_end(&play->tarpit);
 }
 
@@ -331,7 +331,7 @@ static bool may_be_flagged(const struct play *play, const struct slot *slot)
 static bool is_refused_by_postfix(const struct slot *slot, const struct rcpt_event *event)
 {
 	struct dsn code;
-	enum rcpt_outcome outcome = rcpt_classify(event->mailer, event->host, false, &code);
+	enum rejection_outcome outcome = rejection_classify(event->mailer, event->host, false, &code);
 
 	return slot->is_postfix && (outcome == RCPT_REJECTED || outcome == RCPT_REFUSED);
 }

@@ -71,7 +71,7 @@ static void counting_lookup(struct store *store, const struct store_query *query
 {
 	(void)store;
 	counting.lookups++;
-	counting.memory->ops->lookup(counting.memory, query, view);
+	store_lookup(counting.memory, query, view);
 }
 
 static bool counting_record(struct store *store, const struct store_query *query,
@@ -79,13 +79,13 @@ static bool counting_record(struct store *store, const struct store_query *query
 {
 	(void)store;
 	counting.records++;
-	return counting.memory->ops->record(counting.memory, query, event, view);
+	return store_record(counting.memory, query, event, view);
 }
 
 static bool counting_announce(struct store *store, const struct prefix *client, bool flagged)
 {
 	(void)store;
-	return counting.memory->ops->announce(counting.memory, client, flagged);
+	return store_announce(counting.memory, client, flagged);
 }
 
 static const struct store_ops counting_ops = {
@@ -127,7 +127,7 @@ void start_over(const char *const *sets)
 	tarpit = (struct tarpit){
 		.store = &counting.store,
 		.stalls = stalls_new(&fake_clock, config->max_stalls, NULL),
-		.peers = peers_new(),
+		.peers = open_sessions_new(),
 		.clock = &fake_clock,
 		.chance = chance,
 		.journal = &journal_log,
@@ -143,9 +143,9 @@ void finish(void)
 {
 	assert_int_equal(tarpit.open_sessions, 0);
 	assert_int_equal(stalls_active(tarpit.stalls), 0);
-	counting.memory->ops->destroy(counting.memory);
+	store_destroy(counting.memory);
 	stalls_free(tarpit.stalls);
-	peers_free(tarpit.peers);
+	open_sessions_free(tarpit.peers);
 	config_box_free(tarpit.config);
 }
 
@@ -170,7 +170,7 @@ void has_offended(const char *address, unsigned offences)
 	struct store_view view;
 
 	for (unsigned i = 0; i < offences; i++)
-		counting.memory->ops->record(counting.memory, &query, &event, &view);
+		store_record(counting.memory, &query, &event, &view);
 }
 
 struct tally counted(const char *address)
@@ -178,7 +178,7 @@ struct tally counted(const char *address)
 	const struct store_query query = query_of(address);
 	struct store_view view;
 
-	counting.memory->ops->lookup(counting.memory, &query, &view);
+	store_lookup(counting.memory, &query, &view);
 	return view.client;
 }
 

@@ -17,6 +17,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "memcached/shared.h"
+#include "store/memory.h"
 
 #define SASL_USER "tarpit@test"
 
@@ -108,7 +110,10 @@ static struct config *make_config(enum kind kind)
 struct store *open_test_store(enum kind kind)
 {
 	char error[128] = "";
-	struct store *store = store_open(make_config(kind), NULL, error, sizeof(error));
+	const struct config *config = make_config(kind);
+	struct store *store = config->use_memcached
+				      ? shared_store_new(config, NULL, error, sizeof(error))
+				      : memory_store_new(config->memory_clients);
 
 	if (store == NULL)
 		fail_msg("store: %s", error);
@@ -137,7 +142,7 @@ int setup_sasl(void **state)
 		return 0;
 	start_memcached(true);
 	*state = store = open_test_store(IN_MEMCACHED_WITH_SASL);
-	assert_string_equal(store->ops->state(store), "up");
+	assert_string_equal(store_state(store), "up");
 	return 0;
 }
 
@@ -145,7 +150,7 @@ int teardown_memory(void **state)
 {
 	struct store *store = *state;
 
-	store->ops->destroy(store);
+	store_destroy(store);
 	return 0;
 }
 
@@ -191,7 +196,7 @@ bool offend(struct store *store, const char *address, int64_t window, uint64_t r
 	struct store_event event = {
 		.side = SIDE_BAD, .amount = 100, .distinct = true, .recipient = recipient};
 
-	return store->ops->record(store, &query, &event, view);
+	return store_record(store, &query, &event, view);
 }
 
 struct store_view look_up(struct store *store, const char *address, int64_t window)
@@ -199,7 +204,7 @@ struct store_view look_up(struct store *store, const char *address, int64_t wind
 	struct store_query query = make_query(address, window);
 	struct store_view view;
 
-	store->ops->lookup(store, &query, &view);
+	store_lookup(store, &query, &view);
 	return view;
 }
 

@@ -22,8 +22,8 @@ static uint64_t read_counter(struct input *input)
 		memcpy(value, input->bytes, length);
 	input->bytes += length;
 	input->length -= length;
-	if (record_counter_parse(value, length, &counter))
-		CHECK(counter <= RECORD_COUNTER_MAX);
+	if (counters_parse(value, length, &counter))
+		CHECK(counter <= COUNTERS_MAX);
 	else
 		CHECK(counter == UINT64_MAX);
 	free(value);
@@ -71,18 +71,18 @@ static void judge(struct input *input, const struct window *window)
 static void check_keys(struct input *input, int64_t window)
 {
 	struct prefix client = {.family = 6, .bits = 128};
-	char key[RECORD_KEY_MAX], *prefix;
+	char key[COUNTERS_KEY_MAX], *prefix;
 	size_t length;
 
 	for (size_t i = 0; i < sizeof(client.address); i++)
 		client.address[i] = (uint8_t)take_byte(input);
 	prefix = take_text(input, '\n');
-	length = record_counter_key(key, prefix, &client, window, SIDE_BAD);
-	CHECK(length < RECORD_KEY_MAX && strlen(key) == length);
-	length = record_seen_key(key, prefix, &client, window, take_number(input, 8));
-	CHECK(length < RECORD_KEY_MAX && strlen(key) == length);
-	length = record_flag_key(key, prefix, &client);
-	CHECK(length < RECORD_KEY_MAX && strlen(key) == length);
+	length = counters_key(key, prefix, &client, window, SIDE_BAD);
+	CHECK(length < COUNTERS_KEY_MAX && strlen(key) == length);
+	length = counters_seen_key(key, prefix, &client, window, take_number(input, 8));
+	CHECK(length < COUNTERS_KEY_MAX && strlen(key) == length);
+	length = counters_flag_key(key, prefix, &client);
+	CHECK(length < COUNTERS_KEY_MAX && strlen(key) == length);
 	free(prefix);
 }
 

@@ -85,7 +85,7 @@ static void offend(const char *text)
 
 	if (prefix_parse(text, &address)) {
 		client_identify(&address, &config->widths, &query.client);
-		tarpit.store->ops->record(tarpit.store, &query, &event, &view);
+		store_record(tarpit.store, &query, &event, &view);
 	}
 	config_release(config);
 }

@@ -10,7 +10,7 @@
 static void classify(const char *mailer, const char *host, bool is_sendmail)
 {
 	struct dsn code = {9, 9, 9};
-	enum rcpt_outcome outcome = rcpt_classify(mailer, host, is_sendmail, &code);
+	enum rejection_outcome outcome = rejection_classify(mailer, host, is_sendmail, &code);
 	char text[DSN_TEXT_MAX];
 	struct dsn again;
 
@@ -21,7 +21,7 @@ static void classify(const char *mailer, const char *host, bool is_sendmail)
 	CHECK(strcmp(mailer, "error") == 0);
 	CHECK(code.class == (outcome == RCPT_REJECTED ? 5 : 4));
 	CHECK(code.subject <= 999 && code.detail <= 999);
-	CHECK(rcpt_classify("error", dsn_format(&code, text), is_sendmail, &again) == outcome);
+	CHECK(rejection_classify("error", dsn_format(&code, text), is_sendmail, &again) == outcome);
 	CHECK(memcmp(&code, &again, sizeof(code)) == 0);
 }
 
@@ -101,8 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	classify(mailer, NULL, (flags & 2) != 0);
 	parse_address(argument);
 	read_offence(offence, &code);
-	CHECK(!rcpt_count_parse(NULL, &count));
-	if (rcpt_count_parse(bad_count, &count))
+	CHECK(!rejection_count_parse(NULL, &count));
+	if (rejection_count_parse(bad_count, &count))
 		CHECK(count <= 100000 && count == strtoul(bad_count, NULL, 10));
 	else
 		CHECK(count == UINT32_MAX);

@@ -74,7 +74,7 @@ bool wire_fail(struct wire *wire, const char *reason)
 
 static void check_key(const struct protocol_key *key)
 {
-	CHECK(key->length > 0 && key->length < RECORD_KEY_MAX);
+	CHECK(key->length > 0 && key->length < COUNTERS_KEY_MAX);
 	CHECK(strlen(key->text) == key->length && is_printable(key->text));
 	CHECK(strchr(key->text, ' ') == NULL);
 }
@@ -136,14 +136,14 @@ static enum reply store(struct wire *wire, const struct protocol_key *key, const
 static enum reply increment(struct wire *wire, const struct protocol_key *key, uint64_t step,
 			    uint64_t *sum)
 {
-	CHECK(step <= RECORD_COUNTER_MAX);
+	CHECK(step <= COUNTERS_MAX);
 	*sum = take_number(&input, 8);
 	return reply_to(wire, key);
 }
 
 static enum reply decrement(struct wire *wire, const struct protocol_key *key, uint64_t step)
 {
-	CHECK(step <= RECORD_COUNTER_MAX);
+	CHECK(step <= COUNTERS_MAX);
 	return reply_to(wire, key);
 }
 
@@ -155,8 +155,8 @@ const struct protocol protocol_binary = {log_in,    fetch,     store,	store,
 
 static void check_tally(const struct tally *tally)
 {
-	CHECK(tally->bad_now <= RECORD_COUNTER_MAX && tally->bad_previous <= RECORD_COUNTER_MAX);
-	CHECK(tally->good_now <= RECORD_COUNTER_MAX && tally->good_previous <= RECORD_COUNTER_MAX);
+	CHECK(tally->bad_now <= COUNTERS_MAX && tally->bad_previous <= COUNTERS_MAX);
+	CHECK(tally->good_now <= COUNTERS_MAX && tally->good_previous <= COUNTERS_MAX);
 }
 
 static enum link_result look_up(struct link *link, const struct store_query *query)

@@ -98,7 +98,7 @@ static void tally_counts_in_this_window_only(void **state)
 
 static void tally_never_passes_its_limit(void **state)
 {
-	const uint64_t max = RECORD_COUNTER_MAX;
+	const uint64_t max = COUNTERS_MAX;
 	struct tally tally = {max - 1, max, max, max};
 
 	(void)state;
@@ -167,19 +167,19 @@ static void keys_are_as_all_hosts_agree(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		char key[RECORD_KEY_MAX];
+		char key[COUNTERS_KEY_MAX];
 		size_t length;
 
-		length = record_counter_key(key, "tarpit", rows[i].client, 124668, SIDE_BAD);
+		length = counters_key(key, "tarpit", rows[i].client, 124668, SIDE_BAD);
 		assert_string_equal(key, rows[i].bad);
 		assert_int_equal(length, strlen(key));
-		length = record_counter_key(key, "tarpit", rows[i].client, 124668, SIDE_GOOD);
+		length = counters_key(key, "tarpit", rows[i].client, 124668, SIDE_GOOD);
 		assert_string_equal(key, rows[i].good);
 		assert_int_equal(length, strlen(key));
-		length = record_flag_key(key, "tarpit", rows[i].client);
+		length = counters_flag_key(key, "tarpit", rows[i].client);
 		assert_string_equal(key, rows[i].flag);
 		assert_int_equal(length, strlen(key));
-		length = record_seen_key(key, "tarpit", rows[i].client, 124668, 0xdeadbeef);
+		length = counters_seen_key(key, "tarpit", rows[i].client, 124668, 0xdeadbeef);
 		assert_string_equal(key, rows[i].seen);
 		assert_int_equal(length, strlen(key));
 	}
@@ -189,16 +189,16 @@ static void longest_key_fits(void **state)
 {
 	const struct prefix client = prefix("2001:1111:2222:3333:4444:5555:6666:7777/128");
 	static const char long_prefix[] = "0123456789abcdef0123456789abcdefXXXX";
-	char key[RECORD_KEY_MAX];
+	char key[COUNTERS_KEY_MAX];
 	size_t length;
 
 	(void)state;
-	length = record_seen_key(key, long_prefix, &client, INT64_MAX, UINT64_MAX);
+	length = counters_seen_key(key, long_prefix, &client, INT64_MAX, UINT64_MAX);
 	assert_string_equal(key, "0123456789abcdef0123456789abcdef:1:"
 				 "2001:1111:2222:3333:4444:5555:6666:7777/128:"
 				 "9223372036854775807:r:ffffffffffffffff");
 	assert_int_equal(length, strlen(key));
-	assert_true(length < RECORD_KEY_MAX);
+	assert_true(length < COUNTERS_KEY_MAX);
 }
 
 static void counters_from_outside_are_checked(void **state)
@@ -214,7 +214,7 @@ static void counters_from_outside_are_checked(void **state)
 		{"00042", 0, true, 42},
 		{"9  ", 0, true, 9}, /* memcached, after a decrement */
 		{"12345", 2, true, 12}, /* no NUL where the value ends */
-		{"1000000000000", 0, true, RECORD_COUNTER_MAX},
+		{"1000000000000", 0, true, COUNTERS_MAX},
 		{"1000000000001", 0, false, 0},
 		{"18446744073709551616", 0, false, 0},
 		{"18446744073709551716", 0, false, 0},
@@ -243,11 +243,11 @@ static void counters_from_outside_are_checked(void **state)
 		size_t length = rows[i].length != 0 ? rows[i].length : strlen(rows[i].value);
 
 		counter = 77;
-		if (record_counter_parse(rows[i].value, length, &counter) != rows[i].valid)
+		if (counters_parse(rows[i].value, length, &counter) != rows[i].valid)
 			fail_msg("row %zu: \"%s\"", i, rows[i].value);
 		assert_int_equal(counter, rows[i].valid ? rows[i].counter : 77);
 	}
-	assert_false(record_counter_parse("1", 0, &counter));
+	assert_false(counters_parse("1", 0, &counter));
 }
 
 int main(void)

@@ -495,13 +495,13 @@ static void forgiven_client_is_forgotten(void **state)
 
 static void open_sessions_are_told(void **state)
 {
-	struct peer peer = {0};
+	struct open_session peer = {0};
 	struct prefix client;
 
 	(void)state;
 	BEGIN();
 	assert_true(prefix_parse("192.0.2.1", &client));
-	peers_join(tarpit.peers, &peer, &client);
+	open_sessions_join(tarpit.peers, &peer, &client);
 	EXPECT("{\"command\":\"show\",\"client\":\"192.0.2.1\"}", {"known", "true"},
 	       {"sessions", "1"});
 	assert_false(peer.is_marked);
@@ -511,7 +511,7 @@ static void open_sessions_are_told(void **state)
 	EXPECT("{\"command\":\"forgive\",\"client\":\"192.0.2.1\"}", {"sessions", "1"},
 	       {"known", "true"}, {"released", "0"});
 	assert_true(peer.is_marked);
-	peers_leave(tarpit.peers, &peer);
+	open_sessions_leave(tarpit.peers, &peer);
 	finish();
 }
 
@@ -541,7 +541,7 @@ static void deaf_lookup(struct store *store, const struct store_query *query,
 			struct store_view *view)
 {
 	(void)store;
-	deaf.memory->ops->lookup(deaf.memory, query, view);
+	store_lookup(deaf.memory, query, view);
 	view->is_local = true;
 }
 
@@ -549,7 +549,7 @@ static void deaf_each(struct store *store, const struct client_widths *widths,
 		      const struct window *window, store_visit *visit, void *arg)
 {
 	(void)store;
-	deaf.memory->ops->each(deaf.memory, widths, window, visit, arg);
+	store_each(deaf.memory, widths, window, visit, arg);
 }
 
 static void deaf_servers(struct store *store, store_server_visit *visit, void *arg)

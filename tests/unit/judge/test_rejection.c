@@ -14,7 +14,7 @@
 
 struct macros {
 	const char *label, *mailer, *host;
-	enum rcpt_outcome outcome;
+	enum rejection_outcome outcome;
 	const char *code; /* NULL: none is promised */
 };
 
@@ -24,7 +24,7 @@ static void check_macros(const struct macros *rows, size_t count, bool is_sendma
 		struct dsn code;
 		char text[DSN_TEXT_MAX];
 
-		if (rcpt_classify(rows[i].mailer, rows[i].host, is_sendmail, &code) !=
+		if (rejection_classify(rows[i].mailer, rows[i].host, is_sendmail, &code) !=
 		    rows[i].outcome)
 			fail_msg("wrong outcome: %s", rows[i].label);
 		if (rows[i].code != NULL)
@@ -266,7 +266,7 @@ static void bad_recipient_count_is_a_plain_number(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		unsigned count = 12345;
 
-		if (rcpt_count_parse(rows[i].text, &count) != rows[i].valid)
+		if (rejection_count_parse(rows[i].text, &count) != rows[i].valid)
 			fail_msg("\"%s\"", rows[i].text != NULL ? rows[i].text : "NULL");
 		assert_int_equal(count, rows[i].valid ? rows[i].count : 12345);
 	}

@@ -22,7 +22,7 @@ static void another_daemon_sees_the_same(void **state)
 	assert_true(offend(other, "192.0.2.1", 1000, 2, &view));
 	assert_int_equal(view.client.bad_now, 200);
 	assert_int_equal(look_up(*state, "192.0.2.1", 1000).client.bad_now, 200);
-	other->ops->destroy(other);
+	store_destroy(other);
 }
 
 /* Waits until a count is there: one that came too late for its caller is noted a moment after. */
@@ -46,17 +46,17 @@ static void outage_is_bridged_and_paid_for_once(void **state)
 	for (uint64_t i = 2; i <= 9; i++)
 		offend(store, "192.0.2.1", 1000, i, &view);
 	await_count(store, 900);
-	assert_string_equal(store->ops->state(store), "down");
+	assert_string_equal(store_state(store), "down");
 	kill(memcached, SIGCONT);
-	for (int ms = 0; ms < START_MS && strcmp(store->ops->state(store), "up") != 0; ms += STEP_MS)
+	for (int ms = 0; ms < START_MS && strcmp(store_state(store), "up") != 0; ms += STEP_MS)
 		sleep_ms(STEP_MS);
-	assert_string_equal(store->ops->state(store), "up");
+	assert_string_equal(store_state(store), "up");
 
 	other = open_test_store(IN_MEMCACHED);
 	view = look_up(other, "192.0.2.1", 1000);
 	assert_int_equal(view.client.bad_now, 900);
 	assert_int_equal(view.network.bad_now, 900);
-	other->ops->destroy(other);
+	store_destroy(other);
 	sleep_ms(500);	/* two rounds of the keeper: nothing is paid twice */
 	assert_int_equal(look_up(store, "192.0.2.1", 1000).client.bad_now, 900);
 }
@@ -75,14 +75,14 @@ static void other_daemon_follows_what_an_administrator_does(void **state)
 	struct store_query query = make_query("192.0.2.1", WINDOW_NOW);
 	struct store_view view;
 
-	assert_true(store->ops->flag(store, &query, NOW_S + 600));
+	assert_true(store_flag(store, &query, NOW_S + 600));
 	assert_true(look_up(other, "192.0.2.1", WINDOW_NOW).by_hand);
 	offend(other, "192.0.2.1", WINDOW_NOW, 1, &view);
-	assert_true(store->ops->forgive(store, &query));
+	assert_true(store_forgive(store, &query));
 	view = look_up(other, "192.0.2.1", WINDOW_NOW);
 	assert_false(view.by_hand);
 	assert_true(tally_is_zero(&view.client));
-	other->ops->destroy(other);
+	store_destroy(other);
 }
 
 static void administrator_is_told_that_the_server_is_away(void **state)
@@ -94,12 +94,12 @@ static void administrator_is_told_that_the_server_is_away(void **state)
 
 	offend(store, "192.0.2.1", WINDOW_NOW, 1, &view);
 	kill(memcached, SIGSTOP);
-	assert_false(store->ops->forgive(store, &query));
+	assert_false(store_forgive(store, &query));
 	view = look_up(store, "192.0.2.1", WINDOW_NOW);
 	assert_true(tally_is_zero(&view.client));
-	assert_false(store->ops->flag(store, &query, NOW_S + 600));
+	assert_false(store_flag(store, &query, NOW_S + 600));
 	assert_true(look_up(store, "192.0.2.1", WINDOW_NOW).by_hand);
-	store->ops->servers(store, count_server, &is_up);
+	store_servers(store, count_server, &is_up);
 	assert_int_equal(is_up, 0);
 	kill(memcached, SIGCONT);
 }
@@ -112,10 +112,10 @@ static void server_that_was_never_there_leaves_the_memory_store(void **state)
 	(void)state;
 	unlink(memcached_socket);
 	store = open_test_store(IN_MEMCACHED);
-	assert_string_equal(store->ops->state(store), "down");
+	assert_string_equal(store_state(store), "down");
 	assert_true(offend(store, "192.0.2.1", 1000, 1, &view));
 	assert_int_equal(view.client.bad_now, 100);
-	store->ops->destroy(store);
+	store_destroy(store);
 }
 
 static void wrong_password_leaves_the_memory_store(void **state)
@@ -125,9 +125,9 @@ static void wrong_password_leaves_the_memory_store(void **state)
 
 	offend(store, "192.0.2.1", 1000, 1, &view);
 	set_password("another\n");
-	store->ops->destroy(store);
+	store_destroy(store);
 	*state = store = open_test_store(IN_MEMCACHED_WITH_SASL);
-	assert_string_equal(store->ops->state(store), "down");
+	assert_string_equal(store_state(store), "down");
 	assert_true(offend(store, "192.0.2.1", 1000, 2, &view));
 	assert_int_equal(view.client.bad_now, 100);
 }

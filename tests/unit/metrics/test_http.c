@@ -39,7 +39,7 @@ static void show_clients(struct store *store, const struct client_widths *widths
 	(void)store;
 	walks++;
 	fake_clock_advance(walk_ms);
-	counting.memory->ops->each(counting.memory, widths, window, visit, arg);
+	store_each(counting.memory, widths, window, visit, arg);
 }
 
 static struct store_ops ops;
@@ -399,7 +399,7 @@ static void flagged_clients_are_counted_as_of_now(void **state)
 	has_offended("192.0.2.1", 4);
 	has_offended("198.51.100.1", 5);
 	has_offended("2001:db8::1", 9);
-	counting.memory->ops->flag(counting.memory, &query, MIDNIGHT / 1000 + 600);
+	store_flag(counting.memory, &query, MIDNIGHT / 1000 + 600);
 	scrape(METRICS_OPENMETRICS);
 	assert_line("tarpit_clients 4");
 	assert_line("tarpit_clients_flagged 3");
@@ -417,7 +417,7 @@ static void exempt_clients_are_not_counted_as_flagged(void **state)
 	(void)state;
 	has_offended("192.0.2.1", 9);
 	has_offended("198.51.100.1", 9);
-	counting.memory->ops->flag(counting.memory, &query, MIDNIGHT / 1000 + 600);
+	store_flag(counting.memory, &query, MIDNIGHT / 1000 + 600);
 	config_box_put(tarpit.config,
 		       load((const char *const[]){
 			       "exempt_clients={\"192.0.2.0/24\", \"203.0.113.7\"}", NULL}));

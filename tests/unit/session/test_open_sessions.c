@@ -23,130 +23,130 @@ static struct prefix prefix(const char *text)
 
 static int set_up(void **state)
 {
-	*state = peers_new();
+	*state = open_sessions_new();
 	return *state == NULL || hash_init() != 0 ? -1 : 0;
 }
 
 static int tear_down(void **state)
 {
-	peers_free(*state);
+	open_sessions_free(*state);
 	return 0;
 }
 
 static void only_older_sessions_count(void **state)
 {
-	struct peers *peers = *state;
+	struct open_sessions *peers = *state;
 	const struct prefix client = prefix("192.0.2.1/32");
-	struct peer session[4] = {0};
+	struct open_session session[4] = {0};
 
 	for (size_t i = 0; i < COUNT(session); i++)
-		peers_join(peers, &session[i], &client);
+		open_sessions_join(peers, &session[i], &client);
 	for (unsigned i = 0; i < COUNT(session); i++)
 		for (unsigned limit = 1; limit <= COUNT(session); limit++)
-			assert_int_equal(peers_has_older(peers, &session[i], limit), i >= limit);
+			assert_int_equal(open_sessions_has_older(peers, &session[i], limit), i >= limit);
 	for (size_t i = 0; i < COUNT(session); i++)
-		peers_leave(peers, &session[i]);
+		open_sessions_leave(peers, &session[i]);
 }
 
 static void clients_are_counted_apart(void **state)
 {
-	struct peers *peers = *state;
+	struct open_sessions *peers = *state;
 	const struct prefix one = prefix("192.0.2.1/32"), two = prefix("192.0.2.2/32"),
 			    six = prefix("2001:db8::/64");
-	struct peer a = {0}, b = {0}, c = {0}, a2 = {0};
+	struct open_session a = {0}, b = {0}, c = {0}, a2 = {0};
 
-	peers_join(peers, &a, &one);
-	peers_join(peers, &b, &two);
-	peers_join(peers, &c, &six);
-	peers_join(peers, &a2, &one);
-	assert_false(peers_has_older(peers, &b, 1));
-	assert_false(peers_has_older(peers, &c, 1));
-	assert_true(peers_has_older(peers, &a2, 1));
-	peers_leave(peers, &a);
-	peers_leave(peers, &b);
-	peers_leave(peers, &c);
-	peers_leave(peers, &a2);
+	open_sessions_join(peers, &a, &one);
+	open_sessions_join(peers, &b, &two);
+	open_sessions_join(peers, &c, &six);
+	open_sessions_join(peers, &a2, &one);
+	assert_false(open_sessions_has_older(peers, &b, 1));
+	assert_false(open_sessions_has_older(peers, &c, 1));
+	assert_true(open_sessions_has_older(peers, &a2, 1));
+	open_sessions_leave(peers, &a);
+	open_sessions_leave(peers, &b);
+	open_sessions_leave(peers, &c);
+	open_sessions_leave(peers, &a2);
 }
 
 static void closing_an_older_session_makes_room(void **state)
 {
-	struct peers *peers = *state;
+	struct open_sessions *peers = *state;
 	const struct prefix client = prefix("192.0.2.1/32");
-	struct peer session[3] = {0}, late = {0};
+	struct open_session session[3] = {0}, late = {0};
 
 	for (size_t i = 0; i < COUNT(session); i++)
-		peers_join(peers, &session[i], &client);
-	assert_true(peers_has_older(peers, &session[2], 2));
+		open_sessions_join(peers, &session[i], &client);
+	assert_true(open_sessions_has_older(peers, &session[2], 2));
 	/* From the middle, from the front; a later one counts as later. */
-	peers_leave(peers, &session[1]);
-	assert_false(peers_has_older(peers, &session[2], 2));
-	assert_true(peers_has_older(peers, &session[2], 1));
-	peers_join(peers, &late, &client);
-	assert_true(peers_has_older(peers, &late, 2));
-	peers_leave(peers, &session[0]);
-	assert_false(peers_has_older(peers, &session[2], 1));
-	assert_true(peers_has_older(peers, &late, 1));
-	peers_leave(peers, &late);
-	peers_leave(peers, &session[2]);
+	open_sessions_leave(peers, &session[1]);
+	assert_false(open_sessions_has_older(peers, &session[2], 2));
+	assert_true(open_sessions_has_older(peers, &session[2], 1));
+	open_sessions_join(peers, &late, &client);
+	assert_true(open_sessions_has_older(peers, &late, 2));
+	open_sessions_leave(peers, &session[0]);
+	assert_false(open_sessions_has_older(peers, &session[2], 1));
+	assert_true(open_sessions_has_older(peers, &late, 1));
+	open_sessions_leave(peers, &late);
+	open_sessions_leave(peers, &session[2]);
 	/* The client's group has gone; it may come again. */
-	peers_join(peers, &late, &client);
-	assert_false(peers_has_older(peers, &late, 1));
-	peers_leave(peers, &late);
+	open_sessions_join(peers, &late, &client);
+	assert_false(open_sessions_has_older(peers, &late, 1));
+	open_sessions_leave(peers, &late);
 }
 
 static void session_that_is_not_listed_is_never_too_many(void **state)
 {
-	struct peers *peers = *state;
-	struct peer session = {0};
+	struct open_sessions *peers = *state;
+	struct open_session session = {0};
 	const struct prefix client = prefix("192.0.2.1/32");
 
-	assert_false(peers_has_older(peers, &session, 0));
-	peers_leave(peers, &session);
-	peers_join(peers, &session, &client);
-	peers_leave(peers, &session);
+	assert_false(open_sessions_has_older(peers, &session, 0));
+	open_sessions_leave(peers, &session);
+	open_sessions_join(peers, &session, &client);
+	open_sessions_leave(peers, &session);
 	assert_null(session.group);
-	peers_leave(peers, &session);
-	assert_false(peers_has_older(peers, &session, 1));
+	open_sessions_leave(peers, &session);
+	assert_false(open_sessions_has_older(peers, &session, 1));
 }
 
 static void freeing_with_sessions_listed_leaks_nothing(void **state)
 {
-	struct peer a = {0}, b = {0};
+	struct open_session a = {0}, b = {0};
 	const struct prefix one = prefix("192.0.2.1/32"), two = prefix("192.0.2.2/32");
-	struct peers *peers = peers_new();
+	struct open_sessions *peers = open_sessions_new();
 
 	(void)state;
 	assert_non_null(peers);
-	peers_join(peers, &a, &one);
-	peers_join(peers, &b, &two);
-	peers_free(peers);
-	peers_free(NULL);
+	open_sessions_join(peers, &a, &one);
+	open_sessions_join(peers, &b, &two);
+	open_sessions_free(peers);
+	open_sessions_free(NULL);
 }
 
 static void *join_and_leave(void *argument)
 {
-	struct peers *peers = argument;
+	struct open_sessions *peers = argument;
 	const struct prefix client = {.family = 4, .bits = 32, .address = {192, 0, 2, 1}};
 
 	for (int i = 0; i < 2000; i++) {
-		struct peer a = {0}, b = {0};
+		struct open_session a = {0}, b = {0};
 
-		peers_join(peers, &a, &client);
-		peers_join(peers, &b, &client);
-		if (!peers_has_older(peers, &b, 1))
+		open_sessions_join(peers, &a, &client);
+		open_sessions_join(peers, &b, &client);
+		if (!open_sessions_has_older(peers, &b, 1))
 			return peers;
-		peers_leave(peers, &a);
-		peers_leave(peers, &b);
+		open_sessions_leave(peers, &a);
+		open_sessions_leave(peers, &b);
 	}
 	return NULL;
 }
 
 static void many_threads_join_and_leave(void **state)
 {
-	struct peers *peers = *state;
+	struct open_sessions *peers = *state;
 	pthread_t thread[4];
 	const struct prefix client = prefix("192.0.2.1/32");
-	struct peer last = {0};
+	struct open_session last = {0};
 
 	for (size_t i = 0; i < COUNT(thread); i++)
 		assert_int_equal(pthread_create(&thread[i], NULL, join_and_leave, peers), 0);
@@ -156,31 +156,31 @@ static void many_threads_join_and_leave(void **state)
 		pthread_join(thread[i], &result);
 		assert_null(result);
 	}
-	peers_join(peers, &last, &client);
-	assert_false(peers_has_older(peers, &last, 1));
-	peers_leave(peers, &last);
+	open_sessions_join(peers, &last, &client);
+	assert_false(open_sessions_has_older(peers, &last, 1));
+	open_sessions_leave(peers, &last);
 }
 
 static void all_sessions_of_a_client_are_marked(void **state)
 {
-	struct peers *peers = *state;
+	struct open_sessions *peers = *state;
 	const struct prefix one = prefix("192.0.2.1/32"), two = prefix("192.0.2.2/32");
-	struct peer a = {0}, b = {0}, other = {0};
+	struct open_session a = {0}, b = {0}, other = {0};
 
-	assert_int_equal(peers_mark(peers, &one), 0);
-	peers_join(peers, &a, &one);
-	peers_join(peers, &b, &one);
-	peers_join(peers, &other, &two);
-	assert_int_equal(peers_count(peers, &one), 2);
-	assert_int_equal(peers_mark(peers, &one), 2);
+	assert_int_equal(open_sessions_mark(peers, &one), 0);
+	open_sessions_join(peers, &a, &one);
+	open_sessions_join(peers, &b, &one);
+	open_sessions_join(peers, &other, &two);
+	assert_int_equal(open_sessions_count(peers, &one), 2);
+	assert_int_equal(open_sessions_mark(peers, &one), 2);
 	assert_true(a.is_marked);
 	assert_true(b.is_marked);
 	assert_false(other.is_marked);
-	peers_leave(peers, &a);
-	assert_int_equal(peers_count(peers, &one), 1);
-	peers_leave(peers, &b);
-	peers_leave(peers, &other);
-	assert_int_equal(peers_count(peers, &one), 0);
+	open_sessions_leave(peers, &a);
+	assert_int_equal(open_sessions_count(peers, &one), 1);
+	open_sessions_leave(peers, &b);
+	open_sessions_leave(peers, &other);
+	assert_int_equal(open_sessions_count(peers, &one), 0);
 }
 
 int main(void)

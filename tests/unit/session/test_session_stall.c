@@ -303,8 +303,8 @@ static void administrator_forgives(const char *address)
 {
 	struct store_query query = query_of(address);
 
-	counting.memory->ops->forgive(counting.memory, &query);
-	peers_mark(tarpit.peers, &query.client.key);
+	store_forgive(counting.memory, &query);
+	open_sessions_mark(tarpit.peers, &query.client.key);
 	stalls_forgive(tarpit.stalls, &query.client.key);
 }
 
@@ -312,9 +312,9 @@ static void administrator_flags(const char *address, int64_t seconds)
 {
 	struct store_query query = query_of(address);
 
-	counting.memory->ops->flag(counting.memory, &query,
+	store_flag(counting.memory, &query,
 				   window_now_s(&query.window) + seconds);
-	peers_mark(tarpit.peers, &query.client.key);
+	open_sessions_mark(tarpit.peers, &query.client.key);
 }
 
 static void flag_after_a_moment(int64_t deadline_ms)
@@ -366,8 +366,8 @@ static void forgive_after_looking(struct store *store, const struct store_query 
 {
 	ops_before->lookup(store, query, view);
 	counting.store.ops = ops_before;
-	counting.memory->ops->forgive(counting.memory, query);
-	peers_mark(tarpit.peers, &query->client.key);
+	store_forgive(counting.memory, query);
+	open_sessions_mark(tarpit.peers, &query->client.key);
 	assert_int_equal(stalls_forgive(tarpit.stalls, &query->client.key), 0);
 }
 

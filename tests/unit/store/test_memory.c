@@ -39,7 +39,7 @@ static int tear_down(void **state)
 {
 	struct store *store = *state;
 
-	store->ops->destroy(store);
+	store_destroy(store);
 	return 0;
 }
 
@@ -66,7 +66,7 @@ static struct store_view look(struct store *store, const char *address, int64_t 
 	struct store_view view;
 
 	memset(&view, 0xff, sizeof(view));
-	store->ops->lookup(store, &query, &view);
+	store_lookup(store, &query, &view);
 	assert_int_equal(view.window, window);
 	return view;
 }
@@ -86,7 +86,7 @@ static bool record(struct store *store, const char *address, int64_t window,
 	const struct store_query query = query_of(address, window);
 	struct store_view view;
 
-	return store->ops->record(store, &query, &event, &view);
+	return store_record(store, &query, &event, &view);
 }
 
 static void check_tally(const struct tally *tally, struct tally expected)
@@ -154,7 +154,7 @@ static void recording_shows_the_fresh_count(void **state)
 	struct store_view view;
 
 	for (uint64_t i = 1; i <= 3; i++) {
-		assert_true(store->ops->record(store, &query, &offence, &view));
+		assert_true(store_record(store, &query, &offence, &view));
 		assert_int_equal(view.window, WINDOW);
 		check_tally(&view.client, (struct tally){.bad_now = i * 100});
 		check_tally(&view.network, (struct tally){.bad_now = i * 100});
@@ -167,7 +167,7 @@ static void client_without_wider_network_has_none(void **state)
 	const struct store_query query = query_with("192.0.2.1", WINDOW, &no_network);
 	struct store_view view;
 
-	assert_true(store->ops->record(store, &query, &offence, &view));
+	assert_true(store_record(store, &query, &offence, &view));
 	check_tally(&view.client, (struct tally){.bad_now = 100});
 	check_tally(&view.network, (struct tally){0});
 }
@@ -227,9 +227,9 @@ static void repeated_recipient_still_shows_the_count(void **state)
 	const struct store_event event = distinct(SIDE_BAD, 1);
 	struct store_view view;
 
-	assert_true(store->ops->record(store, &query, &event, &view));
+	assert_true(store_record(store, &query, &event, &view));
 	memset(&view, 0xff, sizeof(view));
-	assert_false(store->ops->record(store, &query, &event, &view));
+	assert_false(store_record(store, &query, &event, &view));
 	check_tally(&view.client, (struct tally){.bad_now = 100});
 	check_tally(&view.network, (struct tally){.bad_now = 100});
 }
@@ -342,14 +342,14 @@ static void fewer_clients_are_kept_after_a_reload(void **state)
 	record(store, "192.0.2.1", WINDOW, offence);
 	record(store, "198.51.100.1", WINDOW, offence);
 	record(store, "192.0.2.1", WINDOW, offence);
-	store->ops->configure(store, &config);
+	store_configure(store, &config);
 	assert_int_equal(bad_count(store, "198.51.100.1"), 0);
 	assert_int_equal(look(store, "198.51.100.1", WINDOW).network.bad_now, 0);
 	assert_int_equal(bad_count(store, "192.0.2.1"), 200);
 	assert_int_equal(look(store, "192.0.2.1", WINDOW).network.bad_now, 200);
 
 	config.memory_clients = 2;
-	store->ops->configure(store, &config);
+	store_configure(store, &config);
 	record(store, "198.51.100.1", WINDOW, offence);
 	assert_int_equal(bad_count(store, "192.0.2.1"), 200);
 	assert_int_equal(bad_count(store, "198.51.100.1"), 100);
@@ -362,9 +362,9 @@ static void flag_is_news_once(void **state)
 			    two = query_of("192.0.2.2", WINDOW).client.key;
 
 	record(store, "192.0.2.1", WINDOW, offence);
-	assert_false(store->ops->announce(store, &one, false));
-	assert_true(store->ops->announce(store, &one, true));
-	assert_false(store->ops->announce(store, &one, true));
+	assert_false(store_announce(store, &one, false));
+	assert_true(store_announce(store, &one, true));
+	assert_false(store_announce(store, &one, true));
 	assert_true(look(store, "192.0.2.1", WINDOW).announced);
 	assert_false(look(store, "192.0.2.2", WINDOW).announced);
 	/* It counts on as before, and has not been unannounced by it. */
@@ -372,12 +372,12 @@ static void flag_is_news_once(void **state)
 	assert_int_equal(bad_count(store, "192.0.2.1"), 200);
 	assert_true(look(store, "192.0.2.1", WINDOW).announced);
 
-	assert_true(store->ops->announce(store, &one, false));
-	assert_false(store->ops->announce(store, &one, false));
+	assert_true(store_announce(store, &one, false));
+	assert_false(store_announce(store, &one, false));
 	assert_false(look(store, "192.0.2.1", WINDOW).announced);
 	/* One that is not known here. */
-	assert_false(store->ops->announce(store, &two, false));
-	assert_true(store->ops->announce(store, &two, true));
+	assert_false(store_announce(store, &two, false));
+	assert_true(store_announce(store, &two, true));
 	assert_true(look(store, "192.0.2.2", WINDOW).announced);
 	record(store, "192.0.2.2", WINDOW, offence);
 	assert_int_equal(bad_count(store, "192.0.2.2"), 100);
@@ -387,7 +387,7 @@ static void state_is_up(void **state)
 {
 	struct store *store = *state;
 
-	assert_string_equal(store->ops->state(store), "up");
+	assert_string_equal(store_state(store), "up");
 }
 
 /* --- behind a shared store --------------------------------------------------------------------- */
@@ -492,7 +492,7 @@ static void amending_tells_what_was_announced(void **state)
 	const struct prefix client = query_of("192.0.2.1", WINDOW).client.key;
 
 	assert_false(amended(store, "192.0.2.1", WINDOW).announced);
-	store->ops->announce(store, &client, true);
+	store_announce(store, &client, true);
 	assert_true(amended(store, "192.0.2.1", WINDOW).announced);
 	assert_false(amended(store, "192.0.2.2", WINDOW).announced);
 }
@@ -735,7 +735,7 @@ static void *offend_from_everywhere(void *argument)
 static void threads_may_evict_each_others_clients(void **state)
 {
 	run_threads(*state, offend_from_everywhere, owe_and_pay);
-	assert_string_equal(((struct store *)*state)->ops->state(*state), "up");
+	assert_string_equal(store_state(*state), "up");
 }
 
 #define ROOMY(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

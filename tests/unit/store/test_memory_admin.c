@@ -40,7 +40,7 @@ static int tear_down(void **state)
 {
 	struct store *store = *state;
 
-	store->ops->destroy(store);
+	store_destroy(store);
 	return 0;
 }
 
@@ -66,7 +66,7 @@ static void offend(struct store *store, const struct store_query *query)
 {
 	struct store_view view;
 
-	store->ops->record(store, query, &offence, &view);
+	store_record(store, query, &offence, &view);
 }
 
 static bool is_by_hand(struct store *store, const char *address)
@@ -74,7 +74,7 @@ static bool is_by_hand(struct store *store, const char *address)
 	struct store_query query = query_of(address);
 	struct store_view view;
 
-	store->ops->lookup(store, &query, &view);
+	store_lookup(store, &query, &view);
 	return view.by_hand;
 }
 
@@ -83,7 +83,7 @@ static void newcomers_do_not_push_out_who_is_flagged_by_hand(void **state)
 	struct store_query query = query_of("192.0.2.1");
 	struct store *store = *state;
 
-	store->ops->flag(store, &query, NOW_S + 10);
+	store_flag(store, &query, NOW_S + 10);
 	for (unsigned i = 0; i < 20; i++) {
 		struct store_query other = query_of_number(i);
 
@@ -97,7 +97,7 @@ static void newcomers_do_not_push_out_who_is_flagged_by_hand(void **state)
 		other.window.index = WINDOW + 1;
 		offend(store, &other);
 	}
-	store->ops->flag(store, &query, NOW_S + 1000);
+	store_flag(store, &query, NOW_S + 1000);
 	assert_true(is_by_hand(store, "192.0.2.1"));
 }
 
@@ -109,8 +109,8 @@ static void there_is_room_even_if_all_are_flagged_by_hand(void **state)
 		struct store_query query = query_of_number(i);
 		struct store_view view;
 
-		assert_true(store->ops->flag(store, &query, NOW_S + 10));
-		store->ops->lookup(store, &query, &view);
+		assert_true(store_flag(store, &query, NOW_S + 10));
+		store_lookup(store, &query, &view);
 		assert_true(view.by_hand);
 	}
 }
@@ -125,7 +125,7 @@ static void forgiven_client_owes_nothing(void **state)
 	memory_owe(store, &query, &offence, 0);
 	memory_owe(store, &query, &offence, 0);
 	memory_owe(store, &neighbour, &offence, 0);
-	assert_true(store->ops->forgive(store, &query));
+	assert_true(store_forgive(store, &query));
 	while (memory_take_debt(store, 0, &debt)) {
 		assert_false(prefix_equal(&debt.prefix, &query.client.key));
 		if (debt.is_network)
@@ -161,7 +161,7 @@ static void client_that_offends_meanwhile_is_shown_once(void **state)
 		offend(visits.store, &query);
 	}
 	for (unsigned round = 1; round <= 2; round++) {
-		visits.store->ops->each(visits.store, &widths, &window, note_and_offend, &visits);
+		store_each(visits.store, &widths, &window, note_and_offend, &visits);
 		for (unsigned i = 0; i < MANY; i++)
 			assert_int_equal(visits.counts[i], round);
 	}
@@ -178,7 +178,7 @@ static void note_and_forgive(const struct client *client, const struct store_vie
 	for (unsigned i = number + 1; i < MANY && i < number + 100; i++) {
 		struct store_query query = query_of_number(i);
 
-		visits->store->ops->forgive(visits->store, &query);
+		store_forgive(visits->store, &query);
 	}
 }
 
@@ -192,7 +192,7 @@ static void client_that_goes_meanwhile_does_no_harm(void **state)
 
 		offend(visits.store, &query);
 	}
-	visits.store->ops->each(visits.store, &widths, &window, note_and_forgive, &visits);
+	store_each(visits.store, &widths, &window, note_and_forgive, &visits);
 	for (unsigned i = 0; i < MANY; i++) {
 		assert_in_range(visits.counts[i], 0, 1);
 		shown += visits.counts[i];
@@ -212,7 +212,7 @@ static void *keep_offending(void *argument)
 
 		offend(store, &query);
 		if (i % 7 == 0)
-			store->ops->forgive(store, &query);
+			store_forgive(store, &query);
 	}
 	return NULL;
 }
@@ -237,7 +237,7 @@ static void threads_may_offend_and_forgive_meanwhile(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, keep_offending, store), 0);
 	/* On a busy machine the threads may take their time to begin. */
 	for (int i = 0; i < 50 || count == 0; i++)
-		store->ops->each(store, &widths, &window, count_visit, &count);
+		store_each(store, &widths, &window, count_visit, &count);
 	atomic_store(&is_over, true);
 	for (size_t i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);

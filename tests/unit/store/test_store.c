@@ -70,8 +70,8 @@ static void good_and_bad_are_kept_apart(void **state)
 	struct store *store = *state;
 
 	offend(store, "2001:db8::2", 1000, 1, &view);
-	assert_true(store->ops->record(store, &query, &good, &view));
-	assert_true(store->ops->record(store, &query, &good, &view));
+	assert_true(store_record(store, &query, &good, &view));
+	assert_true(store_record(store, &query, &good, &view));
 	assert_int_equal(view.client.bad_now, 100);
 	assert_int_equal(view.client.good_now, 200);
 	assert_int_equal(view.network.good_now, 200);
@@ -97,10 +97,10 @@ static void announcement_is_news_once(void **state)
 
 	offend(store, "192.0.2.1", 1000, 1, &view);
 	assert_false(view.announced);
-	assert_true(store->ops->announce(store, &query.client.key, true));
-	assert_false(store->ops->announce(store, &query.client.key, true));
+	assert_true(store_announce(store, &query.client.key, true));
+	assert_false(store_announce(store, &query.client.key, true));
 	assert_true(look_up(store, "192.0.2.1", 1000).announced);
-	assert_true(store->ops->announce(store, &query.client.key, false));
+	assert_true(store_announce(store, &query.client.key, false));
 	assert_false(look_up(store, "192.0.2.1", 1000).announced);
 }
 
@@ -110,7 +110,7 @@ static void count_good(struct store *store, const char *address, int64_t window)
 	struct store_event good = {.side = SIDE_GOOD, .amount = 100};
 	struct store_view view;
 
-	store->ops->record(store, &query, &good, &view);
+	store_record(store, &query, &good, &view);
 }
 
 static void forgiven_client_leaves_nothing_but_its_neighbours(void **state)
@@ -124,10 +124,10 @@ static void forgiven_client_leaves_nothing_but_its_neighbours(void **state)
 	offend(store, "192.0.2.1", WINDOW_NOW, 3, &view);
 	count_good(store, "192.0.2.1", WINDOW_NOW);
 	offend(store, "192.0.2.2", WINDOW_NOW, 4, &view);
-	assert_true(store->ops->flag(store, &query, NOW_S + 600));
-	store->ops->announce(store, &query.client.key, true);
+	assert_true(store_flag(store, &query, NOW_S + 600));
+	store_announce(store, &query.client.key, true);
 
-	assert_true(store->ops->forgive(store, &query));
+	assert_true(store_forgive(store, &query));
 	view = look_up(store, "192.0.2.1", WINDOW_NOW);
 	assert_true(tally_is_zero(&view.client));
 	assert_false(view.by_hand);
@@ -148,7 +148,7 @@ static void unknown_client_can_be_forgiven(void **state)
 	struct store *store = *state;
 	struct store_view view;
 
-	assert_true(store->ops->forgive(store, &query));
+	assert_true(store_forgive(store, &query));
 	view = look_up(store, "2001:db8::1", WINDOW_NOW);
 	assert_true(tally_is_zero(&view.client));
 }
@@ -159,7 +159,7 @@ static void flag_by_hand_lasts_until_its_end(void **state)
 	struct store *store = *state;
 	struct store_view view;
 
-	assert_true(store->ops->flag(store, &query, NOW_S + 4000));
+	assert_true(store_flag(store, &query, NOW_S + 4000));
 	view = look_up(store, "192.0.2.1", WINDOW_NOW);
 	assert_true(view.by_hand);
 	assert_int_equal(view.by_hand_until_s, NOW_S + 4000);
@@ -201,7 +201,7 @@ static void each_client_is_shown_once(void **state)
 		snprintf(address, sizeof(address), "192.0.2.%u", i);
 		look_up(store, address, 1000);
 	}
-	store->ops->each(store, &widths, &query.window, note_visit, visits);
+	store_each(store, &widths, &query.window, note_visit, visits);
 	for (unsigned i = 0; i < 256; i++)
 		assert_int_equal(visits[i], i < MANY);
 }

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "judge/standing.h"
+#include "judge/policy.h"
 
 #define LENGTH_S 14400
 #define START_S INT64_C(1795219200)
@@ -24,7 +24,7 @@ static struct standing judge_at(const struct client *client, const struct store_
 	struct window now = window_at((START_S + after_s) * 1000, LENGTH_S);
 	struct standing st;
 
-	standing_judge(&policy, client, view, &now, &st);
+	policy_judge_view(&policy, client, view, &now, &st);
 	return st;
 }
 
