@@ -80,12 +80,6 @@ void config_print(const struct config *config, FILE *out);
  */
 bool config_keep_fixed(struct config *fresh, const struct config *old, char *keys, size_t size);
 
-/*
- * Milliseconds of a duration as the configuration has it: 500ms 20s 5m 4h 2d; a bare number is seconds.
- * False if it is none. One that is beyond all ranges is a large number.
- */
-bool config_parse_duration(const char *text, int64_t *ms);
-
 /* A variable that holds the current snapshot, for any thread. */
 struct config_box;
 struct config_box *config_box_new(struct config *config);	/* takes the reference; NULL: no memory */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log_writer.h"
+#include "base/printable.h"
 
 #define MINUTE_MS 60000
 
@@ -56,33 +57,6 @@ void log_begin(struct log_line *line, int priority, const char *event)
 	append(line, ":", 1);
 }
 
-/* The two characters that would end a quoted value or start an escape are escaped themselves. */
-static bool is_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-/* Escapes value into text, which has room for LOG_VALUE_MAX less the quotes. Returns the length. */
-static size_t escape(char *text, const char *value)
-{
-	size_t length = 0;
-
-	for (const char *p = value; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-		size_t width = is_plain(c) ? 1 : 4;
-
-		if (length + width > LOG_VALUE_MAX - 2)
-			break;
-		if (is_plain(c))
-			text[length] = (char)c;
-		else
-			snprintf(text + length, width + 1, "\\x%02X", c);
-		length += width;
-	}
-	text[length] = '\0';
-	return length;
-}
-
 void log_put(struct log_line *line, const char *key, const char *format, ...)
 {
 	/* More than LOG_VALUE_MAX is never shown, so no more need be formatted. */
@@ -99,7 +73,8 @@ void log_put(struct log_line *line, const char *key, const char *format, ...)
 		value[0] = '\0';
 	va_end(arguments);
 
-	length = escape(text, value);
+	/* The two characters that would end a quoted value or begin an escape are escaped, too. */
+	length = printable_escape(value, "\"\\", PRINTABLE_UPPER_HEX, text, LOG_VALUE_MAX - 1);
 	quoted = length == 0 || strchr(text, ' ') != NULL;
 	append(line, " ", 1);
 	append(line, key, strlen(key));
