@@ -88,4 +88,7 @@ struct config *config_box_get(struct config_box *box);		/* a reference of the ca
 uint32_t config_box_window_s(struct config_box *box);
 void config_box_put(struct config_box *box, struct config *config);	/* takes the reference */
 
+/* "libconfuse 3.3" */
+const char *config_library_version(void);
+
 #endif
