@@ -34,14 +34,14 @@ static bool keep(struct string_list *list, const char *text, char *error, size_t
 	return string_list_add(list, text) || fail(error, size, "out of memory");
 }
 
-bool setting_add_server(struct config *config, const char *text, char *error, size_t size)
+bool config_add_server(struct config *config, const char *text, char *error, size_t size)
 {
 	const char *path = server_path(text);
 
 	if (*text == '\0')
 		return fail(error, size, "empty");
-	if (*path == '/' ? !setting_check_socket_path(path, error, size)
-			 : !setting_check_host_port(text, error, size))
+	if (*path == '/' ? !config_check_socket_path(path, error, size)
+			 : !config_check_host_port(text, error, size))
 		return false;
 	if (has_server(&config->memcached_servers, text))
 		return fail(error, size, "named twice");
@@ -50,7 +50,7 @@ bool setting_add_server(struct config *config, const char *text, char *error, si
 	return keep(&config->memcached_servers, text, error, size);
 }
 
-bool setting_add_offence(struct config *config, const char *text, char *error, size_t size)
+bool config_add_offence(struct config *config, const char *text, char *error, size_t size)
 {
 	struct offence offence, *offences;
 
@@ -64,7 +64,7 @@ bool setting_add_offence(struct config *config, const char *text, char *error, s
 	return keep(&config->offences_text, text, error, size);
 }
 
-bool setting_add_stage(struct config *config, const char *text, char *error, size_t size)
+bool config_add_stage(struct config *config, const char *text, char *error, size_t size)
 {
 	for (int stage = 0; stage < STAGE_COUNT; stage++) {
 		if (strcasecmp(text, stage_name((enum stage)stage)) != 0)
@@ -77,19 +77,19 @@ bool setting_add_stage(struct config *config, const char *text, char *error, siz
 	return fail(error, size, "no such stage");
 }
 
-bool setting_add_client(struct config *config, const char *text, char *error, size_t size)
+bool config_add_client(struct config *config, const char *text, char *error, size_t size)
 {
 	return (*text == '@' || exempt_add_client(config->exempt, text, error, size)) &&
 	       keep(&config->exempt_clients, text, error, size);
 }
 
-bool setting_add_host(struct config *config, const char *text, char *error, size_t size)
+bool config_add_host(struct config *config, const char *text, char *error, size_t size)
 {
 	return exempt_add_host(config->exempt, text, error, size) &&
 	       keep(&config->exempt_hosts, text, error, size);
 }
 
-bool setting_add_recipient(struct config *config, const char *text, char *error, size_t size)
+bool config_add_recipient(struct config *config, const char *text, char *error, size_t size)
 {
 	return exempt_add_recipient(config->exempt, text, error, size) &&
 	       keep(&config->exempt_recipients, text, error, size);

@@ -85,13 +85,13 @@ static void print_name(const char *const *names, int (*look)(const char *name), 
 	fputs(*names != NULL ? *names : "", out);
 }
 
-static void print_value(const struct setting *setting, const void *value, FILE *out)
+static void print_value(const struct config_key *key, const void *value, FILE *out)
 {
-	switch (setting->kind) {
+	switch (key->kind) {
 	case KIND_TEXT:
 		return print_text(*(char *const *)value, out);
 	case KIND_INTEGER:
-		fprintf(out, "%" PRId64, setting_integer(setting, value));
+		fprintf(out, "%" PRId64, config_integer(key, value));
 		return;
 	case KIND_OCTAL:
 		fprintf(out, "%04o", *(const unsigned *)value);
@@ -111,12 +111,12 @@ static void print_value(const struct setting *setting, const void *value, FILE *
 	case KIND_SECONDS:
 		return print_duration(*(const uint32_t *)value * INT64_C(1000), out);
 	case KIND_BOOLEAN:
-		fputs(setting->words[*(const bool *)value ? 1 : 0], out);
+		fputs(key->words[*(const bool *)value ? 1 : 0], out);
 		return;
 	case KIND_FACILITY:
-		return print_name(setting_facilities, log_facility, *(const int *)value, out);
+		return print_name(config_facilities, log_facility, *(const int *)value, out);
 	case KIND_LEVEL:
-		return print_name(setting_levels, log_priority, *(const int *)value, out);
+		return print_name(config_levels, log_priority, *(const int *)value, out);
 	case KIND_LIST:
 		return print_list(value, out);
 	case KIND_STAGES:
@@ -126,9 +126,9 @@ static void print_value(const struct setting *setting, const void *value, FILE *
 
 void config_print(const struct config *config, FILE *out)
 {
-	for (size_t i = 0; i < settings_count; i++) {
-		fprintf(out, "%s = ", settings[i].name);
-		print_value(&settings[i], setting_value(&settings[i], config), out);
+	for (size_t i = 0; i < config_keys_count; i++) {
+		fprintf(out, "%s = ", config_keys[i].name);
+		print_value(&config_keys[i], config_key_value(&config_keys[i], config), out);
 		fputc('\n', out);
 	}
 }

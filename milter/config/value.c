@@ -27,17 +27,17 @@ static bool fail(char *error, size_t size, const char *reason)
 	return false;
 }
 
-static bool in_range(const struct setting *setting, double value, char *error, size_t size)
+static bool in_range(const struct config_key *key, double value, char *error, size_t size)
 {
-	if (value >= setting->min && value <= setting->max)
+	if (value >= key->min && value <= key->max)
 		return true;
 	/* Networks may be switched off. */
-	if (value == 0 && setting->min >= 1 && strcmp(setting->name, "network_threshold") == 0)
+	if (value == 0 && key->min >= 1 && strcmp(key->name, "network_threshold") == 0)
 		return true;
 	return fail(error, size, "out of range");
 }
 
-static bool parse_integer(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_integer(const struct config_key *key, const char *text, void *field, char *error,
 			  size_t size)
 {
 	int64_t value;
@@ -47,42 +47,42 @@ static bool parse_integer(const struct setting *setting, const char *text, void 
 
 	if (end == NULL || *end != '\0')
 		return fail(error, size, "not an integer");
-	if (!in_range(setting, (double)value, error, size))
+	if (!in_range(key, (double)value, error, size))
 		return false;
 	small = (uint8_t)value;
 	middle = (uint32_t)value;
 	memcpy(field,
-	       setting->size == 1   ? (void *)&small
-	       : setting->size == 4 ? (void *)&middle
+	       key->size == 1   ? (void *)&small
+	       : key->size == 4 ? (void *)&middle
 				    : (void *)&value,
-	       setting->size);
+	       key->size);
 	return true;
 }
 
-int64_t setting_integer(const struct setting *setting, const void *field)
+int64_t config_integer(const struct config_key *key, const void *field)
 {
 	uint8_t small;
 	uint32_t middle;
 	int64_t value;
 
-	if (setting->size == sizeof(small))
+	if (key->size == sizeof(small))
 		return memcpy(&small, field, sizeof(small)), small;
-	if (setting->size == sizeof(middle))
+	if (key->size == sizeof(middle))
 		return memcpy(&middle, field, sizeof(middle)), middle;
 	return memcpy(&value, field, sizeof(value)), value;
 }
 
-static bool parse_number(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_number(const struct config_key *key, const char *text, void *field, char *error,
 			 size_t size)
 {
-	bool hundredths = setting->kind == KIND_HUNDREDTHS;
+	bool hundredths = key->kind == KIND_HUNDREDTHS;
 	int64_t value;
 	const char *end = decimal_parse(text, hundredths ? 2 : 6, &value);
 
 	if (end == NULL || *end != '\0')
 		return fail(error, size,
 			    hundredths ? "not a number with two decimals at most" : "not a number");
-	if (!in_range(setting, (double)value / (hundredths ? 1e2 : 1e6), error, size))
+	if (!in_range(key, (double)value / (hundredths ? 1e2 : 1e6), error, size))
 		return false;
 	if (hundredths)
 		*(unsigned *)field = (unsigned)value;
@@ -91,20 +91,20 @@ static bool parse_number(const struct setting *setting, const char *text, void *
 	return true;
 }
 
-static bool parse_time(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_time(const struct config_key *key, const char *text, void *field, char *error,
 		       size_t size)
 {
 	int64_t ms;
 
-	if (setting->kind == KIND_TIMEOUT && strcasecmp(text, "auto") == 0) {
+	if (key->kind == KIND_TIMEOUT && strcasecmp(text, "auto") == 0) {
 		*(int64_t *)field = 0;
 		return true;
 	}
 	if (!duration_parse(text, &ms))
 		return fail(error, size, "not a duration");
-	if (!in_range(setting, (double)ms, error, size))
+	if (!in_range(key, (double)ms, error, size))
 		return false;
-	if (setting->kind != KIND_SECONDS)
+	if (key->kind != KIND_SECONDS)
 		*(int64_t *)field = ms;
 	else if (ms % 1000 != 0)
 		return fail(error, size, "not whole seconds");
@@ -113,7 +113,7 @@ static bool parse_time(const struct setting *setting, const char *text, void *fi
 	return true;
 }
 
-static bool parse_octal(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_octal(const struct config_key *key, const char *text, void *field, char *error,
 			size_t size)
 {
 	size_t digits = strspn(text, "01234567");
@@ -121,17 +121,17 @@ static bool parse_octal(const struct setting *setting, const char *text, void *f
 	if (digits < 3 || digits > 6 || text[digits] != '\0')
 		return fail(error, size, "not an octal mode");
 	*(unsigned *)field = (unsigned)strtoul(text, NULL, 8);
-	return in_range(setting, *(unsigned *)field, error, size);
+	return in_range(key, *(unsigned *)field, error, size);
 }
 
-static bool parse_boolean(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_boolean(const struct config_key *key, const char *text, void *field, char *error,
 			  size_t size)
 {
 	static const char *const synonyms[][2] = {{"false", "true"}, {"off", "on"}};
-	bool is_yes_no = strcmp(setting->words[1], "yes") == 0;
+	bool is_yes_no = strcmp(key->words[1], "yes") == 0;
 
 	for (int value = 0; value < 2; value++) {
-		bool match = strcasecmp(text, setting->words[value]) == 0;
+		bool match = strcasecmp(text, key->words[value]) == 0;
 
 		for (size_t i = 0; is_yes_no && i < 2; i++)
 			match = match || strcasecmp(text, synonyms[i][value]) == 0;
@@ -143,7 +143,7 @@ static bool parse_boolean(const struct setting *setting, const char *text, void 
 	return fail(error, size, "no such choice");
 }
 
-static bool parse_text(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_text(const struct config_key *key, const char *text, void *field, char *error,
 		       size_t size)
 {
 	char *copy;
@@ -151,7 +151,7 @@ static bool parse_text(const struct setting *setting, const char *text, void *fi
 	for (const char *p = text; *p != '\0'; p++)
 		if (iscntrl((unsigned char)*p))
 			return fail(error, size, "control character");
-	if (!setting->check(text, error, size))
+	if (!key->check(text, error, size))
 		return false;
 	copy = strdup(text);
 	if (copy == NULL)
@@ -161,25 +161,25 @@ static bool parse_text(const struct setting *setting, const char *text, void *fi
 	return true;
 }
 
-bool setting_parse(const struct setting *setting, const char *text, void *field, char *error,
+bool config_value_parse(const struct config_key *key, const char *text, void *field, char *error,
 		   size_t size)
 {
-	switch (setting->kind) {
+	switch (key->kind) {
 	case KIND_TEXT:
-		return parse_text(setting, text, field, error, size);
+		return parse_text(key, text, field, error, size);
 	case KIND_INTEGER:
-		return parse_integer(setting, text, field, error, size);
+		return parse_integer(key, text, field, error, size);
 	case KIND_OCTAL:
-		return parse_octal(setting, text, field, error, size);
+		return parse_octal(key, text, field, error, size);
 	case KIND_NUMBER:
 	case KIND_HUNDREDTHS:
-		return parse_number(setting, text, field, error, size);
+		return parse_number(key, text, field, error, size);
 	case KIND_DURATION:
 	case KIND_TIMEOUT:
 	case KIND_SECONDS:
-		return parse_time(setting, text, field, error, size);
+		return parse_time(key, text, field, error, size);
 	case KIND_BOOLEAN:
-		return parse_boolean(setting, text, field, error, size);
+		return parse_boolean(key, text, field, error, size);
 	case KIND_FACILITY:
 		*(int *)field = log_facility(text);
 		return *(int *)field >= 0 || fail(error, size, "no such facility");
@@ -193,14 +193,14 @@ bool setting_parse(const struct setting *setting, const char *text, void *field,
 	return fail(error, size, "a list");
 }
 
-bool setting_check_user(const char *text, char *error, size_t size)
+bool config_check_user(const char *text, char *error, size_t size)
 {
 	if (*text == '\0' || strlen(text) > NAME_MAX_LENGTH || strpbrk(text, " :/") != NULL)
 		return fail(error, size, "not a user's name");
 	return true;
 }
 
-bool setting_check_key_prefix(const char *text, char *error, size_t size)
+bool config_check_key_prefix(const char *text, char *error, size_t size)
 {
 	size_t length = strlen(text);
 
@@ -212,7 +212,7 @@ bool setting_check_key_prefix(const char *text, char *error, size_t size)
 	return true;
 }
 
-bool setting_check_socket_path(const char *text, char *error, size_t size)
+bool config_check_socket_path(const char *text, char *error, size_t size)
 {
 	char with_kind[256];
 
@@ -223,12 +223,12 @@ bool setting_check_socket_path(const char *text, char *error, size_t size)
 	return listen_check(with_kind, error, size);
 }
 
-bool setting_check_memcached_user(const char *text, char *error, size_t size)
+bool config_check_memcached_user(const char *text, char *error, size_t size)
 {
 	return strlen(text) <= MEMCACHED_USER_MAX || fail(error, size, "too long");
 }
 
-bool setting_check_password_file(const char *text, char *error, size_t size)
+bool config_check_password_file(const char *text, char *error, size_t size)
 {
 	struct secret *secret;
 
@@ -244,12 +244,12 @@ bool setting_check_password_file(const char *text, char *error, size_t size)
 	return secret != NULL;
 }
 
-bool setting_check_path(const char *text, char *error, size_t size)
+bool config_check_path(const char *text, char *error, size_t size)
 {
 	return *text == '\0' || *text == '/' || fail(error, size, "not an absolute path");
 }
 
-bool setting_check_host_port(const char *text, char *error, size_t size)
+bool config_check_host_port(const char *text, char *error, size_t size)
 {
 	const char *colon = strrchr(text, ':');
 	char turned[LISTEN_TEXT_MAX];
@@ -290,7 +290,7 @@ static bool is_any_host(const char *host)
 	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
-bool setting_host_port_clashes(const char *host_port, const char *socket)
+bool config_host_port_clashes(const char *host_port, const char *socket)
 {
 	char turned[LISTEN_TEXT_MAX];
 	struct place a, b;
