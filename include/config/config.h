@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/string_list.h"
+#include "config/faults.h"
 #include "judge/policy.h"
 #include "base/prefix.h"
 #include "judge/rejection.h"
@@ -52,14 +53,6 @@ struct config {
 	int log_level;				/* LOG_INFO ... */
 	_Atomic unsigned references;
 };
-
-/* Every fault found, a line each: FILE:LINE: key: reason (what is allowed). */
-struct faults {
-	char *text;
-	size_t length, count;
-};
-void faults_add(struct faults *faults, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void faults_free(struct faults *faults);
 
 /*
  * Reads file, then the KEY=VALUE texts in sets; file may be NULL for none. A file that is missing is a

@@ -142,8 +142,7 @@ void log_writer_flush(int64_t timeout_ms)
 	int64_t end_ms = clock_now_ms() + timeout_ms;
 
 	pthread_mutex_lock(&queue.mutex);
-	while (queue.has_begun && (queue.count > 0 || queue.is_writing) &&
-	       clock_now_ms() < end_ms)
+	while (queue.has_begun && (queue.count > 0 || queue.is_writing) && clock_now_ms() < end_ms)
 		clock_system.wait_until(&clock_system, &queue.written, &queue.mutex, end_ms);
 	pthread_mutex_unlock(&queue.mutex);
 }

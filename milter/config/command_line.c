@@ -7,8 +7,7 @@
 
 #define BLANKS " \t\r\n"
 
-/* Cuts blanks off both ends, in place. */
-static char *trim(char *text)
+char *config_trim(char *text)
 {
 	size_t length;
 
@@ -59,7 +58,7 @@ static char *strip_braces(char *text)
 		text[length - 1] = '\0';
 		text++;
 	}
-	return trim(text);
+	return config_trim(text);
 }
 
 /* Cuts the text into values. */
@@ -84,7 +83,8 @@ void config_command_line_parse(const char *text, const char *file, int line, str
 
 	if (equals == NULL) {
 		if (copy == NULL)
-			faults_add(faults, "%s:%d: config: out of memory (more memory)", file, line);
+			faults_add(faults, "%s:%d: config: out of memory (more memory)", file,
+				   line);
 		else
 			faults_add(faults, "%s:%d: %.64s: no value (KEY=VALUE)", file, line, text);
 		free(copy);
@@ -92,12 +92,12 @@ void config_command_line_parse(const char *text, const char *file, int line, str
 	}
 	is_append = equals > copy && equals[-1] == '+';
 	equals[is_append ? -1 : 0] = '\0';
-	name = trim(copy);
+	name = config_trim(copy);
 	key = config_key_find(name, strlen(name));
 	if (key == NULL)
 		faults_add(faults, "%s:%d: %.64s: unknown key (see tarpit-milter.conf(5))", file,
 			   line, name);
 	else if (config_load_assign(loader, key, is_append, file, line))
-		take_values(trim(equals + 1), key, file, line, loader);
+		take_values(config_trim(equals + 1), key, file, line, loader);
 	free(copy);
 }

@@ -1,45 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Snapshots: their references, what a reload may not change, and the one that is current. */
 #include "config/config.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "judge/exempt.h"
-#include "base/printable.h"
 #include "table.h"
-
-void faults_add(struct faults *faults, const char *format, ...)
-{
-	va_list arguments, again;
-	int length;
-	char *text;
-
-	faults->count++;
-	va_start(arguments, format);
-	va_copy(again, arguments);
-	length = vsnprintf(NULL, 0, format, arguments);
-	va_end(arguments);
-	text = length >= 0 ? realloc(faults->text, faults->length + (size_t)length + 2) : NULL;
-	if (text != NULL) {
-		faults->text = text;
-		vsnprintf(text + faults->length, (size_t)length + 1, format, again);
-		/* What a file says must not reach a terminal as it is. */
-		printable_mask(text + faults->length);
-		faults->length += (size_t)length + 1;
-		text[faults->length - 1] = '\n';
-		text[faults->length] = '\0';
-	}
-	va_end(again);
-}
-
-void faults_free(struct faults *faults)
-{
-	free(faults->text);
-	memset(faults, 0, sizeof(*faults));
-}
 
 struct config *config_hold(struct config *config)
 {

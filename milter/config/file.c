@@ -24,7 +24,7 @@ struct reading {
 	struct string_list unknown; /* keys */
 	bool has_new_unknown;
 	bool takes_values; /* all unknown keys are known: values and faults are told */
-	bool has_failed;   /* libconfuse has told why */
+	bool has_failed; /* libconfuse has told why */
 	bool out_of_memory;
 };
 
@@ -92,8 +92,8 @@ static void unknown_key(int line, const char *name)
 		return;
 	faults_add(current->faults, "%s:%d: %.64s: unknown key (see tarpit-milter.conf(5))",
 		   current->file, line, name);
-	current->has_new_unknown = current->unknown.count < UNKNOWN_MAX &&
-				   string_list_add(&current->unknown, name);
+	current->has_new_unknown =
+		current->unknown.count < UNKNOWN_MAX && string_list_add(&current->unknown, name);
 }
 
 /* libconfuse's cfg_errfunc_t. */
@@ -245,7 +245,8 @@ static void assign_empty_lists(cfg_t *cfg)
 {
 	for (size_t i = 0; i < config_keys_count; i++)
 		if (cfg_size(cfg, config_keys[i].name) == 0)
-			config_load_assign(current->loader, &config_keys[i], false, current->file, 0);
+			config_load_assign(current->loader, &config_keys[i], false, current->file,
+					   0);
 }
 
 /* One pass over the text. */

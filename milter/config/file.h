@@ -35,6 +35,9 @@ bool config_file_parse(const char *path, struct loader *loader, struct faults *f
 void config_command_line_parse(const char *text, const char *file, int line, struct loader *loader,
 			       struct faults *faults);
 
+/* command_line.c: text without the blanks and line ends at both of its ends, which are cut off in place. */
+char *config_trim(char *text);
+
 /* file.c: a whole file, NUL-terminated; the caller frees it. NULL with errno set: EFBIG if it is past 1 MB. */
 char *config_file_read(const char *path, size_t *length);
 /* file.c: the path of what a file names: a relative one is beside that file. The caller frees it; NULL: no memory. */

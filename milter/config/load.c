@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From file and command line to a snapshot, with every fault on the way. */
+/* Makes a snapshot of what file and command line assign to keys, and tells every fault. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,15 +23,15 @@ struct assignment {
 	char *file; /* of the assignment itself, which may have no value */
 	int line;
 	unsigned order; /* 0: the default; the greatest was made last */
-	bool is_bad;	/* a fault was found in it */
+	bool is_bad; /* a fault was found in it */
 };
 
 struct loader {
 	struct config *config;
 	struct faults *faults;
 	struct assignment *assignments; /* to each key */
-	unsigned order;			/* of the latest; from 1, that of an empty list */
-	bool is_preset;			/* defaults are being assigned */
+	unsigned order; /* of the latest; from 1, that of an empty list */
+	bool is_preset; /* defaults are being assigned */
 	bool out_of_memory;
 };
 
@@ -57,21 +56,11 @@ static void clear_values(struct assignment *assignment)
 	assignment->count = 0;
 }
 
-/* Blanks and comment off a line of an @FILE. */
-static char *clean_line(char *line)
-{
-	size_t length;
-
-	line[strcspn(line, "#\r\n")] = '\0';
-	line += strspn(line, " \t");
-	length = strlen(line);
-	while (length > 0 && strchr(" \t", line[length - 1]) != NULL)
-		line[--length] = '\0';
-	return line;
-}
-
-/* A relative one is beside the file that names it, or else in the working directory. */
-static char *slurp_clients(const struct value *value, char **path, size_t *length)
+/*
+ * Reads an @FILE. A relative path is beside the file that names it, or else in the working directory. The caller
+ * frees the text and *path. NULL with errno.
+ */
+static char *read_client_file(const struct value *value, char **path, size_t *length)
 {
 	const char *name = value->text + 1;
 	char *text;
@@ -88,7 +77,7 @@ static char *slurp_clients(const struct value *value, char **path, size_t *lengt
 	return text;
 }
 
-/* Reads the networks of an @FILE, one a line. */
+/* Reads the networks of an @FILE, one a line, with comments from # to the line's end. */
 static void read_clients(struct loader *loader, const struct config_key *key,
 			 const struct value *value)
 {
@@ -96,7 +85,7 @@ static void read_clients(struct loader *loader, const struct config_key *key,
 	size_t length;
 	int line = 0;
 
-	text = slurp_clients(value, &path, &length);
+	text = read_client_file(value, &path, &length);
 	if (text == NULL) {
 		snprintf(reason, sizeof(reason), "%s: %s", value->text + 1, strerror(errno));
 		fault(loader, value->file, value->line, key, reason);
@@ -110,7 +99,8 @@ static void read_clients(struct loader *loader, const struct config_key *key,
 		if (next != NULL)
 			*next++ = '\0';
 		line++;
-		p = clean_line(p);
+		p[strcspn(p, "#\r")] = '\0';
+		p = config_trim(p);
 		if (*p != '\0' &&
 		    !exempt_add_client(loader->config->exempt, p, reason, sizeof(reason)))
 			faults_add(loader->faults,
@@ -152,12 +142,12 @@ static void load_scalar(struct loader *loader, const struct config_key *key,
 		fault(loader, assignment->file, assignment->line, key,
 		      assignment->count == 0 ? "no value" : "one value, not a list");
 	else if (!config_value_parse(key, assignment->values[0].text,
-				config_key_field(key, loader->config), reason, sizeof(reason)))
+				     config_key_field(key, loader->config), reason, sizeof(reason)))
 		explain(loader, key, &assignment->values[0], reason);
 }
 
 static void load_key(struct loader *loader, const struct config_key *key,
-			 const struct assignment *assignment)
+		     const struct assignment *assignment)
 {
 	if (config_key_is_list(key))
 		load_list(loader, key, assignment);
@@ -180,7 +170,7 @@ static struct config *config_new(void)
 	return config;
 }
 
-/* What others are about to replace must be good, too. */
+/* Values that a later assignment is about to replace must be good, too. */
 static void check_overridden(struct loader *loader, const struct config_key *key,
 			     const struct assignment *assignment)
 {
@@ -249,29 +239,33 @@ static const struct assignment *assignment_named(const struct loader *loader, co
 	return assignment_of(loader, config_key_find(name, strlen(name)));
 }
 
-/* Places the fault at whichever of the two was given last. */
-static void contradiction(struct loader *loader, const char *one, const char *other,
-			  const char *reason, const char *allowed)
-{
-	const struct assignment *a = assignment_named(loader, one);
-	const struct assignment *b = assignment_named(loader, other);
-	bool first = a->order > b->order;
-	const struct assignment *place = first ? a : b;
+/* Two keys whose values may not go together. */
+struct contradiction {
+	bool is_found;
+	const char *one, *other, *reason, *allowed;
+};
 
-	/* One that could not be read contradicts nothing. */
-	if (a->is_bad || b->is_bad)
-		return;
-	faults_add(loader->faults, "%s:%d: %s: %s (%s)", place->file, place->line,
-		   first ? one : other, reason, allowed);
+/* Places the fault at the one of the two keys that was assigned last. */
+static void contradict(struct loader *loader, const struct contradiction *found)
+{
+	const struct assignment *one = assignment_named(loader, found->one);
+	const struct assignment *other = assignment_named(loader, found->other);
+	bool is_one = one->order > other->order;
+	const struct assignment *place = is_one ? one : other;
+
+	/* A value that could not be read contradicts nothing. */
+	if (!one->is_bad && !other->is_bad)
+		faults_add(loader->faults, "%s:%d: %s: %s (%s)", place->file, place->line,
+			   is_one ? found->one : found->other, found->reason, found->allowed);
 }
 
-/* NULL: it could not be read. */
+/* A text of the snapshot, which is NULL if it could not be read. */
 static const char *text_of(const char *text)
 {
 	return text != NULL ? text : "";
 }
 
-/* Of a unix socket the path. Of another one what is no absolute path. */
+/* The path of a unix socket; what is no absolute path for any other. */
 static const char *socket_path(const struct config *config)
 {
 	const char *colon = strchr(text_of(config->socket), ':');
@@ -286,59 +280,44 @@ static bool same_path(const char *a, const char *b)
 
 static bool metrics_at_socket(const struct config *config)
 {
-	return config->socket != NULL && config->metrics_listen != NULL &&
-	       config->metrics_listen[0] != '\0' &&
+	return *text_of(config->socket) != '\0' && *text_of(config->metrics_listen) != '\0' &&
 	       config_host_port_clashes(config->metrics_listen, config->socket);
-}
-
-static void check_paths(struct loader *loader)
-{
-	const struct config *c = loader->config;
-	static const char allowed[] = "two different paths";
-
-	if (same_path(c->control_socket, socket_path(c)))
-		contradiction(loader, "control_socket", "socket",
-			      "socket and control_socket are the same", allowed);
-	if (same_path(c->pid_file, socket_path(c)))
-		contradiction(loader, "pid_file", "socket", "socket and pid_file are the same",
-			      allowed);
-	if (same_path(c->pid_file, c->control_socket))
-		contradiction(loader, "pid_file", "control_socket",
-			      "control_socket and pid_file are the same", allowed);
 }
 
 static void check_contradictions(struct loader *loader)
 {
+	static const char paths[] = "two different paths";
 	const struct config *c = loader->config;
+	const struct contradiction rows[] = {
+		{c->policy.delay_min_ms > c->policy.delay_max_ms, "delay_min", "delay_max",
+		 "delay_min is longer than delay_max", "delay_min at most delay_max"},
+		{c->widths.ipv4_network > c->widths.ipv4_prefix, "ipv4_network", "ipv4_prefix",
+		 "the wider network is narrower than a client", "ipv4_network at most ipv4_prefix"},
+		{c->widths.ipv6_network > c->widths.ipv6_prefix, "ipv6_network", "ipv6_prefix",
+		 "the wider network is narrower than a client", "ipv6_network at most ipv6_prefix"},
+		{c->use_memcached && c->memcached_servers.count == 0, "store", "memcached_servers",
+		 "store = memcached has no server", "at least one of memcached_servers"},
+		{(*text_of(c->memcached_user) == '\0') !=
+			 (*text_of(c->memcached_password_file) == '\0'),
+		 "memcached_user", "memcached_password_file", "one of the two alone",
+		 "memcached_user and memcached_password_file, or neither"},
+		{c->memcached_timeout_ms >= c->memcached_retry_ms, "memcached_timeout",
+		 "memcached_retry", "memcached_timeout is not shorter than memcached_retry",
+		 "memcached_timeout shorter than memcached_retry"},
+		{same_path(c->control_socket, socket_path(c)), "control_socket", "socket",
+		 "socket and control_socket are the same", paths},
+		{same_path(c->pid_file, socket_path(c)), "pid_file", "socket",
+		 "socket and pid_file are the same", paths},
+		{same_path(c->pid_file, c->control_socket), "pid_file", "control_socket",
+		 "control_socket and pid_file are the same", paths},
+		{metrics_at_socket(c), "metrics_listen", "socket",
+		 "socket and metrics_listen want the same port of the same address",
+		 "two different ports or addresses"},
+	};
 
-	if (c->policy.delay_min_ms > c->policy.delay_max_ms)
-		contradiction(loader, "delay_min", "delay_max",
-			      "delay_min is longer than delay_max", "delay_min at most delay_max");
-	if (c->widths.ipv4_network > c->widths.ipv4_prefix)
-		contradiction(loader, "ipv4_network", "ipv4_prefix",
-			      "the wider network is narrower than a client",
-			      "ipv4_network at most ipv4_prefix");
-	if (c->widths.ipv6_network > c->widths.ipv6_prefix)
-		contradiction(loader, "ipv6_network", "ipv6_prefix",
-			      "the wider network is narrower than a client",
-			      "ipv6_network at most ipv6_prefix");
-	if (c->use_memcached && c->memcached_servers.count == 0)
-		contradiction(loader, "store", "memcached_servers",
-			      "store = memcached has no server",
-			      "at least one of memcached_servers");
-	if ((*text_of(c->memcached_user) == '\0') != (*text_of(c->memcached_password_file) == '\0'))
-		contradiction(loader, "memcached_user", "memcached_password_file",
-			      "one of the two alone",
-			      "memcached_user and memcached_password_file, or neither");
-	if (c->memcached_timeout_ms >= c->memcached_retry_ms)
-		contradiction(loader, "memcached_timeout", "memcached_retry",
-			      "memcached_timeout is not shorter than memcached_retry",
-			      "memcached_timeout shorter than memcached_retry");
-	check_paths(loader);
-	if (metrics_at_socket(c))
-		contradiction(loader, "metrics_listen", "socket",
-			      "socket and metrics_listen want the same port of the same address",
-			      "two different ports or addresses");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].is_found)
+			contradict(loader, &rows[i]);
 }
 
 /* Assigns all defaults, then what the file and the command line say. */

@@ -98,9 +98,9 @@ const struct config_key config_keys[] = {
 };
 const size_t config_keys_count = sizeof(config_keys) / sizeof(config_keys[0]);
 
-const char *const config_facilities[] = {"mail",   "daemon", "auth",	"user",	  "local0",
-					  "local1", "local2", "local3", "local4", "local5",
-					  "local6", "local7", NULL};
+const char *const config_facilities[] = {"mail",   "daemon", "auth",   "user",	 "local0",
+					 "local1", "local2", "local3", "local4", "local5",
+					 "local6", "local7", NULL};
 const char *const config_levels[] = {"debug", "info", "notice", "warning", "err", NULL};
 
 const struct config_key *config_key_find(const char *name, size_t length)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values of settings: from text to field. */
+/* Reads the value of a key, or an item of a list, from text into its field of the snapshot. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "judge/exempt.h"
 #include "base/decimal.h"
 #include "base/duration.h"
+#include "base/error.h"
 #include "base/listen.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -21,12 +22,6 @@
 #define NAME_MAX_LENGTH 64
 #define MEMCACHED_USER_MAX 128
 
-static bool fail(char *error, size_t size, const char *reason)
-{
-	snprintf(error, size, "%s", reason);
-	return false;
-}
-
 static bool in_range(const struct config_key *key, double value, char *error, size_t size)
 {
 	if (value >= key->min && value <= key->max)
@@ -34,7 +29,7 @@ static bool in_range(const struct config_key *key, double value, char *error, si
 	/* Networks may be switched off. */
 	if (value == 0 && key->min >= 1 && strcmp(key->name, "network_threshold") == 0)
 		return true;
-	return fail(error, size, "out of range");
+	return error_set(error, size, "out of range");
 }
 
 static bool parse_integer(const struct config_key *key, const char *text, void *field, char *error,
@@ -46,15 +41,15 @@ static bool parse_integer(const struct config_key *key, const char *text, void *
 	const char *end = decimal_parse(text, 0, &value);
 
 	if (end == NULL || *end != '\0')
-		return fail(error, size, "not an integer");
+		return error_set(error, size, "not an integer");
 	if (!in_range(key, (double)value, error, size))
 		return false;
 	small = (uint8_t)value;
 	middle = (uint32_t)value;
 	memcpy(field,
-	       key->size == 1   ? (void *)&small
+	       key->size == 1	? (void *)&small
 	       : key->size == 4 ? (void *)&middle
-				    : (void *)&value,
+				: (void *)&value,
 	       key->size);
 	return true;
 }
@@ -80,8 +75,9 @@ static bool parse_number(const struct config_key *key, const char *text, void *f
 	const char *end = decimal_parse(text, hundredths ? 2 : 6, &value);
 
 	if (end == NULL || *end != '\0')
-		return fail(error, size,
-			    hundredths ? "not a number with two decimals at most" : "not a number");
+		return error_set(error, size,
+				 hundredths ? "not a number with two decimals at most"
+					    : "not a number");
 	if (!in_range(key, (double)value / (hundredths ? 1e2 : 1e6), error, size))
 		return false;
 	if (hundredths)
@@ -101,13 +97,13 @@ static bool parse_time(const struct config_key *key, const char *text, void *fie
 		return true;
 	}
 	if (!duration_parse(text, &ms))
-		return fail(error, size, "not a duration");
+		return error_set(error, size, "not a duration");
 	if (!in_range(key, (double)ms, error, size))
 		return false;
 	if (key->kind != KIND_SECONDS)
 		*(int64_t *)field = ms;
 	else if (ms % 1000 != 0)
-		return fail(error, size, "not whole seconds");
+		return error_set(error, size, "not whole seconds");
 	else
 		*(uint32_t *)field = (uint32_t)(ms / 1000);
 	return true;
@@ -119,7 +115,7 @@ static bool parse_octal(const struct config_key *key, const char *text, void *fi
 	size_t digits = strspn(text, "01234567");
 
 	if (digits < 3 || digits > 6 || text[digits] != '\0')
-		return fail(error, size, "not an octal mode");
+		return error_set(error, size, "not an octal mode");
 	*(unsigned *)field = (unsigned)strtoul(text, NULL, 8);
 	return in_range(key, *(unsigned *)field, error, size);
 }
@@ -140,7 +136,7 @@ static bool parse_boolean(const struct config_key *key, const char *text, void *
 			return true;
 		}
 	}
-	return fail(error, size, "no such choice");
+	return error_set(error, size, "no such choice");
 }
 
 static bool parse_text(const struct config_key *key, const char *text, void *field, char *error,
@@ -150,19 +146,19 @@ static bool parse_text(const struct config_key *key, const char *text, void *fie
 
 	for (const char *p = text; *p != '\0'; p++)
 		if (iscntrl((unsigned char)*p))
-			return fail(error, size, "control character");
+			return error_set(error, size, "control character");
 	if (!key->check(text, error, size))
 		return false;
 	copy = strdup(text);
 	if (copy == NULL)
-		return fail(error, size, "out of memory");
+		return error_set(error, size, "out of memory");
 	free(*(char **)field);
 	*(char **)field = copy;
 	return true;
 }
 
 bool config_value_parse(const struct config_key *key, const char *text, void *field, char *error,
-		   size_t size)
+			size_t size)
 {
 	switch (key->kind) {
 	case KIND_TEXT:
@@ -182,21 +178,21 @@ bool config_value_parse(const struct config_key *key, const char *text, void *fi
 		return parse_boolean(key, text, field, error, size);
 	case KIND_FACILITY:
 		*(int *)field = log_facility(text);
-		return *(int *)field >= 0 || fail(error, size, "no such facility");
+		return *(int *)field >= 0 || error_set(error, size, "no such facility");
 	case KIND_LEVEL:
 		*(int *)field = log_priority(text);
-		return *(int *)field >= 0 || fail(error, size, "no such level");
+		return *(int *)field >= 0 || error_set(error, size, "no such level");
 	case KIND_LIST:
 	case KIND_STAGES:
 		break;
 	}
-	return fail(error, size, "a list");
+	return error_set(error, size, "a list");
 }
 
 bool config_check_user(const char *text, char *error, size_t size)
 {
 	if (*text == '\0' || strlen(text) > NAME_MAX_LENGTH || strpbrk(text, " :/") != NULL)
-		return fail(error, size, "not a user's name");
+		return error_set(error, size, "not a user's name");
 	return true;
 }
 
@@ -205,10 +201,10 @@ bool config_check_key_prefix(const char *text, char *error, size_t size)
 	size_t length = strlen(text);
 
 	if (length == 0 || length > COUNTERS_KEY_PREFIX_MAX)
-		return fail(error, size, length == 0 ? "empty" : "too long");
+		return error_set(error, size, length == 0 ? "empty" : "too long");
 	for (; *text != '\0'; text++)
 		if (!isalnum((unsigned char)*text) && strchr("._-", *text) == NULL)
-			return fail(error, size, "a character that is not allowed");
+			return error_set(error, size, "a character that is not allowed");
 	return true;
 }
 
@@ -225,7 +221,7 @@ bool config_check_socket_path(const char *text, char *error, size_t size)
 
 bool config_check_memcached_user(const char *text, char *error, size_t size)
 {
-	return strlen(text) <= MEMCACHED_USER_MAX || fail(error, size, "too long");
+	return strlen(text) <= MEMCACHED_USER_MAX || error_set(error, size, "too long");
 }
 
 bool config_check_password_file(const char *text, char *error, size_t size)
@@ -235,7 +231,7 @@ bool config_check_password_file(const char *text, char *error, size_t size)
 	if (*text == '\0')
 		return true;
 	if (*text != '/')
-		return fail(error, size, "not an absolute path");
+		return error_set(error, size, "not an absolute path");
 	/* Whoever only looks at the configuration need not be let in. Starting, the daemon must be. */
 	if (access(text, R_OK) != 0 && errno == EACCES)
 		return true;
@@ -246,7 +242,7 @@ bool config_check_password_file(const char *text, char *error, size_t size)
 
 bool config_check_path(const char *text, char *error, size_t size)
 {
-	return *text == '\0' || *text == '/' || fail(error, size, "not an absolute path");
+	return *text == '\0' || *text == '/' || error_set(error, size, "not an absolute path");
 }
 
 bool config_check_host_port(const char *text, char *error, size_t size)
@@ -257,11 +253,11 @@ bool config_check_host_port(const char *text, char *error, size_t size)
 	if (*text == '\0')
 		return true;
 	if (colon == NULL || colon == text)
-		return fail(error, size, "not HOST:PORT");
+		return error_set(error, size, "not HOST:PORT");
 	if (*text != '[' && memchr(text, ':', (size_t)(colon - text)) != NULL)
-		return fail(error, size, "an IPv6 address must stand in brackets");
+		return error_set(error, size, "an IPv6 address must stand in brackets");
 	if (strlen(text) > 300)
-		return fail(error, size, "too long");
+		return error_set(error, size, "too long");
 	return listen_from_host_port(text, turned) && listen_check(turned, error, size);
 }
 
@@ -301,4 +297,85 @@ bool config_host_port_clashes(const char *host_port, const char *socket)
 	b = find_place(socket);
 	return a.family == b.family && a.port == b.port &&
 	       (is_any_host(a.host) || is_any_host(b.host) || strcasecmp(a.host, b.host) == 0);
+}
+
+/* A path may be written with or without its kind. */
+static const char *server_path(const char *text)
+{
+	return strncmp(text, "unix:", 5) == 0 ? text + 5 : text;
+}
+
+static bool has_server(const struct string_list *list, const char *text)
+{
+	text = server_path(text);
+	for (size_t i = 0; i < list->count; i++)
+		if ((*text == '/' ? strcmp : strcasecmp)(server_path(list->items[i]), text) == 0)
+			return true;
+	return false;
+}
+
+static bool keep(struct string_list *list, const char *text, char *error, size_t size)
+{
+	return string_list_add(list, text) || error_set(error, size, "out of memory");
+}
+
+bool config_add_server(struct config *config, const char *text, char *error, size_t size)
+{
+	const char *path = server_path(text);
+
+	if (*text == '\0')
+		return error_set(error, size, "empty");
+	if (*path == '/' ? !config_check_socket_path(path, error, size)
+			 : !config_check_host_port(text, error, size))
+		return false;
+	if (has_server(&config->memcached_servers, text))
+		return error_set(error, size, "named twice");
+	if (config->memcached_servers.count == MEMCACHED_SERVERS_MAX)
+		return error_set(error, size, "one too many");
+	return keep(&config->memcached_servers, text, error, size);
+}
+
+bool config_add_offence(struct config *config, const char *text, char *error, size_t size)
+{
+	struct offence offence, *offences;
+
+	if (!offence_parse(text, &offence, error, size))
+		return false;
+	offences = reallocarray(config->offences, config->offences_count + 1, sizeof(*offences));
+	if (offences == NULL)
+		return error_set(error, size, "out of memory");
+	config->offences = offences;
+	offences[config->offences_count++] = offence;
+	return keep(&config->offences_text, text, error, size);
+}
+
+bool config_add_stage(struct config *config, const char *text, char *error, size_t size)
+{
+	for (int stage = 0; stage < STAGE_COUNT; stage++) {
+		if (strcasecmp(text, stage_name((enum stage)stage)) != 0)
+			continue;
+		if (config->stall_at[stage])
+			return error_set(error, size, "named twice");
+		config->stall_at[stage] = true;
+		return true;
+	}
+	return error_set(error, size, "no such stage");
+}
+
+bool config_add_client(struct config *config, const char *text, char *error, size_t size)
+{
+	return (*text == '@' || exempt_add_client(config->exempt, text, error, size)) &&
+	       keep(&config->exempt_clients, text, error, size);
+}
+
+bool config_add_host(struct config *config, const char *text, char *error, size_t size)
+{
+	return exempt_add_host(config->exempt, text, error, size) &&
+	       keep(&config->exempt_hosts, text, error, size);
+}
+
+bool config_add_recipient(struct config *config, const char *text, char *error, size_t size)
+{
+	return exempt_add_recipient(config->exempt, text, error, size) &&
+	       keep(&config->exempt_recipients, text, error, size);
 }
