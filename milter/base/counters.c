@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Windows, tallies, and the keys and values that memcached keeps them under. */
 #include "base/counters.h"
 
 #include <inttypes.h>

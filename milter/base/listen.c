@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads socket addresses and makes way for the sockets. */
 #include "base/listen.h"
 
 #include <arpa/inet.h>
@@ -22,8 +23,8 @@
 /* An address as written, taken apart. */
 struct parts {
 	int family;
-	const char *path; /* AF_UNIX */
-	char port[6]; /* the others */
+	const char *path; /* of AF_UNIX; port and host are of the other families */
+	char port[6];
 	char host[HOST_MAX + 1];
 };
 
@@ -80,7 +81,7 @@ static bool check_host(const struct parts *parts, char *error, size_t size)
 	return true;
 }
 
-/* Without looking names up. */
+/* Takes text apart, without looking names up. */
 static bool take_apart(const char *text, struct parts *parts, char *error, size_t size)
 {
 	memset(parts, 0, sizeof(*parts));
@@ -141,7 +142,7 @@ const char *listen_path(const struct listen_address *address)
 	return address->storage.ss_family == AF_UNIX ? un->sun_path : NULL;
 }
 
-/* errno of a connect that does not wait; 0: somebody listens. */
+/* The errno of a connect that does not wait; 0 if a process listens. */
 static int try_connect(const struct listen_address *address)
 {
 	int result = 0, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -154,7 +155,7 @@ static int try_connect(const struct listen_address *address)
 	return result;
 }
 
-/* The path is free: can a socket be made there? */
+/* Nothing stands at path: tells whether its directory is there. */
 static int check_directory(const char *path, char *error, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -206,7 +207,7 @@ static int clear_path(const struct listen_address *address, char *error, size_t 
 	return 0;
 }
 
-/* For the reason why it can't be: libmilter gives none. */
+/* Binds the address and lets go of it, for the reason if that fails: libmilter gives none. */
 static int try_bind(const struct listen_address *address, char *error, size_t size)
 {
 	const char *path = listen_path(address);

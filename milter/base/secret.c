@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads passwords and wipes them. */
 #include "base/secret.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ static bool is_private(int fd, char *error, size_t size)
 	return true;
 }
 
-/* One line, its end left off. */
+/* Takes the one line, without its end. */
 static bool take_line(struct secret *secret, const char *text, size_t length, char *error,
 		      size_t size)
 {
@@ -63,7 +64,7 @@ static bool read_all(int fd, struct secret *secret, char *error, size_t size)
 struct secret *secret_read(const char *path, char *error, size_t size)
 {
 	struct secret *secret = NULL;
-	/* A pipe in its place does not hold us up. */
+	/* A pipe at the path must not make the daemon wait. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	bool ok;
 

@@ -28,7 +28,7 @@ struct reading {
 	bool out_of_memory;
 };
 
-/* libconfuse's callbacks carry no argument of ours. Only the main thread reads configurations. */
+/* libconfuse's callbacks carry no argument of ours. config_load has one caller at a time. */
 static struct reading *current;
 
 char *config_file_read(const char *path, size_t *length)
@@ -162,8 +162,8 @@ static int parse_text(cfg_t *cfg, char *text, size_t length)
 }
 
 /*
- * Not libconfuse's own: that one leaks the file if there is a fault in it, and after ten such reloads
- * takes no include any more.
+ * In place of libconfuse's own include(), which leaks a file that has a fault, and after ten such reloads takes no
+ * file any more.
  */
 static int on_include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
 {
@@ -229,8 +229,8 @@ static cfg_t *new_parser(const struct string_list *unknown)
 }
 
 /*
- * Where an allocation fails, libconfuse 3.3 asserts and its lexer exits. So it is not begun without plenty,
- * of which a text needs several times its length.
+ * Where an allocation fails, libconfuse 3.3 asserts and its lexer exits: so no parser is made unless there is
+ * memory in plenty, several times the length of the text.
  */
 static bool has_memory(size_t length)
 {
@@ -240,7 +240,7 @@ static bool has_memory(size_t length)
 	return probe != NULL;
 }
 
-/* Of an empty list libconfuse tells nothing, and so not where it stands. */
+/* libconfuse calls on_value for no empty list, and so does not tell where one stands. */
 static void assign_empty_lists(cfg_t *cfg)
 {
 	for (size_t i = 0; i < config_keys_count; i++)

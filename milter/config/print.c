@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Writes a snapshot as a configuration file. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static void print_quoted(const char *text, FILE *out)
 	fputc('"', out);
 }
 
-/* In quotes only where libconfuse needs them. */
+/* Puts quotes only around what libconfuse would not read without. */
 static void print_text(const char *text, FILE *out)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -29,7 +30,7 @@ static void print_text(const char *text, FILE *out)
 		fputs(text, out);
 }
 
-/* With the decimals that it needs, of the six that can be read. */
+/* Prints no decimal in vain, of the six that can be read. */
 static void print_number(double number, FILE *out)
 {
 	char text[40];
@@ -76,7 +77,7 @@ static void print_stages(const bool *stages, FILE *out)
 	fputc('}', out);
 }
 
-/* The first of names that look finds value for. */
+/* Prints the first of names whose value, which look finds, is this one. */
 static void print_name(const char *const *names, int (*look)(const char *name), int value,
 		       FILE *out)
 {

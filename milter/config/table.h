@@ -28,9 +28,9 @@ struct config_key {
 	const char *preset;		/* as on the command line */
 	const char *allowed;		/* for people */
 	double min, max;		/* of numbers; of durations in milliseconds */
-	bool fixed;			/* a change needs a restart */
-	const char *words[2];
-	/* False with the reason in error. */
+	bool fixed;			/* a change needs a restart of the daemon */
+	const char *words[2];		/* of a boolean: false and true */
+	/* What a text must be, and what takes one item of a list. False with the reason in error. */
 	bool (*check)(const char *text, char *error, size_t size);
 	bool (*add)(struct config *config, const char *text, char *error, size_t size);
 };
@@ -44,12 +44,13 @@ const struct config_key *config_key_find(const char *name, size_t length);
 bool config_key_is_list(const struct config_key *key);
 void *config_key_field(const struct config_key *key, struct config *config);
 const void *config_key_value(const struct config_key *key, const struct config *config);
+/* The value of a field of KIND_INTEGER, whatever its size. */
 int64_t config_integer(const struct config_key *key, const void *field);
 /* Reads one value into the field; false with the reason in error. Not for lists. */
 bool config_value_parse(const struct config_key *key, const char *text, void *field, char *error,
 		   size_t size);
 
-/* For the table: what one item of a list must be, and how it gets into the snapshot. */
+/* For `add`: each checks one item of a list and puts it into the snapshot. */
 bool config_add_server(struct config *config, const char *text, char *error, size_t size);
 bool config_add_offence(struct config *config, const char *text, char *error, size_t size);
 bool config_add_stage(struct config *config, const char *text, char *error, size_t size);
@@ -57,7 +58,7 @@ bool config_add_client(struct config *config, const char *text, char *error, siz
 bool config_add_host(struct config *config, const char *text, char *error, size_t size);
 bool config_add_recipient(struct config *config, const char *text, char *error, size_t size);
 
-/* For the table: what a text must be. */
+/* For `check`: each tells whether a text may be a key's value. */
 bool config_check_user(const char *text, char *error, size_t size);
 bool config_check_key_prefix(const char *text, char *error, size_t size);
 bool config_check_socket_path(const char *text, char *error, size_t size);

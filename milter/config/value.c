@@ -26,7 +26,7 @@ static bool in_range(const struct config_key *key, double value, char *error, si
 {
 	if (value >= key->min && value <= key->max)
 		return true;
-	/* Networks may be switched off. */
+	/* 0 switches the counting of networks off. */
 	if (value == 0 && key->min >= 1 && strcmp(key->name, "network_threshold") == 0)
 		return true;
 	return error_set(error, size, "out of range");
@@ -214,7 +214,7 @@ bool config_check_socket_path(const char *text, char *error, size_t size)
 
 	if (*text == '\0')
 		return true;
-	/* Cut, it is still too long for a socket. */
+	/* A path that is cut here is still too long for a socket. */
 	snprintf(with_kind, sizeof(with_kind), "unix:%s", text);
 	return listen_check(with_kind, error, size);
 }
@@ -232,7 +232,7 @@ bool config_check_password_file(const char *text, char *error, size_t size)
 		return true;
 	if (*text != '/')
 		return error_set(error, size, "not an absolute path");
-	/* Whoever only looks at the configuration need not be let in. Starting, the daemon must be. */
+	/* --check-config may run as a user that can't read the file. The daemon, which must, reads it at start. */
 	if (access(text, R_OK) != 0 && errno == EACCES)
 		return true;
 	secret = secret_read(text, error, size);
@@ -261,6 +261,7 @@ bool config_check_host_port(const char *text, char *error, size_t size)
 	return listen_from_host_port(text, turned) && listen_check(turned, error, size);
 }
 
+/* Where a TCP socket listens. */
 struct place {
 	int family;
 	long port;
@@ -299,7 +300,7 @@ bool config_host_port_clashes(const char *host_port, const char *socket)
 	       (is_any_host(a.host) || is_any_host(b.host) || strcasecmp(a.host, b.host) == 0);
 }
 
-/* A path may be written with or without its kind. */
+/* The path of a unix socket, which may be written with unix: before it or without. */
 static const char *server_path(const char *text)
 {
 	return strncmp(text, "unix:", 5) == 0 ? text + 5 : text;
