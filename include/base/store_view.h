@@ -21,7 +21,7 @@ struct store_view {
 	int64_t window;		/* index of the window that the tallies are of */
 	struct tally client, network;
 	bool by_hand;		/* an administrator has flagged the client */
-	int64_t by_hand_until_s;	/* since the epoch; 0: not known, another host was told */
+	int64_t by_hand_until_s;	/* since the epoch; 0: the flag does not say */
 	bool announced;		/* this daemon has logged that the client is flagged */
 	bool is_local;		/* a shared store was asked and did not answer */
 };

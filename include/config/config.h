@@ -17,7 +17,7 @@
 
 struct exempt;
 
-/* Not more than MEMORY_OWNERS. */
+/* At most as many as the store keeps count of: MEMORY_OWNERS. */
 #define MEMCACHED_SERVERS_MAX 64
 
 struct config {

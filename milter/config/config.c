@@ -52,14 +52,14 @@ static bool fields_equal(const struct config_key *key, const void *a, const void
 	return memcmp(a, b, key->size) == 0;
 }
 
-static bool copy_text(char **to, const char *from)
+bool config_set_text(char **field, const char *text)
 {
-	char *copy = strdup(from);
+	char *copy = strdup(text);
 
 	if (copy == NULL)
 		return false;
-	free(*to);
-	*to = copy;
+	free(*field);
+	*field = copy;
 	return true;
 }
 
@@ -81,7 +81,7 @@ static bool copy_list(struct string_list *to, const struct string_list *from)
 static bool copy_field(const struct config_key *key, void *to, const void *from)
 {
 	if (key->kind == KIND_TEXT)
-		return copy_text(to, *(char *const *)from);
+		return config_set_text(to, *(char *const *)from);
 	if (key->kind == KIND_LIST)
 		return copy_list(to, from);
 	memcpy(to, from, key->size);

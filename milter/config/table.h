@@ -46,6 +46,8 @@ void *config_key_field(const struct config_key *key, struct config *config);
 const void *config_key_value(const struct config_key *key, const struct config *config);
 /* The value of a field of KIND_INTEGER, whatever its size. */
 int64_t config_integer(const struct config_key *key, const void *field);
+/* Replaces a text by a copy of another. False if out of memory: the field is as it was. */
+bool config_set_text(char **field, const char *text);
 /* Reads one value into the field; false with the reason in error. Not for lists. */
 bool config_value_parse(const struct config_key *key, const char *text, void *field, char *error,
 		   size_t size);

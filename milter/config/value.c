@@ -142,19 +142,12 @@ static bool parse_boolean(const struct config_key *key, const char *text, void *
 static bool parse_text(const struct config_key *key, const char *text, void *field, char *error,
 		       size_t size)
 {
-	char *copy;
-
 	for (const char *p = text; *p != '\0'; p++)
 		if (iscntrl((unsigned char)*p))
 			return error_set(error, size, "control character");
 	if (!key->check(text, error, size))
 		return false;
-	copy = strdup(text);
-	if (copy == NULL)
-		return error_set(error, size, "out of memory");
-	free(*(char **)field);
-	*(char **)field = copy;
-	return true;
+	return config_set_text(field, text) || error_set(error, size, "out of memory");
 }
 
 bool config_value_parse(const struct config_key *key, const char *text, void *field, char *error,

@@ -18,7 +18,7 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char place_of_tests[] = "/tmp/test_settings.XXXXXX";
+static const char place_of_tests[] = "/tmp/test_snapshot.XXXXXX";
 
 /* A directory of the test's own, and the names of two files in it. */
 struct place {
@@ -560,5 +560,5 @@ int main(void)
 		cmocka_unit_test(a_box_holds_the_current_snapshot),
 	};
 
-	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
