@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
 
 /* Digits of numbers: no more than the arithmetic is good for. */
 #define PRECISION 12
@@ -76,13 +77,9 @@ bool request_refuse(struct request *r, enum command_status status, const char *f
 	va_start(arguments, format);
 	vsnprintf(reason, sizeof(reason), format, arguments);
 	va_end(arguments);
-	/* A reason quotes the request, and tarpitctl shows it on a terminal. */
-	for (char *p = reason; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
 	request_put(r, r->answer, "ok", json_false());
 	request_put_integer(r, r->answer, "status", status);
-	request_put_text(r, r->answer, "error", reason);
+	request_put_text(r, r->answer, "error", printable_mask(reason));
 	return false;
 }
 

@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "control/command.h"
 #include "control/frame.h"
-#include "session/session.h"
 
 #define SOCKET_MODE 0660
 #define BACKLOG 128
@@ -106,17 +105,10 @@ int control_socket_open(const char *path, char *error, size_t size)
 	return fd;
 }
 
-static int64_t now_ms(const struct control *control)
-{
-	const struct clock *clock = control->host.tarpit->clock;
-
-	return clock->mono_ms(clock);
-}
-
 static void enter(struct control *control, struct connection *connection, enum phase phase)
 {
 	connection->phase = phase;
-	connection->since_ms = now_ms(control);
+	connection->since_ms = clock_now_ms();
 	connection->turn = control->turns++;
 }
 
@@ -373,7 +365,7 @@ static void admit(struct control *control)
 		idle = find_idle(control);
 		if (idle != NULL)
 			hang_up(idle);
-		control->open_again_ms = now_ms(control) + PAUSE_MS;
+		control->open_again_ms = clock_now_ms() + PAUSE_MS;
 		return;
 	}
 }
@@ -381,7 +373,7 @@ static void admit(struct control *control)
 /* Hangs up on clients whose time is over. Returns how long poll may wait, in ms; -1: for ever. */
 static int expire(struct control *control)
 {
-	int64_t now = now_ms(control), next = INT64_MAX;
+	int64_t now = clock_now_ms(), next = INT64_MAX;
 
 	if (control->open_again_ms > now)
 		next = control->open_again_ms;
@@ -401,7 +393,7 @@ static void serve_once(struct control *control)
 {
 	struct pollfd polls[CONNECTIONS_MAX + 1];
 	int timeout_ms = expire(control);
-	bool is_open = control->open_again_ms <= now_ms(control);
+	bool is_open = control->open_again_ms <= clock_now_ms();
 
 	/* poll ignores entries with a negative descriptor: free places. */
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {

@@ -55,11 +55,6 @@ struct server {
 	struct slot slots[CONNECTIONS];
 };
 
-static int64_t now_ms(void)
-{
-	return clock_system.mono_ms(&clock_system);
-}
-
 static void note_connection(void *arg, struct MHD_Connection *connection, void **context,
 			    enum MHD_ConnectionNotificationCode what)
 {
@@ -76,7 +71,7 @@ static void note_connection(void *arg, struct MHD_Connection *connection, void *
 	for (size_t i = 0; info != NULL && i < CONNECTIONS; i++) {
 		if (server->slots[i].fd >= 0)
 			continue;
-		server->slots[i] = (struct slot){info->connect_fd, now_ms() + CONNECTION_MS};
+		server->slots[i] = (struct slot){info->connect_fd, clock_now_ms() + CONNECTION_MS};
 		*context = &server->slots[i];
 		return;
 	}
@@ -85,7 +80,7 @@ static void note_connection(void *arg, struct MHD_Connection *connection, void *
 /* Shuts connections down whose time is over; libmicrohttpd sees that, and closes them. */
 static void shut_down_overdue(struct server *server)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_now_ms();
 
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct slot *slot = &server->slots[i];

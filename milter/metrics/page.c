@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/printable.h"
 #include "base/stats.h"
 #include "config.h"
 #include "judge/exempt.h"
@@ -88,7 +89,7 @@ static void write_escaped(FILE *out, const char *text)
 			fputs("\\n", out);
 		else if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", c);
-		else if (c >= 0x20 && c < 0x7f)
+		else if (printable_is(*p))
 			fputc(c, out);
 		else
 			fprintf(out, "\\\\x%02x", c);

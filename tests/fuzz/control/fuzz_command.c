@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "control/command.h"
-#include "tarpitctl/ask.h"
 #include "fake_clock.h"
 #include "control/frame.h"
 #include "fuzz.h"
 #include "metrics/page.h"
 #include "store/store.h"
+#include "tarpitctl/text.h"
 
 #define SESSIONS 4
 
@@ -43,7 +43,7 @@ static void check_answer(const char *request, const char *answer)
 	CHECK(json_is_boolean(ok) && out != NULL);
 	if (json_is_true(ok)) {
 		asked = json_loads(request, 0, NULL);
-		CHECK(ctl_show(json_string_value(json_object_get(asked, "command")), object, true,
+		CHECK(text_print(json_string_value(json_object_get(asked, "command")), object, true,
 			       out));
 		json_decref(asked);
 	} else {
