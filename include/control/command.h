@@ -16,11 +16,13 @@ enum command_status {
 };
 
 /*
- * Answers one request of a user who may ask; uid is for the log. Blocks as long as a call to the store does.
- * The answer is text that the caller frees; NULL if out of memory. Calls must not overlap.
+ * Answers one request of a user who may ask; uid is for the log. Blocks as long as a call to the
+ * store does. The answer is text that the caller frees; NULL if out of memory. Calls must not
+ * overlap.
  */
-char *command_answer(const struct control_host *host, uid_t uid, const char *request, size_t length);
-/* An answer that refuses, for the caller to free; NULL if out of memory. reason is ASCII. Thread-safe. */
+char *command_answer(const struct control_host *host, uid_t uid, const char *request,
+		     size_t length);
+/* A refusal, for the caller to free; NULL if out of memory. reason is ASCII. Thread-safe. */
 char *command_refusal(enum command_status status, const char *reason);
 /* "jansson 2.14" */
 const char *command_library_version(void);

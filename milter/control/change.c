@@ -16,7 +16,7 @@
 #include "session/stall.h"
 
 #define NEEDS_RESTART_MAX 256
-/* Faults in an answer, and bytes of each: a configuration may have a fault a line, of any length. */
+/* Faults in an answer, and bytes of each; a configuration may have more, and longer ones. */
 #define FAULTS_MAX 100
 #define FAULT_MAX 1000
 
@@ -64,7 +64,8 @@ void change_flag(struct request *r)
 	put_client(r);
 	request_put_integer(r, r->answer, "until", until_s);
 	/* Open sessions ask the store again, and find the flag. */
-	request_put_integer(r, r->answer, "sessions", open_sessions_mark(r->tarpit->peers, &r->client.key));
+	request_put_integer(r, r->answer, "sessions",
+			    open_sessions_mark(r->tarpit->peers, &r->client.key));
 	put_shared(r, is_shared);
 	stats_add(STAT_FLAGGED_BY_HAND, 1);
 
@@ -86,8 +87,8 @@ void change_forgive(struct request *r)
 	store_lookup(r->tarpit->store, &query, &view);
 	is_shared = store_forgive(r->tarpit->store, &query);
 	/*
-	 * Marks first, then stalls: a session looks for its mark after it has begun a stall. So a session
-	 * that begins one meanwhile either finds the mark, or its stall is found here.
+	 * Marks first, then stalls: a session looks for its mark after it has begun a stall. So a
+	 * session that begins one meanwhile either finds the mark, or its stall is found here.
 	 */
 	sessions = open_sessions_mark(r->tarpit->peers, &r->client.key);
 	released = stalls_forgive(r->tarpit->stalls, &r->client.key);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of the control socket's commands: reads a request, checks its arguments, and runs its command. */
+/* The table of commands: reads a request, checks its arguments, and runs its command. */
 #include "control/command.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "request.h"
 #include "show.h"
 
-/* Requests are flat. jansson calls itself for each level: without a bound a request could use up the stack. */
+/* Requests are flat. jansson recurses for each level: a deep one would use up the stack. */
 #define DEPTH_MAX 8
 
 enum argument_kind { ARGUMENT_NONE, ARGUMENT_CLIENT, ARGUMENT_INTEGER };
@@ -51,7 +51,8 @@ static bool take_client(struct request *r, const char *name, const json_t *value
 	if (text == NULL)
 		return request_refuse(r, COMMAND_USAGE, "%s: not a string", name);
 	if (!prefix_parse_cut(text, &r->prefix))
-		return request_refuse(r, COMMAND_USAGE, "%.100s: neither an address nor a prefix", text);
+		return request_refuse(r, COMMAND_USAGE, "%.100s: neither an address nor a prefix",
+				      text);
 	is_ipv4 = r->prefix.family == 4;
 	bits = is_ipv4 ? widths->ipv4_prefix : widths->ipv6_prefix;
 	if (r->prefix.bits < bits) {
@@ -73,9 +74,9 @@ static bool take_integer(struct request *r, const struct argument *argument, con
 	if (!json_is_integer(value) || json_integer_value(value) < argument->min ||
 	    json_integer_value(value) > argument->max)
 		return request_refuse(r, COMMAND_USAGE,
-			       "%s: not an integer from %" JSON_INTEGER_FORMAT
-			       " to %" JSON_INTEGER_FORMAT,
-			       argument->name, argument->min, argument->max);
+				      "%s: not an integer from %" JSON_INTEGER_FORMAT
+				      " to %" JSON_INTEGER_FORMAT,
+				      argument->name, argument->min, argument->max);
 	r->number = json_integer_value(value);
 	return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the commands of the control socket have in common: they build an answer, and ask the store. */
+/* What commands have in common: they build an answer, and ask the store. */
 #include "request.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A request being answered: what the commands of the control socket read, and how they build the answer. */
+/* A request being answered: what commands read, and how they build the answer. */
 #ifndef TARPIT_CONTROL_REQUEST_H
 #define TARPIT_CONTROL_REQUEST_H
 
@@ -29,8 +29,8 @@ struct request {
 };
 
 /*
- * Makes the answer one that says no; what is not printable ASCII in the reason is a question mark there.
- * Returns false.
+ * Makes the answer one that says no; what is not printable ASCII in the reason is a question mark
+ * there. Returns false.
  */
 bool request_refuse(struct request *request, enum command_status status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -41,7 +41,7 @@ void request_put_text(struct request *request, json_t *object, const char *key, 
 void request_put_integer(struct request *request, json_t *object, const char *key, int64_t value);
 void request_put_real(struct request *request, json_t *object, const char *key, double value);
 void request_append(struct request *request, json_t *array, json_t *value);
-/* A JSON string; bytes of a text that is not UTF-8 are question marks in it. NULL: out of memory. */
+/* A JSON string. If text is not UTF-8, bytes from 0x80 become question marks. NULL: no memory. */
 json_t *request_string(const char *text);
 /* Whether memcached had its part in the answer; if not, says so and why that matters. */
 void request_put_shared(struct request *request, bool is_shared, const char *warning);

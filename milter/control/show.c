@@ -33,7 +33,7 @@ struct walk {
 	struct request *request;
 	struct window now;
 	size_t clients, flagged;
-	size_t wanted;	     /* of the worst; 0: only the numbers */
+	size_t wanted; /* of the worst; 0: only the numbers */
 	struct worst *worst; /* room for twice as many as are wanted */
 	size_t count;
 	bool is_sorted; /* the first `wanted` are in order, and the worst of those seen by then */
@@ -45,7 +45,7 @@ static int rank(const struct standing *standing)
 	return standing->flagged + (standing->flagged && standing->by_hand);
 }
 
-/* Less than 0 if a is worse. Of equals the lower address comes first, so that lists don't jump about. */
+/* Less than 0 if left is worse. Ties are broken by the address, so that lists don't jump. */
 static int compare(const void *left, const void *right)
 {
 	const struct worst *a = left, *b = right;
@@ -208,8 +208,9 @@ static void put_entry(struct request *r, json_t *row, const struct client *clien
 	request_put_real(r, row, "score", st->score);
 	request_put_real(r, row, "effective_score", st->effective_score);
 	request_put(r, row, "network",
-		    client_has_network(client) ? request_string(prefix_format(&client->network, text))
-					       : json_null());
+		    client_has_network(client)
+			    ? request_string(prefix_format(&client->network, text))
+			    : json_null());
 	request_put_real(r, row, "network_score", st->network_score);
 	request_put(r, row, "flagged", json_boolean(st->flagged));
 	request_put(r, row, "by_hand", json_boolean(st->by_hand));
@@ -217,7 +218,8 @@ static void put_entry(struct request *r, json_t *row, const struct client *clien
 		    st->by_hand && view->by_hand_until_s > 0 ? json_integer(view->by_hand_until_s)
 							     : json_null());
 	request_put_integer(r, row, "delay_ms", st->flagged ? policy_delay_ms(policy, st, 0) : 0);
-	request_put_integer(r, row, "sessions", open_sessions_count(r->tarpit->peers, &client->key));
+	request_put_integer(r, row, "sessions",
+			    open_sessions_count(r->tarpit->peers, &client->key));
 }
 
 /* Sets "exempt", and returns whether the client is. rule_text holds PREFIX_TEXT_MAX. */

@@ -22,7 +22,7 @@
 
 #define SOCKET_MODE 0660
 #define BACKLOG 128
-/* A client that comes when there are so many takes the place of the one that has been idle for longest. */
+/* Beyond these, a new client takes the place of the one that has been idle for longest. */
 #define CONNECTIONS_MAX 16
 /* A client that needs longer to send a request, or to take its reply, is hung up on. */
 #define PHASE_MS 10000
@@ -120,7 +120,7 @@ static void hang_up(struct connection *connection)
 	connection->fd = -1;
 }
 
-/* The connection that has been in its phase for longest, LEAVING ones first; NULL if there is none. */
+/* The connection longest in its phase, those in LEAVING first; NULL if there is none. */
 static struct connection *find_idle(struct control *control)
 {
 	struct connection *idle = NULL;
@@ -170,7 +170,7 @@ static void reply(struct control *control, struct connection *connection, char *
 	enter(control, connection, WRITING);
 }
 
-/* Answers the first request received, once it is whole. A frame that is too long or empty is the last one. */
+/* Answers the first request once it is whole. A frame too long or empty ends the connection. */
 static void answer_request(struct control *control, struct connection *connection)
 {
 	size_t length = 0, rest;
@@ -181,7 +181,8 @@ static void answer_request(struct control *control, struct connection *connectio
 		return;
 	case FRAME_TOO_LONG:
 		connection->is_last = true;
-		reply(control, connection, command_refusal(COMMAND_USAGE, "a request has 1 to 4096 bytes"));
+		reply(control, connection,
+		      command_refusal(COMMAND_USAGE, "a request has 1 to 4096 bytes"));
 		return;
 	case FRAME_WHOLE:
 		break;
@@ -222,7 +223,7 @@ static void send_more(struct control *control, struct connection *connection)
 		enter(control, connection, READING);
 		return;
 	}
-	/* close while input is unread would make the kernel drop the reply that the client has not read yet. */
+	/* A close with input unread is a reset: the client might lose the reply. */
 	shutdown(connection->fd, SHUT_WR);
 	connection->received = 0;
 	enter(control, connection, LEAVING);

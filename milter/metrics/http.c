@@ -32,8 +32,8 @@
 /* The headers of a request have to fit into so many bytes. */
 #define CONNECTION_BYTES (size_t)(16 * 1024)
 /*
- * libmicrohttpd's timeout is for silence: a client that sends a byte now and then could stay for ever. So a
- * connection is for one request, and ends after this time whatever the client does.
+ * libmicrohttpd's timeout is for silence: a client that sends a byte now and then could stay for
+ * ever. So a connection is for one request, and ends after this time whatever the client does.
  */
 #define CONNECTION_MS 10000
 #define CONNECTION_SILENCE_S 5U
@@ -110,8 +110,9 @@ static int patience_ms(const struct server *server)
 }
 
 /*
- * While libmicrohttpd is at a limit it does not watch its listening socket, and it only does so again in
- * the call after the one that closes a connection. So it is called until nothing has happened for a while.
+ * While libmicrohttpd is at a limit it does not watch its listening socket, and it only does so
+ * again in the call after the one that closes a connection. So it is called until nothing has
+ * happened for a while.
  */
 static void *serve(void *arg)
 {

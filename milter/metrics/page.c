@@ -22,7 +22,7 @@
 #include "session/stall.h"
 #include "store/store.h"
 
-/* After a walk through all clients there is none for so long, and for so many times as long as it took. */
+/* After a walk through all clients: the least rest, and the rest in times of the walk. */
 #define WALK_REST_MS 1000
 #define WALK_REST_TIMES 20
 
@@ -66,8 +66,8 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /*
- * The head of a family. OpenMetrics names a counter without _total and knows units; in the older format a
- * family has the name of its samples.
+ * The head of a family. OpenMetrics names a counter without _total and knows units; in the older
+ * format a family has the name of its samples.
  */
 static void write_head(const struct page *page, const char *name, enum type type, const char *help)
 {
@@ -79,7 +79,7 @@ static void write_head(const struct page *page, const char *name, enum type type
 	fprintf(page->out, "# HELP %s%s %s\n", name, end, help);
 }
 
-/* A label's value. What is not printable ASCII becomes \xHH, so that the page is UTF-8 in any case. */
+/* A label's value. What is not printable ASCII becomes \xHH, so that the page is UTF-8. */
 static void write_escaped(FILE *out, const char *text)
 {
 	for (const char *p = text; *p != '\0'; p++) {
@@ -144,7 +144,7 @@ static const char *of_warning(unsigned index)
 	return names[index];
 }
 
-/* Counters by a label. `usual` is a set of bits: Prometheus sees these values as 0 before they first count. */
+/* Counters by a label. Values in `usual`, a set of bits, are shown even while they are 0. */
 static const struct labelled {
 	enum stats_family family;
 	const char *name, *help, *label;
@@ -228,7 +228,7 @@ static void write_reloads(const struct page *page)
 		       stats_get(STAT_RELOADS_FAILED));
 }
 
-/* OpenMetrics wants bounds with a decimal point; both formats have them, so that series have one name. */
+/* OpenMetrics wants a decimal point in bounds; both formats must name a series alike. */
 static void write_bound(FILE *out, double bound)
 {
 	char text[32];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The connection to the daemon: one that is gone, silent or hostile delays tarpitctl for a bounded time. */
+/* Talks to a daemon that may be gone, silent or hostile, for ASK_TIMEOUT_S at most. */
 #include "ask.h"
 
 #include <errno.h>
@@ -109,8 +109,7 @@ static bool is_transient(int cause)
 	return cause == EAGAIN || cause == EINTR;
 }
 
-static bool send_all(int connection, const void *bytes, size_t length,
-		     int64_t deadline_ms)
+static bool send_all(int connection, const void *bytes, size_t length, int64_t deadline_ms)
 {
 	const char *next = bytes;
 
@@ -129,15 +128,14 @@ static bool send_all(int connection, const void *bytes, size_t length,
 	return true;
 }
 
-static bool receive_all(int connection, void *bytes, size_t length,
-			int64_t deadline_ms)
+static bool receive_all(int connection, void *bytes, size_t length, int64_t deadline_ms)
 {
 	char *next = bytes;
 
 	while (length > 0) {
 		ssize_t received;
 
-		/* Waits first: a daemon that sends byte by byte must not go on past the deadline. */
+		/* Waits first: the deadline holds for a daemon that sends byte by byte too. */
 		if (!wait_ready(connection, POLLIN, deadline_ms))
 			return false;
 		received = recv(connection, next, length, MSG_DONTWAIT);
@@ -165,7 +163,7 @@ static bool explain_silence(int cause, char *error, size_t size)
 }
 
 static bool send_request(int connection, const char *request, int64_t deadline_ms, char *error,
-		size_t size)
+			 size_t size)
 {
 	uint8_t header[FRAME_HEADER];
 
@@ -177,12 +175,12 @@ static bool send_request(int connection, const char *request, int64_t deadline_m
 	if (send_all(connection, header, sizeof(header), deadline_ms) &&
 	    send_all(connection, request, strlen(request), deadline_ms))
 		return true;
-	/* A daemon that refuses this user replies so, and hangs up without having read the request. */
+	/* A daemon that refuses this user replies without having read the request. */
 	return errno == EPIPE || errno == ECONNRESET || explain_silence(errno, error, size);
 }
 
 static char *receive_reply(int connection, int64_t deadline_ms, size_t *length, char *error,
-		  size_t size)
+			   size_t size)
 {
 	uint8_t header[FRAME_HEADER];
 	char *reply;

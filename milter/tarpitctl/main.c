@@ -119,7 +119,7 @@ static int exit_status(const json_t *answer)
 	return (int)number;
 }
 
-/* Why the daemon refused, and the faults of a configuration. False if the answer is not as promised. */
+/* Why the daemon refused, and faults of a configuration. False: not as promised. */
 static bool show_refusal(const json_t *answer)
 {
 	const char *error = json_string_value(json_object_get(answer, "error"));
@@ -208,8 +208,8 @@ static int run_list(const struct options *options, int argc, char **argv)
 	errno = 0;
 	count = strtol(options->count, &end, 10);
 	if (*end != '\0' || end == options->count || errno != 0 || count < 1 || count > LIST_MAX)
-		return fail(options, EX_USAGE, "'%s': -n takes a number from 1 to %d", options->count,
-			    LIST_MAX);
+		return fail(options, EX_USAGE, "'%s': -n takes a number from 1 to %d",
+			    options->count, LIST_MAX);
 	return ask(options, argv[0],
 		   json_pack("{s:s,s:I}", "command", argv[0], "count", (json_int_t)count));
 }
@@ -244,8 +244,8 @@ static int run_top(const struct options *options, int argc, char **argv)
 
 	(void)argc;
 	if (options->json)
-		return fail(options, EX_USAGE, "%s: a screen is no JSON: take status, stalls and list",
-			    argv[0]);
+		return fail(options, EX_USAGE,
+			    "%s: a screen is no JSON: take status, stalls and list", argv[0]);
 	status = top_run(options->socket_path, error, sizeof(error));
 	return status == EX_OK ? status : fail(options, status, "%s", error);
 }
@@ -255,7 +255,7 @@ struct command {
 	const char *name, *arguments, *help;
 	int least, most;
 	const char *letters; /* of getopt, beside the common options */
-	/* One of both: a function that gets the options, and the name as argv[0]; or one that reads its own. */
+	/* One of both; argv[0] is the command's name. run_alone reads its own options. */
 	int (*run)(const struct options *options, int argc, char **argv);
 	int (*run_alone)(int argc, char **argv, bool as_json);
 };
@@ -360,7 +360,8 @@ static const struct command *find_command(const char *name)
 }
 
 /* The rest of the command line, from the command's name on. */
-static int run_command(struct options *options, const struct command *command, int argc, char **argv)
+static int run_command(struct options *options, const struct command *command, int argc,
+		       char **argv)
 {
 	char letters[16], *name = argv[0];
 

@@ -54,7 +54,7 @@ static void put_glyph(struct screen_grid *grid, int row, int column, wchar_t gly
 }
 
 int screen_put_cut(struct screen_grid *grid, int row, int column, int width,
-		    enum screen_style style, const char *text)
+		   enum screen_style style, const char *text)
 {
 	int length = (int)strnlen(text, TEXT_MAX);
 	int shown = length < width ? length : width;
@@ -70,7 +70,7 @@ int screen_put_cut(struct screen_grid *grid, int row, int column, int width,
 }
 
 int screen_put(struct screen_grid *grid, int row, int column, enum screen_style style,
-		const char *format, ...)
+	       const char *format, ...)
 {
 	char text[TEXT_MAX];
 	va_list arguments;
@@ -82,7 +82,7 @@ int screen_put(struct screen_grid *grid, int row, int column, enum screen_style 
 }
 
 int screen_put_right(struct screen_grid *grid, int row, int column, int width,
-		      enum screen_style style, const char *text)
+		     enum screen_style style, const char *text)
 {
 	int length = (int)strnlen(text, TEXT_MAX);
 	int blank = width > length ? width - length : 0;
@@ -98,7 +98,7 @@ void screen_fill_row(struct screen_grid *grid, int row, enum screen_style style)
 }
 
 int screen_put_bar(struct screen_grid *grid, int row, int column, int width, double part,
-		    enum screen_style style)
+		   enum screen_style style)
 {
 	int steps = grid->has_blocks ? 8 : 1; /* that a character of the bar can show */
 	int inner = width - 2, filled;
@@ -116,7 +116,7 @@ int screen_put_bar(struct screen_grid *grid, int row, int column, int width, dou
 		if (filled >= steps)
 			glyph = grid->has_blocks ? L'\u2588' : L'#';
 		else if (filled > 0)
-			glyph = (wchar_t)(0x2590 - filled); /* blocks of one to seven eighths are U+258F to U+2589 */
+			glyph = (wchar_t)(0x2590 - filled); /* U+258F to U+2589: eighths */
 		put_glyph(grid, row, column + 1 + i, glyph, style);
 	}
 	put_glyph(grid, row, column + width - 1, L']', STYLE_DIM);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A screen as a grid of characters, each one column wide, that texts and bars are put into. Pure. */
+/* A screen: a grid of characters, each one column wide, for texts and bars. Pure. */
 #ifndef TARPIT_TARPITCTL_SCREEN_H
 #define TARPIT_TARPITCTL_SCREEN_H
 
@@ -26,7 +26,7 @@ struct screen_grid {
 	int rows, columns;
 	wchar_t *glyphs;
 	uint8_t *styles;
-	bool has_blocks; /* the terminal shows block characters and the ellipsis; else all is ASCII */
+	bool has_blocks; /* and an ellipsis, for terminals that show them; else all is ASCII */
 };
 
 /* Makes all cells blank. False if out of memory: then the grid stays as it was. */
@@ -34,8 +34,9 @@ bool screen_resize(struct screen_grid *grid, int rows, int columns);
 void screen_free(struct screen_grid *grid);
 
 /*
- * Any row and column is allowed: what is outside the grid is not drawn. What is not printable ASCII becomes
- * a question mark, so that no text can control the terminal. Returns the column behind what was put.
+ * Any row and column is allowed: what is outside the grid is not drawn. What is not printable ASCII
+ * becomes a question mark, so that no text can control the terminal. Returns the column behind what
+ * was put.
  */
 int screen_put(struct screen_grid *grid, int row, int column, enum screen_style style,
 		const char *format, ...) __attribute__((format(printf, 5, 6)));

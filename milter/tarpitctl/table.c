@@ -45,15 +45,12 @@ char *table_escape_format(const char *format, va_list arguments)
 	return escaped;
 }
 
-void table_add(struct table *table, enum table_style style, const char *format, ...)
+void table_add_arguments(struct table *table, enum table_style style, const char *format,
+			 va_list arguments)
 {
 	struct table_cell *cell = next_cell(table);
-	char *escaped;
-	va_list arguments;
+	char *escaped = table_escape_format(format, arguments);
 
-	va_start(arguments, format);
-	escaped = table_escape_format(format, arguments);
-	va_end(arguments);
 	if (cell == NULL || escaped == NULL) {
 		table->failed = true;
 		free(escaped);
@@ -61,6 +58,15 @@ void table_add(struct table *table, enum table_style style, const char *format, 
 	}
 	*cell = (struct table_cell){escaped, style};
 	table->cells_count++;
+}
+
+void table_add(struct table *table, enum table_style style, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	table_add_arguments(table, style, format, arguments);
+	va_end(arguments);
 }
 
 static size_t width_of(const struct table *table, size_t column)
@@ -115,8 +121,8 @@ bool table_print(const struct table *table, size_t indent, bool colour, FILE *ou
 	for (size_t column = 0; column < count && table->columns[0].title != NULL; column++) {
 		fprintf(out, "%*s", column == 0 ? (int)indent : 0, "");
 		print_cell(table, column, widths[column], table->columns[column].title,
-			   table_style_begin(TABLE_STRONG, colour), table_style_end(TABLE_STRONG, colour),
-			   out);
+			   table_style_begin(TABLE_STRONG, colour),
+			   table_style_end(TABLE_STRONG, colour), out);
 		fputs(column + 1 == count ? "\n" : "", out);
 	}
 	for (size_t i = 0; i < table->cells_count; i++) {
@@ -124,8 +130,8 @@ bool table_print(const struct table *table, size_t indent, bool colour, FILE *ou
 
 		fprintf(out, "%*s", i % count == 0 ? (int)indent : 0, "");
 		print_cell(table, i % count, widths[i % count], cell->text,
-			   table_style_begin(cell->style, colour), table_style_end(cell->style, colour),
-			   out);
+			   table_style_begin(cell->style, colour),
+			   table_style_end(cell->style, colour), out);
 		fputs((i + 1) % count == 0 ? "\n" : "", out);
 	}
 	free(widths);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rows of cells in aligned columns, and texts, as a terminal may get them: no byte in them can control it. */
+/* Texts, and tables of them, in which no byte can control the terminal. */
 #ifndef TARPIT_TARPITCTL_TABLE_H
 #define TARPIT_TARPITCTL_TABLE_H
 
@@ -31,7 +31,9 @@ struct table {
 /* Fills the next cell. A table begins as its columns and zeros. */
 void table_add(struct table *table, enum table_style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Writes all rows, each behind `indent` blanks. False, with nothing written, if memory ran out before. */
+void table_add_arguments(struct table *table, enum table_style style, const char *format,
+			 va_list arguments) __attribute__((format(printf, 3, 0)));
+/* Writes all rows, each behind `indent` blanks. False, with nothing written: no memory. */
 bool table_print(const struct table *table, size_t indent, bool colour, FILE *out);
 void table_free(struct table *table);
 
@@ -39,9 +41,10 @@ void table_free(struct table *table);
 const char *table_style_begin(enum table_style style, bool colour);
 const char *table_style_end(enum table_style style, bool colour);
 
-/* A copy with \xHH for each byte that is not printable ASCII; the caller frees it. NULL: out of memory. */
+/* A copy, for the caller to free, with \xHH for what is not printable ASCII. NULL: no memory. */
 char *table_escape(const char *text);
 /* The same of the text that vprintf would print. */
-char *table_escape_format(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+char *table_escape_format(const char *format, va_list arguments)
+	__attribute__((format(printf, 1, 0)));
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Words the daemon's answers. Every value is checked: an answer that is not as promised is not shown. */
+/* Words the daemon's answers, and checks every value: what is not as promised is not shown. */
 #include "text.h"
 
 #include <inttypes.h>
@@ -138,17 +138,12 @@ static void add_pair(struct table *table, const char *name, enum table_style sty
 static void add_pair(struct table *table, const char *name, enum table_style style,
 		     const char *format, ...)
 {
-	char *text = NULL;
 	va_list arguments;
 
-	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
-	va_end(arguments);
 	table_add(table, TABLE_PLAIN, "%s", name);
-	table_add(table, style, "%s", text != NULL ? text : "");
-	table->failed = table->failed || text == NULL;
-	free(text);
+	va_start(arguments, format);
+	table_add_arguments(table, style, format, arguments);
+	va_end(arguments);
 }
 
 /* --- status -------------------------------------------------------------------------------- */
@@ -184,8 +179,8 @@ static bool has_row(const char *name)
 	return false;
 }
 
-static void add_counter(struct table *table, const char *group, const char *title,
-			int64_t value, bool is_ms)
+static void add_counter(struct table *table, const char *group, const char *title, int64_t value,
+			bool is_ms)
 {
 	char duration[DURATION_TEXT_MAX];
 
@@ -236,7 +231,8 @@ static void show_status(struct view *view, const json_t *answer)
 	const char *state = get_text(view, answer, "store_state");
 	char duration[DURATION_TEXT_MAX];
 
-	say(view, TABLE_STRONG, "tarpit-milter %s, up %s, mode %s", get_text(view, answer, "version"),
+	say(view, TABLE_STRONG, "tarpit-milter %s, up %s, mode %s",
+	    get_text(view, answer, "version"),
 	    duration_describe(get_integer(view, answer, "uptime_s") * 1000, duration),
 	    get_text(view, answer, "mode"));
 	fputc('\n', view->out);
@@ -269,19 +265,19 @@ static void add_stall(struct view *view, struct table *table, const json_t *stal
 	table_add(table, TABLE_PLAIN, "%s", get_text(view, stall, "client"));
 	table_add(table, TABLE_PLAIN, "%s", get_text(view, stall, "stage"));
 	table_add(table, TABLE_PLAIN, "%s",
-		      duration_describe(get_integer(view, stall, "waited_ms"), waited));
+		  duration_describe(get_integer(view, stall, "waited_ms"), waited));
 	table_add(table, TABLE_PLAIN, "%s",
-		      duration_describe(get_integer(view, stall, "remains_ms"), remains));
+		  duration_describe(get_integer(view, stall, "remains_ms"), remains));
 	table_add(table, TABLE_PLAIN, "%.2f", get_number(view, stall, "score"));
 }
 
 static void show_stalls(struct view *view, const json_t *answer)
 {
 	static const struct table_column columns[] = {{"CLIENT", false},
-						    {"STAGE", false},
-						    {"WAITED", true},
-						    {"REMAINS", true},
-						    {"SCORE", true}};
+						      {"STAGE", false},
+						      {"WAITED", true},
+						      {"REMAINS", true},
+						      {"SCORE", true}};
 	struct table table = {.columns = columns, .columns_count = 5};
 	const json_t *stalls = get_array(view, answer, "stalls");
 	int64_t max = get_integer(view, answer, "max_stalls");
@@ -299,24 +295,16 @@ static void show_stalls(struct view *view, const json_t *answer)
 struct entry {
 	const char *client, *network; /* network may be NULL */
 	double bad, good, score, effective_score, network_score;
-	bool flagged, by_hand, exempt;
+	bool flagged, by_hand;
+	const char *exempt_key, *exempt_rule; /* NULL: not exempt */
 	int64_t delay_ms, sessions;
 	char until[TIME_MAX]; /* the end of a flag by hand; empty: none, or not known */
 };
 
-static bool get_exempt(struct view *view, const json_t *object)
+static void read_entry(struct view *view, const json_t *object, struct entry *entry)
 {
 	const json_t *exempt = json_object_get(object, "exempt");
 
-	if (json_is_null(exempt))
-		return false;
-	get_text(view, exempt, "key");
-	get_text(view, exempt, "rule");
-	return true;
-}
-
-static void read_entry(struct view *view, const json_t *object, struct entry *entry)
-{
 	*entry = (struct entry){
 		.client = get_text(view, object, "client"),
 		.network = get_text_or_null(view, object, "network"),
@@ -327,10 +315,13 @@ static void read_entry(struct view *view, const json_t *object, struct entry *en
 		.network_score = get_number(view, object, "network_score"),
 		.flagged = get_boolean(view, object, "flagged"),
 		.by_hand = get_boolean(view, object, "by_hand"),
-		.exempt = get_exempt(view, object),
 		.delay_ms = get_integer(view, object, "delay_ms"),
 		.sessions = get_integer(view, object, "sessions"),
 	};
+	if (!json_is_null(exempt)) {
+		entry->exempt_key = get_text(view, exempt, "key");
+		entry->exempt_rule = get_text(view, exempt, "rule");
+	}
 	if (!json_is_null(json_object_get(object, "by_hand_until")))
 		format_time(get_integer(view, object, "by_hand_until"), entry->until);
 }
@@ -352,16 +343,17 @@ static void add_entry(struct view *view, struct table *table, const json_t *obje
 	else
 		table_add(table, TABLE_PLAIN, "-");
 	table_add(table, TABLE_PLAIN, "%s",
-		      entry.flagged ? duration_describe(entry.delay_ms, duration) : "-");
+		  entry.flagged ? duration_describe(entry.delay_ms, duration) : "-");
 	table_add(table, TABLE_PLAIN, "%" PRId64, entry.sessions);
-	if (entry.by_hand && !entry.exempt && entry.until[0] != '\0')
+	if (entry.exempt_key != NULL)
+		table_add(table, style, "exempt");
+	else if (entry.by_hand && entry.until[0] != '\0')
 		table_add(table, style, "by hand until %s", entry.until);
 	else
 		table_add(table, style, "%s",
-			      entry.exempt    ? "exempt"
-			      : entry.by_hand ? "by hand"
-			      : entry.flagged ? "flagged"
-					      : "-");
+			  entry.by_hand	  ? "by hand"
+			  : entry.flagged ? "flagged"
+					  : "-");
 }
 
 static void show_list(struct view *view, const json_t *answer)
@@ -380,15 +372,13 @@ static void show_list(struct view *view, const json_t *answer)
 	    plural(total));
 }
 
-static void add_exemption(struct view *view, struct table *table, const json_t *answer)
+static void add_exemption(struct table *table, const struct entry *entry)
 {
-	const json_t *exempt = json_object_get(answer, "exempt");
-
-	if (json_is_null(exempt))
+	if (entry->exempt_key == NULL)
 		add_pair(table, "exempt", TABLE_PLAIN, "no");
 	else
-		add_pair(table, "exempt", TABLE_STRONG, "yes: %s in %s",
-			 get_text(view, exempt, "rule"), get_text(view, exempt, "key"));
+		add_pair(table, "exempt", TABLE_STRONG, "yes: %s in %s", entry->exempt_rule,
+			 entry->exempt_key);
 }
 
 static void add_network(struct view *view, struct table *table, const json_t *answer,
@@ -435,7 +425,7 @@ static void show_client(struct view *view, const json_t *answer)
 		 get_boolean(view, answer, "known") ? ""
 		 : is_local			    ? ", of which this host knows nothing"
 						    : ", of which nothing is known");
-	add_exemption(view, &table, answer);
+	add_exemption(&table, &entry);
 	add_pair(&table, "score", TABLE_PLAIN, "%.2f: %.2f bad, %.2f good", entry.score, entry.bad,
 		 entry.good);
 	add_network(view, &table, answer, &entry);
@@ -456,7 +446,8 @@ static void show_flag(struct view *view, const json_t *answer)
 	char until[TIME_MAX];
 
 	get_boolean(view, answer, "shared");
-	say(view, TABLE_PLAIN, "%s is slowed until %s, in %" PRId64 " open session%s and in new ones",
+	say(view, TABLE_PLAIN,
+	    "%s is slowed until %s, in %" PRId64 " open session%s and in new ones",
 	    get_text(view, answer, "client"),
 	    format_time(get_integer(view, answer, "until"), until), sessions, plural(sessions));
 }

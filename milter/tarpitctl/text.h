@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 /*
- * Prints the answer to a command; nothing in the answer can control the terminal. False, with nothing
- * printed, if the answer is not as the daemon of this version promises, or memory ran out.
+ * Prints the answer to a command; nothing in the answer can control the terminal. False, with
+ * nothing printed, if the answer is not as the daemon of this version promises, or memory ran out.
  */
 bool text_print(const char *command, const json_t *answer, bool colour, FILE *out);
 

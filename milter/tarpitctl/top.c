@@ -90,7 +90,7 @@ static void give_signals_back(struct top *top)
 
 /* --- the terminal */
 
-/* Attributes that any terminal shows; the colour pair, if not 0, is added where there are colours. */
+/* Attributes that any terminal shows, and a colour pair, or 0, for those with colours. */
 static const struct {
 	attr_t attributes;
 	short pair;
@@ -211,7 +211,7 @@ static bool open_screen(struct top *top)
 
 static void close_screen(struct top *top)
 {
-	/* A terminal without an alternate screen keeps the picture: the prompt replaces its last line. */
+	/* Without an alternate screen the picture stays: the prompt replaces its last line. */
 	if (enter_ca_mode == NULL && move(top->grid.rows - 1, 0) == OK && clrtoeol() == OK)
 		refresh();
 	endwin();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lays the live screen out: what is shown of the model, and where, depends on the size of the grid. */
+/* Lays the live screen out: the grid's size decides what is shown of the model, and where. */
 #include "top_draw.h"
 
 #include <math.h>
@@ -116,7 +116,7 @@ static void draw_title(const struct drawing *drawing, int row)
 	if (drawing->columns >= 60)
 		column = screen_put(grid, row, column, STYLE_TITLE, "%s  ", model->version);
 	column = screen_put(grid, row, column, STYLE_TITLE, "%s  up %s", model->mode,
-			     uptime_text(model->uptime_s).s);
+			    uptime_text(model->uptime_s).s);
 	if (column + 1 < end)
 		screen_put(grid, row, end, STYLE_TITLE, "%s%s", state, moment->clock);
 	else if (moment->paused)
@@ -129,7 +129,7 @@ static void draw_trouble(const struct drawing *drawing, int row)
 
 	screen_fill_row(grid, row, STYLE_ALARM);
 	screen_put(grid, row, drawing->columns > 8 ? 1 : 0, STYLE_ALARM, "%s",
-		    drawing->moment->trouble);
+		   drawing->moment->trouble);
 }
 
 static enum screen_style state_style(const char *state)
@@ -146,14 +146,14 @@ static void draw_store(const struct drawing *drawing, int row)
 	int column = screen_put(grid, row, 1, STYLE_PLAIN, "Store     %s ", model->store);
 
 	column = screen_put(grid, row, column, state_style(model->store_state), "%s",
-			     model->store_state);
+			    model->store_state);
 	for (size_t i = 0; i < model->server_count; i++) {
 		const struct top_server *server = &model->servers[i];
 
-		column = screen_put(grid, row, column, STYLE_DIM, "%s%s ",
-				     i == 0 ? "   " : "  ", server->name);
+		column = screen_put(grid, row, column, STYLE_DIM, "%s%s ", i == 0 ? "   " : "  ",
+				    server->name);
 		column = screen_put(grid, row, column, state_style(server->state), "%s",
-				     server->state);
+				    server->state);
 	}
 }
 
@@ -181,8 +181,7 @@ static void draw_gauge(const struct drawing *drawing, int row, const char *name,
 	screen_put(grid, row, 1, STYLE_PLAIN, "%s", name);
 	if (bar >= 5) {
 		column = screen_put_bar(grid, row, column, bar, part, fill_style(part)) + 1;
-		column =
-			screen_put_right(grid, row, column, 7, STYLE_BOLD, whole_text(value).s);
+		column = screen_put_right(grid, row, column, 7, STYLE_BOLD, whole_text(value).s);
 	} else {
 		column = screen_put(grid, row, column, STYLE_BOLD, "%s", whole_text(value).s);
 	}
@@ -190,8 +189,7 @@ static void draw_gauge(const struct drawing *drawing, int row, const char *name,
 	if (more_width == 0)
 		return;
 	screen_put(grid, row, drawing->columns - more_width + 2, STYLE_PLAIN, "%s", more);
-	screen_put_right(grid, row, drawing->columns - 9, 8, STYLE_BOLD,
-			  whole_text(more_value).s);
+	screen_put_right(grid, row, drawing->columns - 9, 8, STYLE_BOLD, whole_text(more_value).s);
 }
 
 static void draw_sessions(const struct drawing *drawing, int row)
@@ -235,11 +233,10 @@ static void draw_rates(const struct drawing *drawing, int row, int totals_row)
 		if (column + width > drawing->columns)
 			return;
 		screen_put_right(grid, row, column, width, STYLE_HEADING, columns[i].name);
-		screen_put_right(grid, row + 1, column, width,
-				  is_trouble ? STYLE_BAD : STYLE_BOLD,
-				  rate_text(drawing->model->rates[i]).s);
+		screen_put_right(grid, row + 1, column, width, is_trouble ? STYLE_BAD : STYLE_BOLD,
+				 rate_text(drawing->model->rates[i]).s);
 		screen_put_right(grid, totals_row, column, width, STYLE_PLAIN,
-				  whole_text(drawing->model->totals[i]).s);
+				 whole_text(drawing->model->totals[i]).s);
 		column += width;
 	}
 }
@@ -282,16 +279,15 @@ static void draw_stall(const struct drawing *drawing, int row, const struct stal
 	screen_put_cut(grid, row, column, widths->stage - 1, STYLE_PLAIN, stall->stage);
 	column += widths->stage;
 	column = screen_put_right(grid, row, column, widths->score, STYLE_PLAIN,
-				   score_text(stall->score).s);
+				  score_text(stall->score).s);
 	column += widths->score > 0;
 	screen_put_bar(grid, row, column, widths->bar, part_of(remains_ms, stall->delay_ms),
-			STYLE_BAR);
+		       STYLE_BAR);
 	column += widths->bar;
 	column = screen_put_right(grid, row, column, widths->remains, STYLE_BOLD,
-				   seconds_text(remains_ms).s);
+				  seconds_text(remains_ms).s);
 	if (widths->delay > 0)
-		screen_put(grid, row, column, STYLE_DIM, " of %s",
-			    seconds_text(stall->delay_ms).s);
+		screen_put(grid, row, column, STYLE_DIM, " of %s", seconds_text(stall->delay_ms).s);
 }
 
 static void draw_stalls(const struct drawing *drawing, int row, int height)
@@ -305,10 +301,10 @@ static void draw_stalls(const struct drawing *drawing, int row, int height)
 	screen_fill_row(grid, row, STYLE_HEADING);
 	screen_put_cut(grid, row, 1, widths.client - 1, STYLE_HEADING, "STALLED NOW");
 	screen_put_cut(grid, row, 1 + widths.client, widths.stage - 1, STYLE_HEADING, "STAGE");
-	screen_put_right(grid, row, 1 + widths.client + widths.stage, widths.score,
-			  STYLE_HEADING, "SCORE");
+	screen_put_right(grid, row, 1 + widths.client + widths.stage, widths.score, STYLE_HEADING,
+			 "SCORE");
 	screen_put_right(grid, row, drawing->columns - 1 - widths.delay - 8, widths.remains,
-			  STYLE_HEADING, "REMAINS");
+			 STYLE_HEADING, "REMAINS");
 	/* The last line counts the stalls for which there is no line. */
 	if (height > 2 && model->stalls_active > (size_t)height && shown == height)
 		shown--;
@@ -319,9 +315,9 @@ static void draw_stalls(const struct drawing *drawing, int row, int height)
 		screen_put(grid, row + 1 + shown, 1, STYLE_DIM, "and %zu more", hidden);
 	else if (count == 0 && height > 0)
 		screen_put(grid, row + 1, 1, STYLE_DIM, "%s",
-			    strcmp(model->mode, "observe") == 0
-				    ? "nobody: in this mode nobody is slowed"
-				    : "nobody");
+			   strcmp(model->mode, "observe") == 0
+				   ? "nobody: in this mode nobody is slowed"
+				   : "nobody");
 }
 
 enum list_column {
@@ -391,8 +387,8 @@ static void draw_client(const struct drawing *drawing, int row, const struct top
 	for (size_t i = 0; i < COUNT(list_columns); i++)
 		if (drawing->columns >= list_columns[i].from)
 			column = screen_put_right(grid, row, column, list_columns[i].width,
-						   i == LIST_FLAG ? style : STYLE_PLAIN,
-						   list_text(client, i).s);
+						  i == LIST_FLAG ? style : STYLE_PLAIN,
+						  list_text(client, i).s);
 	if (drawing->columns >= 120)
 		screen_put(grid, row, column, STYLE_DIM, "   %s", client->network);
 }
@@ -408,7 +404,7 @@ static void draw_list(const struct drawing *drawing, int row, int height)
 	for (size_t i = 0; i < COUNT(list_columns); i++)
 		if (drawing->columns >= list_columns[i].from)
 			column = screen_put_right(grid, row, column, list_columns[i].width,
-						   STYLE_HEADING, list_columns[i].name);
+						  STYLE_HEADING, list_columns[i].name);
 	if (drawing->columns >= 120)
 		screen_put(grid, row, column, STYLE_HEADING, "   OF NETWORK");
 	for (int i = 0; i < height && (size_t)i < model->client_count; i++)
@@ -429,7 +425,7 @@ static void draw_footer(const struct drawing *drawing, int row)
 
 /* --- all of it */
 
-/* Rows for stalls, of the room for both tables: what stalls need if clients get all they need, else half. */
+/* Rows for stalls, of the room for both tables: half, or more if clients leave it. */
 static int stall_height(const struct top_model *model, int room)
 {
 	int wanted = model->stall_rows > 3 ? (int)model->stall_rows : 3;

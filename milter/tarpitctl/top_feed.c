@@ -79,8 +79,8 @@ static bool ask_all(int connection, int clients, struct top_answers *answers)
 	if (answers->stalls == NULL)
 		return false;
 	answers->stalls_ms = clock_now_ms();
-	answers->list =
-		ask(connection, json_pack("{s:s,s:i}", "command", "list", "count", clients), answers);
+	answers->list = ask(connection, json_pack("{s:s,s:i}", "command", "list", "count", clients),
+			    answers);
 	return answers->list != NULL;
 }
 

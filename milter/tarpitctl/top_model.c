@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Takes the daemon's answers into the model, whatever JSON they are: numbers are clamped, texts cut. */
+/* Takes answers of any JSON into the model: numbers are clamped, and texts cut. */
 #include "top_model.h"
 
 #include <math.h>
@@ -184,7 +184,8 @@ void top_model_take(struct top_model *model, const struct top_answers *answers)
 	take_list(model, json_object_get(answers->list, "clients"));
 }
 
-int64_t top_model_remains_ms(const struct top_model *model, const struct top_stall *stall, int64_t now_ms)
+int64_t top_model_remains_ms(const struct top_model *model, const struct top_stall *stall,
+			     int64_t now_ms)
 {
 	int64_t remains_ms = stall->remains_ms - (now_ms - model->stalls_ms);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the live screen knows of the daemon: the last answers, checked, and rates between two of them. Pure. */
+/* The model of the live screen: the last answers, and rates between two of them. Pure. */
 #ifndef TARPIT_TARPITCTL_TOP_MODEL_H
 #define TARPIT_TARPITCTL_TOP_MODEL_H
 
@@ -9,7 +9,7 @@
 
 #include "top_feed.h"
 
-/* What an answer lacks is TOP_UNKNOWN where whole numbers are, NAN where others are, and empty texts. */
+/* What an answer lacks: TOP_UNKNOWN for whole numbers, NAN for others, empty texts. */
 #define TOP_UNKNOWN (-1)
 #define TOP_STALLS_MAX 1000
 #define TOP_SERVERS_MAX 16
@@ -32,7 +32,7 @@ struct top_server {
 
 struct top_stall {
 	char client[52], stage[12];
-	int64_t delay_ms, remains_ms; /* remains_ms when the answer came: at the model's stalls_ms */
+	int64_t delay_ms, remains_ms; /* remains_ms: at the model's stalls_ms */
 	double score;
 	size_t position; /* in the answer */
 };
@@ -51,8 +51,8 @@ struct top_model {
 	int64_t totals[TOP_COUNTERS];
 	double rates[TOP_COUNTERS]; /* a second; NAN until there are two answers of one daemon */
 	size_t server_count, stall_count, client_count;
-	size_t stalls_active; /* all; the daemon lists some of these, and the model keeps TOP_STALLS_MAX */
-	/* How many rows the table of stalls has: it shrinks late, so that what is below does not jump. */
+	size_t stalls_active; /* all of them; the daemon lists 1000 at most */
+	/* Rows of the table of stalls: it shrinks late, so that what is below does not jump. */
 	size_t stall_rows;
 	int64_t stall_rows_ms;
 	struct top_server servers[TOP_SERVERS_MAX];

@@ -44,7 +44,7 @@ static void check_answer(const char *request, const char *answer)
 	if (json_is_true(ok)) {
 		asked = json_loads(request, 0, NULL);
 		CHECK(text_print(json_string_value(json_object_get(asked, "command")), object, true,
-			       out));
+				 out));
 		json_decref(asked);
 	} else {
 		error = json_string_value(json_object_get(object, "error"));

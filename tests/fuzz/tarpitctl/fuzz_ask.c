@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tarpitctl reads from the control socket, whoever sits there: frames, or bytes that need not be any,
- * and then the end. The live screen has three questions a round, and shows why one has no answer.
+ * What tarpitctl reads from the control socket, whoever sits there: frames, or bytes that need not
+ * be any, and then the end. The live screen has three questions a round, and shows why one has no
+ * answer.
  */
 #include <jansson.h>
 #include <pthread.h>

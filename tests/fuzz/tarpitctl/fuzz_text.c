@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tarpitctl makes of a daemon's answers: any JSON. The first byte says which command was asked; no
- * control character may reach the terminal. The live screen has a model and a grid of its own.
+ * What tarpitctl makes of a daemon's answers: any JSON. The first byte says which command was
+ * asked; no control character may reach the terminal. The live screen has a model and a grid of its
+ * own.
  */
 #include <jansson.h>
 #include <stdlib.h>

@@ -4,10 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -540,12 +542,10 @@ static void start_says_why_it_fails(void **state)
 
 	(void)state;
 	if (metrics_http_version() == NULL) {
-		assert_null(metrics_http_version());
 		assert_false(metrics_http_start("127.0.0.1:9810", &tarpit, error, sizeof(error)));
 		assert_non_null(strstr(error, "libmicrohttpd"));
 		return;
 	}
-	assert_non_null(metrics_http_version());
 	fd = take_port(&port);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
 	assert_false(metrics_http_start(address, &tarpit, error, sizeof(error)));
@@ -558,6 +558,29 @@ static void start_says_why_it_fails(void **state)
 	assert_string_equal(error, "192.0.2.1:9810: Cannot assign requested address");
 	assert_false(metrics_http_start("[127.0.0.1]:9810", &tarpit, error, sizeof(error)));
 	assert_string_not_equal(error, "192.0.2.1:9810: Cannot assign requested address");
+}
+
+/* Descriptors suffice for the socket, but not for libmicrohttpd too. */
+static void start_that_fails_leaves_no_socket(void **state)
+{
+	char address[64], error[256] = "";
+	struct rlimit limit, few;
+	uint16_t port;
+	int fd;
+
+	(void)state;
+	if (metrics_http_version() == NULL)
+		skip();
+	fd = take_port(&port);
+	close(fd);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = (struct rlimit){(rlim_t)fd + 1, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_false(metrics_http_start(address, &tarpit, error, sizeof(error)));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_string_equal(error, "libmicrohttpd does not start");
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
 #define METRICS_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -580,6 +603,7 @@ int main(void)
 		METRICS_TEST(scraper_can_not_make_us_walk_all_the_time),
 		METRICS_TEST(format_is_the_one_that_is_accepted),
 		METRICS_TEST(start_says_why_it_fails),
+		METRICS_TEST(start_that_fails_leaves_no_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
