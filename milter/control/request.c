@@ -113,7 +113,7 @@ char *request_dump(const struct request *r)
 
 	if (out == NULL)
 		return NULL;
-	/* Where a name does not fit into memory, jansson leaves it out and goes on: out knows. */
+	/* jansson goes on where a name could not be written; the stream remembers the error. */
 	is_whole = json_dumpf(r->answer, out, JSON_COMPACT | JSON_REAL_PRECISION(PRECISION)) == 0 &&
 		   ferror(out) == 0;
 	if (fclose(out) == 0 && is_whole)

@@ -89,7 +89,7 @@ int control_socket_open(const char *path, char *error, size_t size)
 	char text[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 8];
 	int fd;
 
-	/* A path that is cut here is still too long for a socket, and listen_parse says so. */
+	/* A path that is cut here is still too long for a socket: listen_parse refuses it. */
 	snprintf(text, sizeof(text), "unix:%s", path);
 	if (!listen_parse(text, &address, error, size) || listen_clear(&address, error, size) != 0)
 		return -1;

@@ -27,7 +27,7 @@
 #define CONNECTIONS 16
 /* Half of them, so that one address never takes all. */
 #define CONNECTIONS_PER_ADDRESS 8
-/* libmicrohttpd accepts connections beyond the limits too, and closes them at once. */
+/* Connections wait here while libmicrohttpd is at its limit. */
 #define BACKLOG 128
 /* The headers of a request have to fit into so many bytes. */
 #define CONNECTION_BYTES (size_t)(16 * 1024)

@@ -260,7 +260,7 @@ struct command {
 	int (*run_alone)(int argc, char **argv, bool as_json);
 };
 
-/* The manual page, the completion and their test know the columns of this table. */
+/* The manual page and the completion list these too; test_tarpitctl.py compares them. */
 static const struct command commands[] = {
 	{"status", "", "what the daemon is doing, and its counters", 0, 0, "", run_plain, NULL},
 	{"stalls", "", "who is waiting now", 0, 0, "", run_plain, NULL},
