@@ -11,23 +11,23 @@
 struct address {
 	/*
 	 * In lower case. Of a plain address the normal form: without angle brackets, comments, blanks,
-	 * source route, quotes and the last dot of the domain. Of any other what the client wrote, but
-	 * for a pair of angle brackets: what an MTA makes of it is anybody's guess.
+	 * source route, quotes and the last dot of the domain. Of any other address what the client wrote, but
+	 * for a pair of angle brackets: MTAs read such an address in different ways.
 	 */
 	char text[ADDRESS_TEXT_MAX];
 	/*
-	 * Local part, alone or with a host name or an [address literal], and nothing in them that an MTA
-	 * would interpret: no %, no !, once unquoted no special character and no blank. It is whole.
+	 * The address is a local part, alone or with a host name or an [address literal], and nothing in them that
+	 * an MTA would interpret: no %, no !, once unquoted no special character and no blank. Its text is whole.
 	 */
 	bool is_plain;
-	bool is_whole; /* text is all of it */
+	bool is_whole; /* text is the whole address */
 };
 
 /* argument is that of MAIL or RCPT, or an address without angle brackets. */
 void address_parse(const char *argument, struct address *address);
 /*
- * Whose mailbox it is, as far as that can be said for all spellings: without the extension after the
- * first '+' of the local part. False if it can't: who may spell one mailbox in many ways is not to gain by it.
+ * The mailbox that an address names: without the extension after the first '+' of the local part. False if the
+ * same mailbox may have spellings that are not known here: a client must gain nothing by spelling it in many ways.
  */
 bool address_mailbox(const struct address *address, struct address *mailbox);
 

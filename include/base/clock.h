@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 struct clock {
-	/* Milliseconds since the epoch: decides only which counting window it is. */
+	/* Milliseconds since the epoch: decides only which counting window an event falls into. */
 	int64_t (*wall_ms)(const struct clock *clock);
 	/* Milliseconds that never go back: everything that waits is measured with it. */
 	int64_t (*mono_ms)(const struct clock *clock);
 	/*
 	 * Waits for cond, made by clock_cond_init, with mutex held, as pthread_cond_timedwait does.
-	 * False once the moment mono_ms has come. May wake early, as condition variables do.
+	 * False once the moment mono_ms has come. It may wake early, as condition variables do.
 	 */
 	bool (*wait_until)(const struct clock *clock, pthread_cond_t *cond, pthread_mutex_t *mutex,
 			   int64_t mono_ms);

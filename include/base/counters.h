@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is remembered of a client: windowed counters, their keys and their text. Pure. */
+/* What is counted of a client, window by window, and the keys and values that memcached keeps it under. Pure. */
 #ifndef TARPIT_BASE_COUNTERS_H
 #define TARPIT_BASE_COUNTERS_H
 
@@ -9,20 +9,20 @@
 
 #include "base/prefix.h"
 
-/* memcached allows 250 bytes; ours stay well below. */
+/* Longest key and its NUL: memcached allows 250 bytes. Longest key_prefix. */
 #define COUNTERS_KEY_MAX 160
 #define COUNTERS_KEY_PREFIX_MAX 32
-/* Counters above this are nobody's honest count. Hundredths. */
+/* No counter goes beyond this, in hundredths: a greater one that memcached holds is not a count of ours. */
 #define COUNTERS_MAX UINT64_C(1000000000000)
 
 /* A stretch of time in which offences are counted together. */
 struct window {
 	int64_t index;		/* number of windows since the epoch */
 	uint32_t length_s;
-	double elapsed;		/* fraction of it that has gone, 0 to 1 */
+	double elapsed;		/* fraction of the window that has gone, 0 to 1 */
 };
 
-/* Counters of one client or network, in hundredths. */
+/* Counters of one client or network, of this window and the one before, in hundredths. */
 struct tally {
 	uint64_t bad_now, bad_previous, good_now, good_previous;
 };
@@ -30,27 +30,27 @@ struct tally {
 enum side { SIDE_BAD, SIDE_GOOD };
 
 struct window window_at(int64_t wall_ms, uint32_t length_s);
-/* Seconds since the epoch, at the moment that window_at was asked of. */
+/* The wall clock that window_at was given, in seconds since the epoch. */
 int64_t window_now_s(const struct window *window);
-/* What a tally of window `from` is worth in window `to`. */
+/* Turns a tally of window `from` into one of window `to`: counters move to `previous`, or are too old. */
 void tally_roll(struct tally *tally, int64_t from, int64_t to);
 void tally_add(struct tally *tally, const struct tally *more);
 /* Never falls below 0. */
 void tally_subtract(struct tally *tally, const struct tally *less);
-/* Adds to this window's counter. */
+/* Adds amount, in hundredths, to this window's counter. */
 void tally_count(struct tally *tally, enum side side, uint64_t amount);
 bool tally_is_zero(const struct tally *tally);
 
 /* PREFIX:1:CLIENT:WINDOW:b or :g; key holds COUNTERS_KEY_MAX. Returns its length. */
 size_t counters_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
-			  enum side side);
-/* PREFIX:1:CLIENT:f, flagged by hand. */
+		    enum side side);
+/* PREFIX:1:CLIENT:f: the administrator has flagged the client. */
 size_t counters_flag_key(char *key, const char *prefix, const struct prefix *client);
-/* PREFIX:1:CLIENT:WINDOW:r:HASH, recipient seen. */
+/* PREFIX:1:CLIENT:WINDOW:r:HASH: the client has named this recipient; see hash_recipient. */
 size_t counters_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
-		       uint64_t hash);
+			 uint64_t hash);
 
-/* Decimal digits, then blanks only; at most COUNTERS_MAX. value need not end in a NUL. */
+/* Reads decimal digits with blanks behind, at most COUNTERS_MAX; value need not end in a NUL. False for all else. */
 bool counters_parse(const char *value, size_t length, uint64_t *counter);
 
 #endif

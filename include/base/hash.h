@@ -10,11 +10,11 @@
 
 /* Chooses this process's key for hash_table. Call once, before any thread. Returns 0 or -1. */
 int hash_init(void);
-/* For tables in this process. */
+/* For tables in this process. Thread-safe, as are the next two. */
 unsigned hash_table(const void *data, size_t length);
-/* The same on every host with the same key_prefix. A recipient may be seen as good and as bad. */
+/* The same on every host with the same key_prefix. One recipient has two hashes: it may be accepted and rejected. */
 uint64_t hash_recipient(const char *key_prefix, enum side side, const char *address);
-/* Uniform, from -1 to 1. */
+/* A random number, uniform from -1 to 1. */
 double hash_chance(void);
 const char *hash_library_version(void);	/* "libsodium 1.0.18" */
 

@@ -18,13 +18,13 @@ bool listen_parse(const char *text, struct listen_address *address, char *error,
 /* The same without looking names up: for checking a configuration. */
 bool listen_check(const char *text, char *error, size_t size);
 
-/* HOST:PORT or [HOST]:PORT in that form, cut if it is too long for any host. False: it has no colon. */
+/* Turns HOST:PORT or [HOST]:PORT into that form, cut if too long for any host. False if there is no colon. */
 #define LISTEN_TEXT_MAX 400
 bool listen_from_host_port(const char *host_port, char text[LISTEN_TEXT_MAX]);
 
 /*
- * Makes way for a socket: removes one that nobody listens on. 0, or a sysexits code with the reason
- * in error: somebody listens, the path is no socket, the port is taken, it can't be bound.
+ * Makes way for a socket: removes a stale one, on which no process listens. 0, or a sysexits code with the reason
+ * in error: a process listens, the path is no socket, the port is taken, the address can't be bound.
  */
 int listen_clear(const struct listen_address *address, char *error, size_t size);
 /*

@@ -8,27 +8,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest value after escaping, quotes included, and longest line. Longer ones are cut. */
+/* Longest value after escaping, quotes included, and longest line, in bytes. Longer ones are cut. */
 #define LOG_VALUE_MAX 200
 #define LOG_LINE_MAX 3000
 
 /* Priorities are syslog's (LOG_WARNING ...). */
 typedef void log_sink(int priority, const char *line);
 
-/* An event being put together; on the caller's stack, for one thread. */
+/* An event being put together, on its caller's stack and for one thread. */
 struct log_line {
 	int priority;
-	bool wanted;
+	bool wanted;		/* urgent enough for the level */
 	size_t length;
 	char text[LOG_LINE_MAX];
 };
 
-/* One for each message that could come in floods. Zero it; it may be shared by threads. */
+/* One for each message that could come in floods. Zeroed at first; threads may share it. */
 struct log_limit {
 	_Atomic int64_t next_ms;
 };
 
-/* Where lines go from now on; NULL, and at first: stderr, unless its reader would have to be waited for. Thread-safe. */
+/*
+ * Lines go to sink from now on. At first, and for NULL, that is stderr: a line that its reader does not take at once
+ * is lost, and counted. Thread-safe.
+ */
 void log_to(log_sink *sink);
 /* For sinks: the line that tells how many lines nobody took. text holds LOG_LOST_MAX. */
 #define LOG_LOST_MAX 100
@@ -36,7 +39,7 @@ void log_lost(char *text, unsigned lost);
 /* The least urgent priority that is still logged. Thread-safe. */
 void log_set_level(int priority);
 
-/* Thread-safe, all three. log_put escapes, quotes and cuts the value; a value is never lost for its content. */
+/* All three are thread-safe. log_put escapes, quotes and cuts the value, and never leaves one out for its content. */
 void log_begin(struct log_line *line, int priority, const char *event);
 void log_put(struct log_line *line, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where log lines go: nobody who logs ever waits for who reads. What can't be taken in time is left out,
- * counted, and told of by a `limits` line. Thread-safe, except for the two that begin.
+ * Writes log lines to syslog(3) from a thread of its own, so that no session waits for the log daemon. Lines that
+ * find the queue full are left out, counted, and told of by a `limits` line.
  */
 #ifndef TARPIT_BASE_LOG_WRITER_H
 #define TARPIT_BASE_LOG_WRITER_H
@@ -13,9 +13,9 @@
 
 /* Log lines go to syslog(3) from now on: at once until the writer has started, by its queue then. */
 void log_writer_open(int facility);
-/* A thread that waits in syslog(3) for all others; not before the last fork. An error number, or 0. */
+/* Starts the thread: not before the last fork. 0 or an errno. */
 int log_writer_start(void);
-/* Waits until all lines are written, so long at most. */
+/* Waits until all lines are written, timeout_ms at most. Thread-safe. */
 void log_writer_flush(int64_t timeout_ms);
 
 #endif

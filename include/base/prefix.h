@@ -18,13 +18,14 @@ struct prefix {
 	uint8_t address[16];	/* network order; IPv4 in the first four */
 };
 
-/* Who a session's client is. */
+/* A session's client, as it is counted. */
 struct client {
 	struct prefix address;	/* of full length */
 	struct prefix key;	/* what counts as one client */
 	struct prefix network;	/* the wider network; equal to key where there is none */
 };
 
+/* Lengths of the prefixes that make one client and one network, in bits. */
 struct client_widths {
 	uint8_t ipv4_prefix, ipv4_network, ipv6_prefix, ipv6_network;
 };
@@ -33,17 +34,19 @@ struct client_widths {
 bool prefix_from_sockaddr(const struct sockaddr *address, struct prefix *prefix);
 /* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32"; false if it is none of these, or has host bits set. */
 bool prefix_parse(const char *text, struct prefix *prefix);
-/* The same, but host bits are cut off: what was probably meant. */
+/* The same, but host bits are cut off, which is what their writer probably meant. */
 bool prefix_parse_cut(const char *text, struct prefix *prefix);
 struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
-/* "192.0.2.1/32", RFC 5952 for IPv6. text holds PREFIX_TEXT_MAX; returned too. */
+/* Writes "192.0.2.1/32", or RFC 5952's form for IPv6. text holds PREFIX_TEXT_MAX; returned too. */
 char *prefix_format(const struct prefix *prefix, char *text);
 /* The same without the length. */
 char *prefix_format_address(const struct prefix *prefix, char *text);
 
+/* Fills client in from its address, of full length. */
 void client_identify(const struct prefix *address, const struct client_widths *widths,
 		     struct client *client);
+/* False if a client and its network are the same prefix. */
 bool client_has_network(const struct client *client);
 
 #endif

@@ -7,18 +7,18 @@
 
 #define SECRET_MAX 255
 
-/* Kept out of swap and core files where the system allows it. */
+/* A password, kept out of swap and core files where the system allows it. */
 struct secret {
 	size_t length;
 	char bytes[SECRET_MAX];
 };
 
 /*
- * Reads the one line of a file. NULL with the reason in error: it can't be read, is no regular file, others
- * than its owner and group may do anything with it, its group may write to it, or it belongs to a third user.
+ * Reads the one line of a file. NULL with the reason in error: the file can't be read, is no regular file, gives
+ * any permission to others than its owner and group, lets its group write, or belongs to a third user.
  */
 struct secret *secret_read(const char *path, char *error, size_t size);
-/* Wipes it. NULL is allowed. */
+/* Wipes and frees the password. NULL is allowed. */
 void secret_free(struct secret *secret);
 
 #endif

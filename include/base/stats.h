@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the daemon has counted since it started. Thread-safe, never goes down. */
+/* What the daemon has counted since it started. Thread-safe; no counter goes down. */
 #ifndef TARPIT_BASE_STATS_H
 #define TARPIT_BASE_STATS_H
 
@@ -21,8 +21,8 @@ enum stats_counter {
 	STAT_STORE_FAILURES,	/* calls to memcached that failed or came too late */
 	STAT_FORGIVEN,		/* clients, by the administrator */
 	STAT_FLAGGED_BY_HAND,
-	STAT_RELOADS,		/* that took effect */
-	STAT_RELOADS_FAILED,	/* that were refused: the configuration stayed as it was */
+	STAT_RELOADS,		/* of the configuration, that took effect */
+	STAT_RELOADS_FAILED,	/* that were refused: the old configuration stayed */
 	STAT_COUNT
 };
 
@@ -50,17 +50,18 @@ uint64_t stats_get_labelled(enum stats_family family, unsigned index);
 
 /*
  * Rejected recipients by enhanced status code, or "hidden"; the codes are the MTA's. There is room for
- * STATS_CODES different ones, further ones are counted as "other". visit is called without lock.
+ * STATS_CODES different ones, further ones are counted as "other". tell is called without lock.
  */
 #define STATS_CODES 64
 #define STATS_CODE_MAX 16
 void stats_add_code(const char *code, uint64_t amount);
-void stats_each_code(void (*visit)(const char *code, uint64_t count, void *arg), void *arg);
+void stats_each_code(void (*tell)(const char *code, uint64_t count, void *arg), void *arg);
 
+/* Durations of stalls and of calls to memcached, in microseconds. */
 enum stats_histogram { HISTOGRAM_STALL, HISTOGRAM_STORE, HISTOGRAM_COUNT };
 #define STATS_BUCKETS_MAX 16
 struct stats_distribution {
-	size_t buckets;				/* with the last, which has no bound */
+	size_t buckets;				/* including the last, which has no bound */
 	double bounds[STATS_BUCKETS_MAX];	/* upper ones in seconds, inclusive; the last is infinite */
 	uint64_t counts[STATS_BUCKETS_MAX];	/* of each bucket alone */
 	uint64_t count, sum_us;

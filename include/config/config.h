@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/string_list.h"
+#include "config/faults.h"
 #include "judge/policy.h"
 #include "base/prefix.h"
 #include "judge/rejection.h"
@@ -20,7 +21,7 @@ struct exempt;
 #define MEMCACHED_SERVERS_MAX 64
 
 struct config {
-	/* as written, for --print-config and for what is used as text */
+	/* A field for each key; tarpit-milter.conf(5) says what each means. */
 	char *socket;
 	unsigned socket_mode;
 	char *user;
@@ -33,7 +34,7 @@ struct config {
 	size_t memory_clients;
 	uint32_t window_s;
 	struct policy policy;
-	struct string_list offences_text;
+	struct string_list offences_text;	/* as written, for --print-config */
 	struct offence *offences;
 	size_t offences_count;
 	bool count_distinct;
@@ -53,14 +54,6 @@ struct config {
 	_Atomic unsigned references;
 };
 
-/* Every fault found, a line each: FILE:LINE: key: reason (what is allowed). */
-struct faults {
-	char *text;
-	size_t length, count;
-};
-void faults_add(struct faults *faults, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void faults_free(struct faults *faults);
-
 /*
  * Reads file, then the KEY=VALUE texts in sets; file may be NULL for none. A file that is missing is a
  * fault only if file_must_exist. NULL if there were faults. The snapshot has one reference.
@@ -68,25 +61,28 @@ void faults_free(struct faults *faults);
  */
 struct config *config_load(const char *file, bool file_must_exist, const char *const *sets,
 			   size_t sets_count, struct faults *faults);
-/* Thread-safe. */
+/* One more reference, and one less: the last one frees the snapshot. Thread-safe. */
 struct config *config_hold(struct config *config);
 void config_release(struct config *config);	/* NULL is allowed */
 
 /* Every key, in a form that config_load reads back. */
 void config_print(const struct config *config, FILE *out);
 /*
- * The keys, separated by blanks, that differ but need a restart; empty if none. Their old values are
- * what the new snapshot then holds. fresh must not be shared yet. False if out of memory.
+ * Gives a new snapshot the old one's values of the keys that need a restart, and names those that differ in keys,
+ * separated by blanks and cut to size. fresh must not be shared yet. False if out of memory.
  */
 bool config_keep_fixed(struct config *fresh, const struct config *old, char *keys, size_t size);
 
-/* A variable that holds the current snapshot, for any thread. */
+/* The variable that holds the current snapshot, with a lock. Its functions are thread-safe but for the last free. */
 struct config_box;
-struct config_box *config_box_new(struct config *config);	/* takes the reference; NULL: no memory */
+/* Takes over the caller's reference. NULL if out of memory. */
+struct config_box *config_box_new(struct config *config);
 void config_box_free(struct config_box *box);
-struct config *config_box_get(struct config_box *box);		/* a reference of the caller's own */
+/* A reference of the caller's own. */
+struct config *config_box_get(struct config_box *box);
 uint32_t config_box_window_s(struct config_box *box);
-void config_box_put(struct config_box *box, struct config *config);	/* takes the reference */
+/* Replaces the snapshot, and takes over the caller's reference. */
+void config_box_put(struct config_box *box, struct config *config);
 
 /* "libconfuse 3.3" */
 const char *config_library_version(void);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads envelope addresses in the spellings that Postfix and Sendmail take. */
 #include "base/address.h"
 
 #include <stddef.h>
@@ -42,7 +43,7 @@ static bool is_local_char(char c)
 	return is_host_char(c) || (c != '\0' && strchr("#$&'*+/=?^`{|}~", c) != NULL);
 }
 
-/* What follows the comment, or NULL if it has no end. */
+/* What follows the comment that begins at in, or NULL if the comment never ends. */
 static const char *end_of_comment(const char *in)
 {
 	unsigned depth = 0;
@@ -58,7 +59,7 @@ static const char *end_of_comment(const char *in)
 	return NULL;
 }
 
-/* Stays before a comment without an end. */
+/* Skips blanks and comments, but not a comment that never ends. */
 static void skip_blanks(struct scan *s)
 {
 	for (;;) {
@@ -130,7 +131,7 @@ static bool read_literal(struct scan *s)
 	return true;
 }
 
-/* Labels with dots between, and perhaps one at the end, which is left out. */
+/* Reads labels with dots between them; a dot at the end is left out. */
 static bool read_host(struct scan *s)
 {
 	size_t begin = s->length, label;

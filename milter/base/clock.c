@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The machine's clocks. */
 #include "base/clock.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Windows, tallies, and the keys and values that memcached keeps them under. */
 #include "base/counters.h"
 
 #include <inttypes.h>
@@ -75,32 +76,32 @@ bool tally_is_zero(const struct tally *tally)
 	return (tally->bad_now | tally->bad_previous | tally->good_now | tally->good_previous) == 0;
 }
 
-size_t counters_key(char *key, const char *prefix, const struct prefix *client,
-			  int64_t window, enum side side)
+size_t counters_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
+		    enum side side)
 {
 	char text[PREFIX_TEXT_MAX];
 
 	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:%" PRId64 ":%c",
-				COUNTERS_KEY_PREFIX_MAX, prefix, prefix_format(client, text), window,
-				side == SIDE_BAD ? 'b' : 'g');
+				COUNTERS_KEY_PREFIX_MAX, prefix, prefix_format(client, text),
+				window, side == SIDE_BAD ? 'b' : 'g');
 }
 
 size_t counters_flag_key(char *key, const char *prefix, const struct prefix *client)
 {
 	char text[PREFIX_TEXT_MAX];
 
-	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:f", COUNTERS_KEY_PREFIX_MAX, prefix,
-				prefix_format(client, text));
+	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:f", COUNTERS_KEY_PREFIX_MAX,
+				prefix, prefix_format(client, text));
 }
 
 size_t counters_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
-		       uint64_t hash)
+			 uint64_t hash)
 {
 	char text[PREFIX_TEXT_MAX];
 
 	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:%" PRId64 ":r:%016" PRIx64,
-				COUNTERS_KEY_PREFIX_MAX, prefix, prefix_format(client, text), window,
-				hash);
+				COUNTERS_KEY_PREFIX_MAX, prefix, prefix_format(client, text),
+				window, hash);
 }
 
 bool counters_parse(const char *value, size_t length, uint64_t *counter)

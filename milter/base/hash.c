@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Hashes table keys and recipients with libsodium. */
 #include "base/hash.h"
 
 #include <sodium.h>
@@ -40,7 +41,7 @@ uint64_t hash_recipient(const char *key_prefix, enum side side, const char *addr
 	text[0] = side == SIDE_BAD ? 'b' : 'g';
 	memcpy(text + 1, address, length);
 	crypto_shorthash(digest, (const unsigned char *)text, length + 1, key);
-	/* In this order on every machine. */
+	/* The bytes are taken in this order on machines of either endianness. */
 	for (size_t i = 0; i < sizeof(digest); i++)
 		value = value << 8 | digest[i];
 	return value;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads socket addresses and makes way for the sockets. */
 #include "base/listen.h"
 
 #include <arpa/inet.h>
@@ -15,28 +16,24 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/error.h"
+
 #define HOST_MAX 255
 
 /* An address as written, taken apart. */
 struct parts {
 	int family;
-	const char *path; /* AF_UNIX */
-	char port[6]; /* the others */
+	const char *path; /* of AF_UNIX; port and host are of the other families */
+	char port[6];
 	char host[HOST_MAX + 1];
 };
-
-static bool fail(char *error, size_t size, const char *reason)
-{
-	snprintf(error, size, "%s", reason);
-	return false;
-}
 
 static bool check_path(const char *path, char *error, size_t size)
 {
 	if (*path != '/')
-		return fail(error, size, "not an absolute path");
+		return error_set(error, size, "not an absolute path");
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return fail(error, size, "the path is longer than a unix socket's may be");
+		return error_set(error, size, "the path is longer than a unix socket's may be");
 	return true;
 }
 
@@ -49,20 +46,20 @@ static bool split(const char *text, struct parts *parts, char *error, size_t siz
 
 	if (digits == 0 || digits >= sizeof(parts->port) ||
 	    (text[digits] != '@' && text[digits] != '\0'))
-		return fail(error, size, "no port number");
+		return error_set(error, size, "no port number");
 	memcpy(parts->port, text, digits);
 	parts->port[digits] = '\0';
 	port = strtol(parts->port, NULL, 10);
 	if (port < 1 || port > 65535)
-		return fail(error, size, "no such port");
+		return error_set(error, size, "no such port");
 	if (length >= 2 && host[0] == '[' && host[length - 1] == ']') {
 		host++;
 		length -= 2;
 	}
 	if (length == 0)
-		return fail(error, size, "no host named");
+		return error_set(error, size, "no host named");
 	if (length > HOST_MAX)
-		return fail(error, size, "the host's name is too long");
+		return error_set(error, size, "the host's name is too long");
 	memcpy(parts->host, host, length);
 	parts->host[length] = '\0';
 	return true;
@@ -75,16 +72,16 @@ static bool check_host(const struct parts *parts, char *error, size_t size)
 	if (inet_pton(parts->family, parts->host, address) == 1)
 		return true;
 	if (inet_pton(parts->family == AF_INET ? AF_INET6 : AF_INET, parts->host, address) == 1)
-		return fail(error, size, "address of the other protocol version");
+		return error_set(error, size, "address of the other protocol version");
 	for (const char *p = parts->host; *p != '\0'; p++)
 		if (!isalnum((unsigned char)*p) && *p != '.' && *p != '-' && *p != '_')
-			return fail(error, size, "neither a host name nor an address");
+			return error_set(error, size, "neither a host name nor an address");
 	if (parts->host[strspn(parts->host, "0123456789.")] == '\0')
-		return fail(error, size, "not an address");
+		return error_set(error, size, "not an address");
 	return true;
 }
 
-/* Without looking names up. */
+/* Takes text apart, without looking names up. */
 static bool take_apart(const char *text, struct parts *parts, char *error, size_t size)
 {
 	memset(parts, 0, sizeof(*parts));
@@ -98,7 +95,7 @@ static bool take_apart(const char *text, struct parts *parts, char *error, size_
 	else if (strncmp(text, "inet6:", 6) == 0)
 		parts->family = AF_INET6;
 	else
-		return fail(error, size, "no such kind of socket");
+		return error_set(error, size, "no such kind of socket");
 	return split(strchr(text, ':') + 1, parts, error, size) && check_host(parts, error, size);
 }
 
@@ -145,7 +142,7 @@ const char *listen_path(const struct listen_address *address)
 	return address->storage.ss_family == AF_UNIX ? un->sun_path : NULL;
 }
 
-/* errno of a connect that does not wait; 0: somebody listens. */
+/* The errno of a connect that does not wait; 0 if a process listens. */
 static int try_connect(const struct listen_address *address)
 {
 	int result = 0, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -158,7 +155,7 @@ static int try_connect(const struct listen_address *address)
 	return result;
 }
 
-/* The path is free: can a socket be made there? */
+/* Nothing stands at path: tells whether its directory is there. */
 static int check_directory(const char *path, char *error, size_t size)
 {
 	const char *slash = strrchr(path, '/');
@@ -210,7 +207,7 @@ static int clear_path(const struct listen_address *address, char *error, size_t 
 	return 0;
 }
 
-/* For the reason why it can't be: libmilter gives none. */
+/* Binds the address and lets go of it, for the reason if that fails: libmilter gives none. */
 static int try_bind(const struct listen_address *address, char *error, size_t size)
 {
 	const char *path = listen_path(address);

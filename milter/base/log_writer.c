@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Hands log lines to a thread that waits in syslog(3) for all others. */
 #include "base/log_writer.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/* A line that waits for the thread, which frees it. */
 struct waiting {
 	int priority;
 	char *line;
@@ -33,7 +35,7 @@ static struct {
 static atomic_bool is_open;
 static _Atomic int current_facility;
 
-/* The mutex is held. */
+/* Puts a copy of line into the queue. The mutex is held. */
 static void enqueue(int priority, const char *line)
 {
 	char *copy = queue.count < LOG_WRITER_QUEUE ? strdup(line) : NULL;
@@ -47,7 +49,10 @@ static void enqueue(int priority, const char *line)
 	pthread_cond_signal(&queue.filled);
 }
 
-/* Once full, it takes nothing until half of it is free, and says first what it did not. The mutex is held. */
+/*
+ * A queue that was full takes nothing until half of it is free, and first tells how much was left out. The mutex is
+ * held.
+ */
 static void enqueue_after_loss(int priority, const char *line)
 {
 	char text[LOG_LOST_MAX];
@@ -62,7 +67,7 @@ static void enqueue_after_loss(int priority, const char *line)
 	enqueue(priority, line);
 }
 
-/* A log_sink: to syslog(3) at once until the writer has begun, by its queue then. */
+/* A log_sink: calls syslog(3) itself until the thread has started, and fills its queue then. */
 static void take_line(int priority, const char *line)
 {
 	bool has_begun;
@@ -87,7 +92,7 @@ void log_writer_open(int facility)
 	log_to(take_line);
 }
 
-/* The mutex is held, but released while syslog(3) may wait. */
+/* Writes the first line of the queue. The mutex is held, but released while syslog(3) may wait. */
 static void write_first(void)
 {
 	struct waiting next = queue.lines[queue.first];
@@ -142,8 +147,7 @@ void log_writer_flush(int64_t timeout_ms)
 	int64_t end_ms = clock_now_ms() + timeout_ms;
 
 	pthread_mutex_lock(&queue.mutex);
-	while (queue.has_begun && (queue.count > 0 || queue.is_writing) &&
-	       clock_now_ms() < end_ms)
+	while (queue.has_begun && (queue.count > 0 || queue.is_writing) && clock_now_ms() < end_ms)
 		clock_system.wait_until(&clock_system, &queue.written, &queue.mutex, end_ms);
 	pthread_mutex_unlock(&queue.mutex);
 }

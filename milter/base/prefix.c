@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads, writes and cuts IP addresses and network prefixes. */
 #include "base/prefix.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads passwords and wipes them. */
 #include "base/secret.h"
 
 #include <errno.h>
@@ -10,28 +11,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool fail(char *error, size_t size, const char *reason)
-{
-	snprintf(error, size, "%s", reason);
-	return false;
-}
+#include "base/error.h"
 
 static bool is_private(int fd, char *error, size_t size)
 {
 	struct stat info;
 
 	if (fstat(fd, &info) != 0)
-		return fail(error, size, strerror(errno));
+		return error_set(error, size, strerror(errno));
 	if (!S_ISREG(info.st_mode))
-		return fail(error, size, "not a regular file");
+		return error_set(error, size, "not a regular file");
 	if ((info.st_mode & (S_IRWXO | S_IWGRP)) != 0)
-		return fail(error, size, "others may read it, or its group may write to it");
+		return error_set(error, size, "others may read it, or its group may write to it");
 	if (info.st_uid != 0 && info.st_uid != geteuid() && geteuid() != 0)
-		return fail(error, size, "it belongs to another user");
+		return error_set(error, size, "it belongs to another user");
 	return true;
 }
 
-/* One line, its end left off. */
+/* Takes the one line, without its end. */
 static bool take_line(struct secret *secret, const char *text, size_t length, char *error,
 		      size_t size)
 {
@@ -40,11 +37,11 @@ static bool take_line(struct secret *secret, const char *text, size_t length, ch
 	if (length > 0 && text[length - 1] == '\r')
 		length--;
 	if (length == 0)
-		return fail(error, size, "no password in it");
+		return error_set(error, size, "no password in it");
 	if (length > SECRET_MAX)
-		return fail(error, size, "longer than 255 bytes");
+		return error_set(error, size, "longer than 255 bytes");
 	if (memchr(text, '\n', length) != NULL || memchr(text, '\0', length) != NULL)
-		return fail(error, size, "more than one line");
+		return error_set(error, size, "more than one line");
 	memcpy(secret->bytes, text, length);
 	secret->length = length;
 	return true;
@@ -67,17 +64,17 @@ static bool read_all(int fd, struct secret *secret, char *error, size_t size)
 struct secret *secret_read(const char *path, char *error, size_t size)
 {
 	struct secret *secret = NULL;
-	/* A pipe in its place does not hold us up. */
+	/* A pipe at the path must not make the daemon wait. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	bool ok;
 
 	if (fd < 0) {
-		fail(error, size, strerror(errno));
+		error_set(error, size, strerror(errno));
 		return NULL;
 	}
 	ok = is_private(fd, error, size);
 	if (ok && (sodium_init() < 0 || (secret = sodium_malloc(sizeof(*secret))) == NULL))
-		ok = fail(error, size, "out of memory");
+		ok = error_set(error, size, "out of memory");
 	if (ok && !read_all(fd, secret, error, size)) {
 		secret_free(secret);
 		secret = NULL;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts with atomic counters, and keeps the labels of those that have some. */
 #include "base/stats.h"
 
 #include <math.h>
@@ -29,7 +30,7 @@ static const char *const names[STAT_COUNT] = {
 	[STAT_RELOADS_FAILED] = "reloads_failed",
 };
 
-/* A code keeps its place for ever. */
+/* A code, once there, keeps its place in codes for ever, so that it is read without the mutex. */
 struct code {
 	char text[STATS_CODE_MAX];
 	_Atomic uint64_t count;
@@ -111,7 +112,7 @@ void stats_add_code(const char *code, uint64_t amount)
 	pthread_mutex_unlock(&codes_mutex);
 }
 
-void stats_each_code(void (*visit)(const char *code, uint64_t count, void *arg), void *arg)
+void stats_each_code(void (*tell)(const char *code, uint64_t count, void *arg), void *arg)
 {
 	uint64_t others = get(&other_code.count);
 	size_t count;
@@ -120,9 +121,9 @@ void stats_each_code(void (*visit)(const char *code, uint64_t count, void *arg),
 	count = codes_count;
 	pthread_mutex_unlock(&codes_mutex);
 	for (size_t i = 0; i < count; i++)
-		visit(codes[i].text, get(&codes[i].count), arg);
+		tell(codes[i].text, get(&codes[i].count), arg);
 	if (others > 0)
-		visit(other_code.text, others, arg);
+		tell(other_code.text, others, arg);
 }
 
 void stats_observe(enum stats_histogram histogram, int64_t us)

@@ -1,45 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Snapshots: their references, what a reload may not change, and the one that is current. */
 #include "config/config.h"
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "judge/exempt.h"
-#include "base/printable.h"
 #include "table.h"
-
-void faults_add(struct faults *faults, const char *format, ...)
-{
-	va_list arguments, again;
-	int length;
-	char *text;
-
-	faults->count++;
-	va_start(arguments, format);
-	va_copy(again, arguments);
-	length = vsnprintf(NULL, 0, format, arguments);
-	va_end(arguments);
-	text = length >= 0 ? realloc(faults->text, faults->length + (size_t)length + 2) : NULL;
-	if (text != NULL) {
-		faults->text = text;
-		vsnprintf(text + faults->length, (size_t)length + 1, format, again);
-		/* What a file says must not reach a terminal as it is. */
-		printable_mask(text + faults->length);
-		faults->length += (size_t)length + 1;
-		text[faults->length - 1] = '\n';
-		text[faults->length] = '\0';
-	}
-	va_end(again);
-}
-
-void faults_free(struct faults *faults)
-{
-	free(faults->text);
-	memset(faults, 0, sizeof(*faults));
-}
 
 struct config *config_hold(struct config *config)
 {
@@ -51,12 +20,12 @@ void config_release(struct config *config)
 {
 	if (config == NULL || atomic_fetch_sub(&config->references, 1) > 1)
 		return;
-	for (size_t i = 0; i < settings_count; i++) {
-		void *field = setting_field(&settings[i], config);
+	for (size_t i = 0; i < config_keys_count; i++) {
+		void *field = config_key_field(&config_keys[i], config);
 
-		if (settings[i].kind == KIND_TEXT)
+		if (config_keys[i].kind == KIND_TEXT)
 			free(*(char **)field);
-		else if (settings[i].kind == KIND_LIST)
+		else if (config_keys[i].kind == KIND_LIST)
 			string_list_free(field);
 	}
 	free(config->offences);
@@ -74,13 +43,13 @@ static bool lists_equal(const struct string_list *a, const struct string_list *b
 	return true;
 }
 
-static bool fields_equal(const struct setting *setting, const void *a, const void *b)
+static bool fields_equal(const struct config_key *key, const void *a, const void *b)
 {
-	if (setting->kind == KIND_TEXT)
+	if (key->kind == KIND_TEXT)
 		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
-	if (setting->kind == KIND_LIST)
+	if (key->kind == KIND_LIST)
 		return lists_equal(a, b);
-	return memcmp(a, b, setting->size) == 0;
+	return memcmp(a, b, key->size) == 0;
 }
 
 static bool copy_text(char **to, const char *from)
@@ -109,13 +78,13 @@ static bool copy_list(struct string_list *to, const struct string_list *from)
 	return true;
 }
 
-static bool copy_field(const struct setting *setting, void *to, const void *from)
+static bool copy_field(const struct config_key *key, void *to, const void *from)
 {
-	if (setting->kind == KIND_TEXT)
+	if (key->kind == KIND_TEXT)
 		return copy_text(to, *(char *const *)from);
-	if (setting->kind == KIND_LIST)
+	if (key->kind == KIND_LIST)
 		return copy_list(to, from);
-	memcpy(to, from, setting->size);
+	memcpy(to, from, key->size);
 	return true;
 }
 
@@ -125,18 +94,18 @@ bool config_keep_fixed(struct config *fresh, const struct config *old, char *key
 
 	if (size > 0)
 		keys[0] = '\0';
-	for (size_t i = 0; i < settings_count; i++) {
-		const struct setting *setting = &settings[i];
-		void *field = setting_field(setting, fresh);
-		const void *value = setting_value(setting, old);
+	for (size_t i = 0; i < config_keys_count; i++) {
+		const struct config_key *key = &config_keys[i];
+		void *field = config_key_field(key, fresh);
+		const void *value = config_key_value(key, old);
 
-		if (!setting->fixed || fields_equal(setting, field, value))
+		if (!key->fixed || fields_equal(key, field, value))
 			continue;
-		if (!copy_field(setting, field, value))
+		if (!copy_field(key, field, value))
 			return false;
 		if (length < size)
 			length += (size_t)snprintf(keys + length, size - length, "%s%s",
-						   length > 0 ? " " : "", setting->name);
+						   length > 0 ? " " : "", key->name);
 	}
 	return true;
 }

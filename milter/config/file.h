@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads libconfuse's syntax and hands over keys and values as text, with their places. */
+/* What a configuration's syntax is read by, and what load.c takes from it. Private to config. */
 #ifndef TARPIT_CONFIG_FILE_H
 #define TARPIT_CONFIG_FILE_H
 
@@ -7,49 +7,46 @@
 #include <stddef.h>
 
 #include "config/config.h"
+#include "table.h"
 
-/* A key that may be set. */
-struct config_key {
-	const char *name;
-	bool is_list;
-};
-
-/* A setting as found. The texts live as long as the call that hands it over. */
-struct config_setting {
-	size_t key;		/* index into the keys */
-	const char *file;	/* where its (first) value stands */
-	int line;
-	const char *const *values;	/* one for a scalar, any number for a list */
-	const int *lines;		/* of each value */
-	const char *const *files;	/* of each value */
-	size_t count;
-	bool append;		/* += */
-	unsigned order;		/* from 1, in the order of what was read */
-};
-typedef void config_setting_fn(const struct config_setting *setting, void *arg);
+struct loader;
 
 /*
- * Each key that was set is handed over with its last value, after all values that others have replaced.
- * Syntax errors and unknown keys go to faults. False if it could not be opened (errno tells); nothing is
- * added to faults then.
+ * load.c: a key is assigned to at file:line, with += if is_append; its values follow. False if the key is
+ * no list, so that nothing can be added to it: a fault, and there must be no values. Texts are copied.
  */
-bool config_file_read(const char *path, const struct config_key *keys, size_t count,
-		      config_setting_fn *setting, void *arg, struct faults *faults);
-/*
- * The same for one KEY=VALUE (or KEY+=VALUE) of the command line, whose place is file:line. A scalar is
- * taken as it stands; a list is {a, b} or a,b, its items quoted or not. Without libconfuse.
- */
-void config_text_read(const char *text, const char *file, int line, const struct config_key *keys,
-		      size_t count, config_setting_fn *setting, void *arg, struct faults *faults);
-/* The path of what a file names: a relative one is beside that file. The caller frees it; NULL: no memory. */
-char *config_path_beside(const char *file, const char *name);
+bool config_load_assign(struct loader *loader, const struct config_key *key, bool is_append,
+			const char *file, int line);
+/* load.c: the next value of a key. One that is added to the default of a key that is no list is left out. */
+void config_load_value(struct loader *loader, const struct config_key *key, const char *text,
+		       const char *file, int line);
+/* load.c: nothing has been assigned to the key yet. */
+bool config_load_is_default(const struct loader *loader, const struct config_key *key);
 
-/* A whole file, NUL-terminated; the caller frees it. NULL with errno set: EFBIG if it is past 1 MB. */
-char *config_slurp(const char *path, size_t *length);
 /*
- * Blanks out all comments, for libconfuse 3.3 counts a line twice that ends in one, and allows none in
+ * file.c: reads a file and those that it includes. Faults in the syntax and unknown keys go to faults. False
+ * if it could not be opened (errno tells); nothing is added to faults then.
+ */
+bool config_file_parse(const char *path, struct loader *loader, struct faults *faults);
+/*
+ * command_line.c: the same for one KEY=VALUE (or KEY+=VALUE), whose place is file:line. A scalar is taken
+ * as it stands; a list is {a, b} or a,b, its items quoted or not.
+ */
+void config_command_line_parse(const char *text, const char *file, int line, struct loader *loader,
+			       struct faults *faults);
+
+/* command_line.c: text without the blanks and line ends at both of its ends, which are cut off in place. */
+char *config_trim(char *text);
+
+/* file.c: a whole file, NUL-terminated; the caller frees it. NULL with errno set: EFBIG if it is past 1 MB. */
+char *config_file_read(const char *path, size_t *length);
+/* file.c: the path of what a file names: a relative one is beside that file. The caller frees it; NULL: no memory. */
+char *config_file_beside(const char *file, const char *name);
+
+/*
+ * blank.c: turns comments into blanks, for libconfuse 3.3 counts a line twice that ends in one, and allows none in
  * a list. False with the line and the reason if a comment or text is never closed or a NUL is in it.
  */
-bool config_scrub(char *text, size_t length, int *line, const char **reason);
+bool config_blank(char *text, size_t length, int *line, const char **reason);
 
 #endif

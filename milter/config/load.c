@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* From file and command line to a snapshot, with every fault on the way. */
+/* Makes a snapshot of what file and command line assign to keys, and tells every fault. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,170 +10,149 @@
 
 #define REASON_MAX 256
 
-/* A value that was given, and where. */
-struct given {
+/* A value, and where it stands. */
+struct value {
 	char *text, *file;
 	int line;
 };
 
-/* What was given for one setting, later ones over earlier ones. */
-struct givens {
-	struct given *items;
+/* What is assigned to one key, later values over earlier ones. */
+struct assignment {
+	struct value *values;
 	size_t count;
-	char *file; /* of the setting itself, which may have no value */
+	char *file; /* of the assignment itself, which may have no value */
 	int line;
-	unsigned order; /* 0: the default; the greatest was given last */
+	unsigned order; /* 0: the default; the greatest was made last */
 	bool is_bad; /* a fault was found in it */
 };
 
 struct loader {
 	struct config *config;
 	struct faults *faults;
-	struct givens *givens; /* of each setting */
-	unsigned order; /* of the latest, and of the latest before what is being read */
-	unsigned order_before;
-	bool is_preset; /* defaults are being given */
+	struct assignment *assignments; /* to each key */
+	unsigned order; /* of the latest; from 1, that of an empty list */
+	bool is_preset; /* defaults are being assigned */
 	bool out_of_memory;
 };
 
-static void fault(struct loader *loader, const char *file, int line, const struct setting *setting,
+static struct assignment *assignment_of(const struct loader *loader, const struct config_key *key)
+{
+	return &loader->assignments[key - config_keys];
+}
+
+static void fault(struct loader *loader, const char *file, int line, const struct config_key *key,
 		  const char *reason)
 {
-	faults_add(loader->faults, "%s:%d: %s: %s (%s)", file, line, setting->name, reason,
-		   setting->allowed);
+	faults_add(loader->faults, "%s:%d: %s: %s (%s)", file, line, key->name, reason,
+		   key->allowed);
 }
 
-static void givens_clear(struct givens *givens)
+static void clear_values(struct assignment *assignment)
 {
-	for (size_t i = 0; i < givens->count; i++) {
-		free(givens->items[i].text);
-		free(givens->items[i].file);
+	for (size_t i = 0; i < assignment->count; i++) {
+		free(assignment->values[i].text);
+		free(assignment->values[i].file);
 	}
-	givens->count = 0;
+	assignment->count = 0;
 }
 
-static bool givens_add(struct givens *givens, const char *text, const char *file, int line)
+/*
+ * Reads an @FILE. A relative path is beside the file that names it, or else in the working directory. The caller
+ * frees the text and *path. NULL with errno.
+ */
+static char *read_client_file(const struct value *value, char **path, size_t *length)
 {
-	struct given *items = reallocarray(givens->items, givens->count + 1, sizeof(*items));
-	struct given given = {strdup(text), strdup(file), line};
-
-	if (items != NULL)
-		givens->items = items;
-	if (items == NULL || given.text == NULL || given.file == NULL) {
-		free(given.text);
-		free(given.file);
-		return false;
-	}
-	items[givens->count++] = given;
-	return true;
-}
-
-/* Blanks and comment off a line of an @FILE. */
-static char *clean_line(char *line)
-{
-	size_t length;
-
-	line[strcspn(line, "#\r\n")] = '\0';
-	line += strspn(line, " \t");
-	length = strlen(line);
-	while (length > 0 && strchr(" \t", line[length - 1]) != NULL)
-		line[--length] = '\0';
-	return line;
-}
-
-/* A relative one is beside the file that names it, or else in the working directory. */
-static char *slurp_clients(const struct given *given, char **path, size_t *length)
-{
-	const char *name = given->text + 1;
+	const char *name = value->text + 1;
 	char *text;
 
-	*path = config_path_beside(given->file, name);
+	*path = config_file_beside(value->file, name);
 	if (*path == NULL)
 		return NULL;
-	text = config_slurp(*path, length);
+	text = config_file_read(*path, length);
 	if (text != NULL || errno != ENOENT)
 		return text;
-	text = config_slurp(name, length);
+	text = config_file_read(name, length);
 	if (text != NULL)
 		memmove(*path, name, strlen(name) + 1);
 	return text;
 }
 
-/* Reads the networks of an @FILE, one a line. */
-static void read_clients(struct loader *loader, const struct setting *setting,
-			 const struct given *given)
+/* Reads the networks of an @FILE, one a line, with comments from # to the line's end. */
+static void read_clients(struct loader *loader, const struct config_key *key,
+			 const struct value *value)
 {
 	char reason[REASON_MAX], *path, *text, *next;
 	size_t length;
 	int line = 0;
 
-	text = slurp_clients(given, &path, &length);
+	text = read_client_file(value, &path, &length);
 	if (text == NULL) {
-		snprintf(reason, sizeof(reason), "%s: %s", given->text + 1, strerror(errno));
-		fault(loader, given->file, given->line, setting, reason);
+		snprintf(reason, sizeof(reason), "%s: %s", value->text + 1, strerror(errno));
+		fault(loader, value->file, value->line, key, reason);
 		free(path);
 		return;
 	}
 	if (memchr(text, '\0', length) != NULL)
-		fault(loader, path, 0, setting, "a NUL byte in the file");
+		fault(loader, path, 0, key, "a NUL byte in the file");
 	for (char *p = text; p != NULL; p = next) {
 		next = strchr(p, '\n');
 		if (next != NULL)
 			*next++ = '\0';
 		line++;
-		p = clean_line(p);
+		p[strcspn(p, "#\r")] = '\0';
+		p = config_trim(p);
 		if (*p != '\0' &&
 		    !exempt_add_client(loader->config->exempt, p, reason, sizeof(reason)))
 			faults_add(loader->faults,
 				   "%s:%d: %s: '%.64s': %s (an address or NETWORK/BITS)", path,
-				   line, setting->name, p, reason);
+				   line, key->name, p, reason);
 	}
 	free(text);
 	free(path);
 }
 
-static void explain(struct loader *loader, const struct setting *setting, const struct given *given,
+static void explain(struct loader *loader, const struct config_key *key, const struct value *value,
 		    const char *reason)
 {
-	faults_add(loader->faults, "%s:%d: %s: '%.64s': %s (%s)", given->file, given->line,
-		   setting->name, given->text, reason, setting->allowed);
+	faults_add(loader->faults, "%s:%d: %s: '%.64s': %s (%s)", value->file, value->line,
+		   key->name, value->text, reason, key->allowed);
 }
 
-static void load_list(struct loader *loader, const struct setting *setting,
-		      const struct givens *givens)
+static void load_list(struct loader *loader, const struct config_key *key,
+		      const struct assignment *assignment)
 {
 	char reason[REASON_MAX];
 
-	for (size_t i = 0; i < givens->count; i++) {
-		const struct given *given = &givens->items[i];
+	for (size_t i = 0; i < assignment->count; i++) {
+		const struct value *value = &assignment->values[i];
 
-		if (!setting->add(loader->config, given->text, reason, sizeof(reason)))
-			explain(loader, setting, given, reason);
-		else if (setting->add == setting_add_client && given->text[0] == '@')
-			read_clients(loader, setting, given);
+		if (!key->add(loader->config, value->text, reason, sizeof(reason)))
+			explain(loader, key, value, reason);
+		else if (key->add == config_add_client && value->text[0] == '@')
+			read_clients(loader, key, value);
 	}
 }
 
-static void load_scalar(struct loader *loader, const struct setting *setting,
-			const struct givens *givens)
+static void load_scalar(struct loader *loader, const struct config_key *key,
+			const struct assignment *assignment)
 {
 	char reason[REASON_MAX];
 
-	if (givens->count != 1)
-		fault(loader, givens->file, givens->line, setting,
-		      givens->count == 0 ? "no value" : "one value, not a list");
-	else if (!setting_parse(setting, givens->items[0].text,
-				setting_field(setting, loader->config), reason, sizeof(reason)))
-		explain(loader, setting, &givens->items[0], reason);
+	if (assignment->count != 1)
+		fault(loader, assignment->file, assignment->line, key,
+		      assignment->count == 0 ? "no value" : "one value, not a list");
+	else if (!config_value_parse(key, assignment->values[0].text,
+				     config_key_field(key, loader->config), reason, sizeof(reason)))
+		explain(loader, key, &assignment->values[0], reason);
 }
 
-static void load_setting(struct loader *loader, const struct setting *setting,
-			 const struct givens *givens)
+static void load_key(struct loader *loader, const struct config_key *key,
+		     const struct assignment *assignment)
 {
-	if (setting_is_list(setting))
-		load_list(loader, setting, givens);
+	if (config_key_is_list(key))
+		load_list(loader, key, assignment);
 	else
-		load_scalar(loader, setting, givens);
+		load_scalar(loader, key, assignment);
 }
 
 static struct config *config_new(void)
@@ -192,86 +170,102 @@ static struct config *config_new(void)
 	return config;
 }
 
-/* What others are about to replace must be good, too. */
-static void check_overridden(struct loader *loader, const struct setting *setting,
-			     const struct givens *givens)
+/* Values that a later assignment is about to replace must be good, too. */
+static void check_overridden(struct loader *loader, const struct config_key *key,
+			     const struct assignment *assignment)
 {
 	struct loader aside = *loader;
 
 	aside.config = config_new();
 	if (aside.config != NULL)
-		load_setting(&aside, setting, givens);
+		load_key(&aside, key, assignment);
 	else
 		loader->out_of_memory = true;
 	config_release(aside.config);
 }
 
-/* A config_setting_fn. */
-static void take_setting(const struct config_setting *found, void *arg)
+bool config_load_is_default(const struct loader *loader, const struct config_key *key)
 {
-	struct loader *loader = arg;
-	const struct setting *setting = &settings[found->key];
-	struct givens *givens = &loader->givens[found->key];
-	char *file = strdup(found->file);
+	return assignment_of(loader, key)->order == 0;
+}
 
-	if (file == NULL) {
+bool config_load_assign(struct loader *loader, const struct config_key *key, bool is_append,
+			const char *file, int line)
+{
+	struct assignment *assignment = assignment_of(loader, key);
+
+	if (is_append && !config_key_is_list(key)) {
+		fault(loader, file, line, key, "not a list, so nothing can be added");
+		return false;
+	}
+	if (!is_append && assignment->order > 0)
+		check_overridden(loader, key, assignment);
+	if (!is_append)
+		clear_values(assignment);
+	free(assignment->file);
+	assignment->file = strdup(file);
+	if (assignment->file == NULL)
+		loader->out_of_memory = true;
+	assignment->line = line;
+	/* Of two keys that contradict each other, one whose line is not known is not the one to name. */
+	if (!loader->is_preset)
+		assignment->order = line > 0 ? ++loader->order : 1;
+	return true;
+}
+
+void config_load_value(struct loader *loader, const struct config_key *key, const char *text,
+		       const char *file, int line)
+{
+	struct assignment *assignment = assignment_of(loader, key);
+	struct value *values, value;
+
+	if (!loader->is_preset && assignment->order == 0)
+		return;
+	values = reallocarray(assignment->values, assignment->count + 1, sizeof(*values));
+	value = (struct value){strdup(text), strdup(file), line};
+	if (values != NULL)
+		assignment->values = values;
+	if (values == NULL || value.text == NULL || value.file == NULL) {
+		free(value.text);
+		free(value.file);
 		loader->out_of_memory = true;
 		return;
 	}
-	if (found->append && !setting_is_list(setting)) {
-		fault(loader, file, found->line, setting, "not a list, so nothing can be added");
-		free(file);
-		return;
-	}
-	if (!found->append) {
-		if (givens->order > 0)
-			check_overridden(loader, setting, givens);
-		givens_clear(givens);
-	}
-	free(givens->file);
-	givens->file = file;
-	givens->line = found->line;
-	givens->order = loader->is_preset ? 0 : loader->order_before + found->order;
-	if (givens->order > loader->order)
-		loader->order = givens->order;
-	for (size_t i = 0; i < found->count; i++)
-		if (!givens_add(givens, found->values[i], found->files[i], found->lines[i]))
-			loader->out_of_memory = true;
+	values[assignment->count++] = value;
 }
 
-static size_t setting_index(const char *name)
+static const struct assignment *assignment_named(const struct loader *loader, const char *name)
 {
-	size_t i = 0;
-
-	while (i < settings_count && strcmp(settings[i].name, name) != 0)
-		i++;
-	return i;
+	return assignment_of(loader, config_key_find(name, strlen(name)));
 }
 
-/* Places the fault at whichever of the two was given last. */
-static void contradiction(struct loader *loader, const char *one, const char *other,
-			  const char *reason, const char *allowed)
+/* Two keys whose values may not go together. */
+struct contradiction {
+	bool is_found;
+	const char *one, *other, *reason, *allowed;
+};
+
+/* Places the fault at the one of the two keys that was assigned last. */
+static void contradict(struct loader *loader, const struct contradiction *found)
 {
-	const struct givens *a = &loader->givens[setting_index(one)];
-	const struct givens *b = &loader->givens[setting_index(other)];
-	bool first = a->order > b->order;
-	const struct givens *place = first ? a : b;
+	const struct assignment *one = assignment_named(loader, found->one);
+	const struct assignment *other = assignment_named(loader, found->other);
+	bool is_one = one->order > other->order;
+	const struct assignment *place = is_one ? one : other;
 
-	/* One that could not be read contradicts nothing. */
-	if (a->is_bad || b->is_bad)
-		return;
-
-	faults_add(loader->faults, "%s:%d: %s: %s (%s)", place->file, place->line,
-		   first ? one : other, reason, allowed);
+	/* A value that could not be read contradicts nothing. */
+	if (!one->is_bad && !other->is_bad)
+		faults_add(loader->faults, "%s:%d: %s: %s (%s)", place->file, place->line,
+			   is_one ? found->one : found->other, found->reason, found->allowed);
 }
 
-/* NULL: it could not be read. */
+/* A text of the snapshot, which is NULL if it could not be read. */
 static const char *text_of(const char *text)
 {
 	return text != NULL ? text : "";
 }
 
-/* Of a unix socket the path. Of another one what is no absolute path. */
+/* The path of a unix socket; what is no absolute path for any other. */
 static const char *socket_path(const struct config *config)
 {
 	const char *colon = strchr(text_of(config->socket), ':');
@@ -286,124 +280,100 @@ static bool same_path(const char *a, const char *b)
 
 static bool metrics_at_socket(const struct config *config)
 {
-	return config->socket != NULL && config->metrics_listen != NULL &&
-	       config->metrics_listen[0] != '\0' &&
-	       setting_host_port_clashes(config->metrics_listen, config->socket);
-}
-
-static void check_paths(struct loader *loader)
-{
-	const struct config *c = loader->config;
-	static const char allowed[] = "two different paths";
-
-	if (same_path(c->control_socket, socket_path(c)))
-		contradiction(loader, "control_socket", "socket",
-			      "socket and control_socket are the same", allowed);
-	if (same_path(c->pid_file, socket_path(c)))
-		contradiction(loader, "pid_file", "socket", "socket and pid_file are the same",
-			      allowed);
-	if (same_path(c->pid_file, c->control_socket))
-		contradiction(loader, "pid_file", "control_socket",
-			      "control_socket and pid_file are the same", allowed);
+	return *text_of(config->socket) != '\0' && *text_of(config->metrics_listen) != '\0' &&
+	       config_host_port_clashes(config->metrics_listen, config->socket);
 }
 
 static void check_contradictions(struct loader *loader)
 {
+	static const char paths[] = "two different paths";
 	const struct config *c = loader->config;
+	const struct contradiction rows[] = {
+		{c->policy.delay_min_ms > c->policy.delay_max_ms, "delay_min", "delay_max",
+		 "delay_min is longer than delay_max", "delay_min at most delay_max"},
+		{c->widths.ipv4_network > c->widths.ipv4_prefix, "ipv4_network", "ipv4_prefix",
+		 "the wider network is narrower than a client", "ipv4_network at most ipv4_prefix"},
+		{c->widths.ipv6_network > c->widths.ipv6_prefix, "ipv6_network", "ipv6_prefix",
+		 "the wider network is narrower than a client", "ipv6_network at most ipv6_prefix"},
+		{c->use_memcached && c->memcached_servers.count == 0, "store", "memcached_servers",
+		 "store = memcached has no server", "at least one of memcached_servers"},
+		{(*text_of(c->memcached_user) == '\0') !=
+			 (*text_of(c->memcached_password_file) == '\0'),
+		 "memcached_user", "memcached_password_file", "one of the two alone",
+		 "memcached_user and memcached_password_file, or neither"},
+		{c->memcached_timeout_ms >= c->memcached_retry_ms, "memcached_timeout",
+		 "memcached_retry", "memcached_timeout is not shorter than memcached_retry",
+		 "memcached_timeout shorter than memcached_retry"},
+		{same_path(c->control_socket, socket_path(c)), "control_socket", "socket",
+		 "socket and control_socket are the same", paths},
+		{same_path(c->pid_file, socket_path(c)), "pid_file", "socket",
+		 "socket and pid_file are the same", paths},
+		{same_path(c->pid_file, c->control_socket), "pid_file", "control_socket",
+		 "control_socket and pid_file are the same", paths},
+		{metrics_at_socket(c), "metrics_listen", "socket",
+		 "socket and metrics_listen want the same port of the same address",
+		 "two different ports or addresses"},
+	};
 
-	if (c->policy.delay_min_ms > c->policy.delay_max_ms)
-		contradiction(loader, "delay_min", "delay_max",
-			      "delay_min is longer than delay_max", "delay_min at most delay_max");
-	if (c->widths.ipv4_network > c->widths.ipv4_prefix)
-		contradiction(loader, "ipv4_network", "ipv4_prefix",
-			      "the wider network is narrower than a client",
-			      "ipv4_network at most ipv4_prefix");
-	if (c->widths.ipv6_network > c->widths.ipv6_prefix)
-		contradiction(loader, "ipv6_network", "ipv6_prefix",
-			      "the wider network is narrower than a client",
-			      "ipv6_network at most ipv6_prefix");
-	if (c->use_memcached && c->memcached_servers.count == 0)
-		contradiction(loader, "store", "memcached_servers",
-			      "store = memcached has no server",
-			      "at least one of memcached_servers");
-	if ((*text_of(c->memcached_user) == '\0') != (*text_of(c->memcached_password_file) == '\0'))
-		contradiction(loader, "memcached_user", "memcached_password_file",
-			      "one of the two alone",
-			      "memcached_user and memcached_password_file, or neither");
-	if (c->memcached_timeout_ms >= c->memcached_retry_ms)
-		contradiction(loader, "memcached_timeout", "memcached_retry",
-			      "memcached_timeout is not shorter than memcached_retry",
-			      "memcached_timeout shorter than memcached_retry");
-	check_paths(loader);
-	if (metrics_at_socket(c))
-		contradiction(loader, "metrics_listen", "socket",
-			      "socket and metrics_listen want the same port of the same address",
-			      "two different ports or addresses");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].is_found)
+			contradict(loader, &rows[i]);
 }
 
-/* Gives all defaults, then what the file and the command line say. */
+/* Assigns all defaults, then what the file and the command line say. */
 static void gather(struct loader *loader, const char *file, bool file_must_exist,
-		   const char *const *sets, size_t sets_count, const struct config_key *keys)
+		   const char *const *sets, size_t sets_count)
 {
 	char text[256];
 
 	loader->is_preset = true;
-	for (size_t i = 0; i < settings_count; i++) {
-		snprintf(text, sizeof(text), "%s=%s", settings[i].name, settings[i].preset);
-		config_text_read(text, "default", 0, keys, settings_count, take_setting, loader,
-				 loader->faults);
+	for (size_t i = 0; i < config_keys_count; i++) {
+		snprintf(text, sizeof(text), "%s=%s", config_keys[i].name, config_keys[i].preset);
+		config_command_line_parse(text, "default", 0, loader, loader->faults);
 	}
 	loader->is_preset = false;
-	if (file != NULL &&
-	    !config_file_read(file, keys, settings_count, take_setting, loader, loader->faults) &&
+	if (file != NULL && !config_file_parse(file, loader, loader->faults) &&
 	    (file_must_exist || errno != ENOENT))
 		faults_add(loader->faults, "%s:0: config: %s (a file that can be read)", file,
 			   strerror(errno));
-	for (size_t i = 0; i < sets_count; i++) {
-		loader->order_before = loader->order;
-		config_text_read(sets[i], "--set", (int)i + 1, keys, settings_count, take_setting,
-				 loader, loader->faults);
-	}
+	for (size_t i = 0; i < sets_count; i++)
+		config_command_line_parse(sets[i], "--set", (int)i + 1, loader, loader->faults);
 }
 
 /* Makes a snapshot of what was gathered. */
 static void build(struct loader *loader)
 {
-	for (size_t i = 0; i < settings_count; i++) {
+	for (size_t i = 0; i < config_keys_count; i++) {
 		size_t before = loader->faults->count;
 
-		load_setting(loader, &settings[i], &loader->givens[i]);
-		loader->givens[i].is_bad = loader->faults->count > before;
+		load_key(loader, &config_keys[i], &loader->assignments[i]);
+		loader->assignments[i].is_bad = loader->faults->count > before;
 	}
 	check_contradictions(loader);
 	if (!exempt_seal(loader->config->exempt))
 		loader->out_of_memory = true;
 }
 
-static void loader_free(struct loader *loader)
+static void free_assignments(struct loader *loader)
 {
-	for (size_t i = 0; loader->givens != NULL && i < settings_count; i++) {
-		givens_clear(&loader->givens[i]);
-		free(loader->givens[i].items);
-		free(loader->givens[i].file);
+	for (size_t i = 0; i < config_keys_count; i++) {
+		clear_values(&loader->assignments[i]);
+		free(loader->assignments[i].values);
+		free(loader->assignments[i].file);
 	}
-	free(loader->givens);
+	free(loader->assignments);
 }
 
 struct config *config_load(const char *file, bool file_must_exist, const char *const *sets,
 			   size_t sets_count, struct faults *faults)
 {
-	struct loader loader = {.faults = faults};
-	struct config_key *keys = calloc(settings_count, sizeof(*keys));
+	struct loader loader = {.faults = faults, .config = config_new(), .order = 1};
 	size_t before = faults->count;
 
-	loader.givens = calloc(settings_count, sizeof(*loader.givens));
-	loader.config = config_new();
-	loader.out_of_memory = keys == NULL || loader.givens == NULL || loader.config == NULL;
-	for (size_t i = 0; !loader.out_of_memory && i < settings_count; i++)
-		keys[i] = (struct config_key){settings[i].name, setting_is_list(&settings[i])};
+	loader.assignments = calloc(config_keys_count, sizeof(*loader.assignments));
+	loader.out_of_memory = loader.assignments == NULL || loader.config == NULL;
 	if (!loader.out_of_memory)
-		gather(&loader, file, file_must_exist, sets, sets_count, keys);
+		gather(&loader, file, file_must_exist, sets, sets_count);
 	if (!loader.out_of_memory)
 		build(&loader);
 	if (loader.out_of_memory)
@@ -413,7 +383,7 @@ struct config *config_load(const char *file, bool file_must_exist, const char *c
 		config_release(loader.config);
 		loader.config = NULL;
 	}
-	loader_free(&loader);
-	free(keys);
+	if (loader.assignments != NULL)
+		free_assignments(&loader);
 	return loader.config;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Writes a snapshot as a configuration file. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ static void print_quoted(const char *text, FILE *out)
 	fputc('"', out);
 }
 
-/* In quotes only where libconfuse needs them. */
+/* Puts quotes only around what libconfuse would not read without. */
 static void print_text(const char *text, FILE *out)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -29,7 +30,7 @@ static void print_text(const char *text, FILE *out)
 		fputs(text, out);
 }
 
-/* With the decimals that it needs, of the six that can be read. */
+/* Prints no decimal in vain, of the six that can be read. */
 static void print_number(double number, FILE *out)
 {
 	char text[40];
@@ -76,7 +77,7 @@ static void print_stages(const bool *stages, FILE *out)
 	fputc('}', out);
 }
 
-/* The first of names that look finds value for. */
+/* Prints the first of names whose value, which look finds, is this one. */
 static void print_name(const char *const *names, int (*look)(const char *name), int value,
 		       FILE *out)
 {
@@ -85,13 +86,13 @@ static void print_name(const char *const *names, int (*look)(const char *name), 
 	fputs(*names != NULL ? *names : "", out);
 }
 
-static void print_value(const struct setting *setting, const void *value, FILE *out)
+static void print_value(const struct config_key *key, const void *value, FILE *out)
 {
-	switch (setting->kind) {
+	switch (key->kind) {
 	case KIND_TEXT:
 		return print_text(*(char *const *)value, out);
 	case KIND_INTEGER:
-		fprintf(out, "%" PRId64, setting_integer(setting, value));
+		fprintf(out, "%" PRId64, config_integer(key, value));
 		return;
 	case KIND_OCTAL:
 		fprintf(out, "%04o", *(const unsigned *)value);
@@ -111,12 +112,12 @@ static void print_value(const struct setting *setting, const void *value, FILE *
 	case KIND_SECONDS:
 		return print_duration(*(const uint32_t *)value * INT64_C(1000), out);
 	case KIND_BOOLEAN:
-		fputs(setting->words[*(const bool *)value ? 1 : 0], out);
+		fputs(key->words[*(const bool *)value ? 1 : 0], out);
 		return;
 	case KIND_FACILITY:
-		return print_name(setting_facilities, log_facility, *(const int *)value, out);
+		return print_name(config_facilities, log_facility, *(const int *)value, out);
 	case KIND_LEVEL:
-		return print_name(setting_levels, log_priority, *(const int *)value, out);
+		return print_name(config_levels, log_priority, *(const int *)value, out);
 	case KIND_LIST:
 		return print_list(value, out);
 	case KIND_STAGES:
@@ -126,9 +127,9 @@ static void print_value(const struct setting *setting, const void *value, FILE *
 
 void config_print(const struct config *config, FILE *out)
 {
-	for (size_t i = 0; i < settings_count; i++) {
-		fprintf(out, "%s = ", settings[i].name);
-		print_value(&settings[i], setting_value(&settings[i], config), out);
+	for (size_t i = 0; i < config_keys_count; i++) {
+		fprintf(out, "%s = ", config_keys[i].name);
+		print_value(&config_keys[i], config_key_value(&config_keys[i], config), out);
 		fputc('\n', out);
 	}
 }

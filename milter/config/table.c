@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* All keys: where each is kept, its default, what it may be. */
 #include "table.h"
+
+#include <string.h>
 
 #include "base/listen.h"
 
@@ -11,31 +14,31 @@
 #define FIELD(field)                                                                               \
 	.offset = offsetof(struct config, field), .size = sizeof(((struct config *)NULL)->field)
 
-const struct setting settings[] = {
+const struct config_key config_keys[] = {
 	{"socket", KIND_TEXT, FIELD(socket), "unix:/run/tarpit-milter/milter.sock",
 	 "unix:PATH, inet:PORT@HOST or inet6:PORT@HOST", .fixed = true, .check = listen_check},
 	{"socket_mode", KIND_OCTAL, FIELD(socket_mode), "0660", "octal, 0600 to 0777", 0600, 0777,
 	 .fixed = true},
 	{"user", KIND_TEXT, FIELD(user), "tarpit-milter", "name of a user", .fixed = true,
-	 .check = setting_check_user},
+	 .check = config_check_user},
 	{"mode", KIND_BOOLEAN, FIELD(observe), "enforce", "enforce or observe",
 	 .words = {"enforce", "observe"}},
 	{"store", KIND_BOOLEAN, FIELD(use_memcached), "memory", "memory or memcached",
 	 .fixed = true, .words = {"memory", "memcached"}},
 	{"memcached_servers", KIND_LIST, FIELD(memcached_servers), "127.0.0.1:11211",
 	 "HOST:PORT, [V6]:PORT or the path of a unix socket, each once, 64 at most", .fixed = true,
-	 .add = setting_add_server},
+	 .add = config_add_server},
 	{"memcached_user", KIND_TEXT, FIELD(memcached_user), "",
-	 "128 bytes at most; empty for none", .fixed = true, .check = setting_check_memcached_user},
+	 "128 bytes at most; empty for none", .fixed = true, .check = config_check_memcached_user},
 	{"memcached_password_file", KIND_TEXT, FIELD(memcached_password_file), "",
 	 "absolute path of a file that others can't read; empty for none", .fixed = true,
-	 .check = setting_check_password_file},
+	 .check = config_check_password_file},
 	{"memcached_timeout", KIND_DURATION, FIELD(memcached_timeout_ms), "50ms", "5ms to 2s", 5,
 	 2 * SECOND},
 	{"memcached_retry", KIND_DURATION, FIELD(memcached_retry_ms), "2s", "100ms to 5m", 100,
 	 5 * MINUTE},
 	{"key_prefix", KIND_TEXT, FIELD(key_prefix), "tarpit",
-	 "1 to 32 of letters, digits, '.', '_' and '-'", .check = setting_check_key_prefix},
+	 "1 to 32 of letters, digits, '.', '_' and '-'", .check = config_check_key_prefix},
 	{"memory_clients", KIND_INTEGER, FIELD(memory_clients), "100000", "100 to 10000000", 100,
 	 1e7},
 	{"window", KIND_SECONDS, FIELD(window_s), "4h", "1m to 14d, whole seconds", MINUTE,
@@ -44,7 +47,7 @@ const struct setting settings[] = {
 	{"good_credit", KIND_NUMBER, FIELD(policy.good_credit), "2", "0 to 100", 0, 100},
 	{"offences", KIND_LIST, FIELD(offences_text), "\"5.2.2 0\", \"5.3.4 0\", \"5.*.* 1\"",
 	 "\"5.SUBJECT.DETAIL WEIGHT\", * for any, weight 0 to 10 with two decimals at most",
-	 .add = setting_add_offence},
+	 .add = config_add_offence},
 	{"hidden_weight", KIND_HUNDREDTHS, FIELD(policy.hidden_weight), "0.5",
 	 "0 to 10, two decimals at most", 0, 10},
 	{"null_sender_weight", KIND_NUMBER, FIELD(policy.null_sender_weight), "0.25", "0 to 10", 0,
@@ -57,7 +60,7 @@ const struct setting settings[] = {
 	 10 * MINUTE},
 	{"jitter", KIND_INTEGER, FIELD(policy.jitter), "10", "percent, 0 to 50", 0, 50},
 	{"stall_at", KIND_STAGES, FIELD(stall_at), "connect, mail, rcpt, data",
-	 "connect, helo, mail, rcpt, data, each once", .add = setting_add_stage},
+	 "connect, helo, mail, rcpt, data, each once", .add = config_add_stage},
 	{"mta_timeout", KIND_TIMEOUT, FIELD(mta_timeout_ms), "auto", "auto, or 3s to 1h",
 	 3 * SECOND, HOUR},
 	{"max_stalls", KIND_INTEGER, FIELD(max_stalls), "40", "1 to 100000", 1, 1e5},
@@ -76,41 +79,50 @@ const struct setting settings[] = {
 	{"ipv4_network", KIND_INTEGER, FIELD(widths.ipv4_network), "24", "8 to 32", 8, 32},
 	{"ipv6_network", KIND_INTEGER, FIELD(widths.ipv6_network), "48", "16 to 128", 16, 128},
 	{"exempt_clients", KIND_LIST, FIELD(exempt_clients), "127.0.0.0/8, ::1",
-	 "ADDRESS, NETWORK/BITS or @FILE", .add = setting_add_client},
+	 "ADDRESS, NETWORK/BITS or @FILE", .add = config_add_client},
 	{"exempt_hosts", KIND_LIST, FIELD(exempt_hosts), "",
-	 "host name, or .DOMAIN for all below it", .add = setting_add_host},
+	 "host name, or .DOMAIN for all below it", .add = config_add_host},
 	{"exempt_authenticated", KIND_BOOLEAN, FIELD(exempt_authenticated), "yes", "yes or no",
 	 .words = {"no", "yes"}},
 	{"exempt_recipients", KIND_LIST, FIELD(exempt_recipients), "postmaster, abuse",
-	 "local part or address", .add = setting_add_recipient},
+	 "local part or address", .add = config_add_recipient},
 	{"control_socket", KIND_TEXT, FIELD(control_socket), "/run/tarpit-milter/control.sock",
-	 "absolute path; empty for none", .fixed = true, .check = setting_check_socket_path},
+	 "absolute path; empty for none", .fixed = true, .check = config_check_socket_path},
 	{"metrics_listen", KIND_TEXT, FIELD(metrics_listen), "", "HOST:PORT; empty for none",
-	 .fixed = true, .check = setting_check_host_port},
+	 .fixed = true, .check = config_check_host_port},
 	{"pid_file", KIND_TEXT, FIELD(pid_file), "", "absolute path; empty for none", .fixed = true,
-	 .check = setting_check_path},
+	 .check = config_check_path},
 	{"syslog_facility", KIND_FACILITY, FIELD(syslog_facility), "mail",
 	 "mail, daemon, auth, user, local0 to local7"},
 	{"log_level", KIND_LEVEL, FIELD(log_level), "info", "debug, info, notice, warning, err"},
 };
-const size_t settings_count = sizeof(settings) / sizeof(settings[0]);
+const size_t config_keys_count = sizeof(config_keys) / sizeof(config_keys[0]);
 
-const char *const setting_facilities[] = {"mail",   "daemon", "auth",	"user",	  "local0",
-					  "local1", "local2", "local3", "local4", "local5",
-					  "local6", "local7", NULL};
-const char *const setting_levels[] = {"debug", "info", "notice", "warning", "err", NULL};
+const char *const config_facilities[] = {"mail",   "daemon", "auth",   "user",	 "local0",
+					 "local1", "local2", "local3", "local4", "local5",
+					 "local6", "local7", NULL};
+const char *const config_levels[] = {"debug", "info", "notice", "warning", "err", NULL};
 
-bool setting_is_list(const struct setting *setting)
+const struct config_key *config_key_find(const char *name, size_t length)
 {
-	return setting->kind == KIND_LIST || setting->kind == KIND_STAGES;
+	for (size_t i = 0; i < config_keys_count; i++)
+		if (strncmp(config_keys[i].name, name, length) == 0 &&
+		    config_keys[i].name[length] == '\0')
+			return &config_keys[i];
+	return NULL;
 }
 
-void *setting_field(const struct setting *setting, struct config *config)
+bool config_key_is_list(const struct config_key *key)
 {
-	return (char *)config + setting->offset;
+	return key->kind == KIND_LIST || key->kind == KIND_STAGES;
 }
 
-const void *setting_value(const struct setting *setting, const struct config *config)
+void *config_key_field(const struct config_key *key, struct config *config)
 {
-	return (const char *)config + setting->offset;
+	return (char *)config + key->offset;
+}
+
+const void *config_key_value(const struct config_key *key, const struct config *config)
+{
+	return (const char *)config + key->offset;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The table of all settings, and how a value of each is read and compared. For settings*.c only. */
+/* The table of all keys, and how a value of each is read. Private to config. */
 #ifndef TARPIT_CONFIG_TABLE_H
 #define TARPIT_CONFIG_TABLE_H
 
 #include "config/config.h"
 
-enum setting_kind {
+enum config_kind {
 	KIND_TEXT,		/* char * */
 	KIND_INTEGER,		/* of `size` bytes */
 	KIND_OCTAL,		/* unsigned */
@@ -21,52 +21,55 @@ enum setting_kind {
 	KIND_STAGES,		/* bool[STAGE_COUNT]; add takes one item */
 };
 
-struct setting {
+struct config_key {
 	const char *name;
-	enum setting_kind kind;
+	enum config_kind kind;
 	size_t offset, size;		/* of its field in struct config */
 	const char *preset;		/* as on the command line */
 	const char *allowed;		/* for people */
 	double min, max;		/* of numbers; of durations in milliseconds */
-	bool fixed;			/* a change needs a restart */
-	const char *words[2];
-	/* False with the reason in error. */
+	bool fixed;			/* a change needs a restart of the daemon */
+	const char *words[2];		/* of a boolean: false and true */
+	/* What a text must be, and what takes one item of a list. False with the reason in error. */
 	bool (*check)(const char *text, char *error, size_t size);
 	bool (*add)(struct config *config, const char *text, char *error, size_t size);
 };
 
-extern const struct setting settings[];
-extern const size_t settings_count;
-extern const char *const setting_facilities[], *const setting_levels[];	/* NULL-terminated */
+extern const struct config_key config_keys[];
+extern const size_t config_keys_count;
+extern const char *const config_facilities[], *const config_levels[];	/* NULL-terminated */
 
-bool setting_is_list(const struct setting *setting);
-void *setting_field(const struct setting *setting, struct config *config);
-const void *setting_value(const struct setting *setting, const struct config *config);
-int64_t setting_integer(const struct setting *setting, const void *field);
+/* The key whose name is these bytes, or NULL. */
+const struct config_key *config_key_find(const char *name, size_t length);
+bool config_key_is_list(const struct config_key *key);
+void *config_key_field(const struct config_key *key, struct config *config);
+const void *config_key_value(const struct config_key *key, const struct config *config);
+/* The value of a field of KIND_INTEGER, whatever its size. */
+int64_t config_integer(const struct config_key *key, const void *field);
 /* Reads one value into the field; false with the reason in error. Not for lists. */
-bool setting_parse(const struct setting *setting, const char *text, void *field, char *error,
+bool config_value_parse(const struct config_key *key, const char *text, void *field, char *error,
 		   size_t size);
 
-/* For the table: what one item of a list must be, and how it gets into the snapshot. */
-bool setting_add_server(struct config *config, const char *text, char *error, size_t size);
-bool setting_add_offence(struct config *config, const char *text, char *error, size_t size);
-bool setting_add_stage(struct config *config, const char *text, char *error, size_t size);
-bool setting_add_client(struct config *config, const char *text, char *error, size_t size);
-bool setting_add_host(struct config *config, const char *text, char *error, size_t size);
-bool setting_add_recipient(struct config *config, const char *text, char *error, size_t size);
+/* For `add`: each checks one item of a list and puts it into the snapshot. */
+bool config_add_server(struct config *config, const char *text, char *error, size_t size);
+bool config_add_offence(struct config *config, const char *text, char *error, size_t size);
+bool config_add_stage(struct config *config, const char *text, char *error, size_t size);
+bool config_add_client(struct config *config, const char *text, char *error, size_t size);
+bool config_add_host(struct config *config, const char *text, char *error, size_t size);
+bool config_add_recipient(struct config *config, const char *text, char *error, size_t size);
 
-/* For the table: what a text must be. */
-bool setting_check_user(const char *text, char *error, size_t size);
-bool setting_check_key_prefix(const char *text, char *error, size_t size);
-bool setting_check_socket_path(const char *text, char *error, size_t size);
-bool setting_check_memcached_user(const char *text, char *error, size_t size);
-bool setting_check_password_file(const char *text, char *error, size_t size);
-bool setting_check_path(const char *text, char *error, size_t size);
-bool setting_check_host_port(const char *text, char *error, size_t size);
+/* For `check`: each tells whether a text may be a key's value. */
+bool config_check_user(const char *text, char *error, size_t size);
+bool config_check_key_prefix(const char *text, char *error, size_t size);
+bool config_check_socket_path(const char *text, char *error, size_t size);
+bool config_check_memcached_user(const char *text, char *error, size_t size);
+bool config_check_password_file(const char *text, char *error, size_t size);
+bool config_check_path(const char *text, char *error, size_t size);
+bool config_check_host_port(const char *text, char *error, size_t size);
 /*
  * Two good values, a HOST:PORT and a socket, of which only one could be bound, as far as that shows
  * without looking names up.
  */
-bool setting_host_port_clashes(const char *host_port, const char *socket);
+bool config_host_port_clashes(const char *host_port, const char *socket);
 
 #endif

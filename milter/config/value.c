@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Values of settings: from text to field. */
+/* Reads the value of a key, or an item of a list, from text into its field of the snapshot. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -13,6 +13,7 @@
 #include "judge/exempt.h"
 #include "base/decimal.h"
 #include "base/duration.h"
+#include "base/error.h"
 #include "base/listen.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -21,23 +22,17 @@
 #define NAME_MAX_LENGTH 64
 #define MEMCACHED_USER_MAX 128
 
-static bool fail(char *error, size_t size, const char *reason)
+static bool in_range(const struct config_key *key, double value, char *error, size_t size)
 {
-	snprintf(error, size, "%s", reason);
-	return false;
+	if (value >= key->min && value <= key->max)
+		return true;
+	/* 0 switches the counting of networks off. */
+	if (value == 0 && key->min >= 1 && strcmp(key->name, "network_threshold") == 0)
+		return true;
+	return error_set(error, size, "out of range");
 }
 
-static bool in_range(const struct setting *setting, double value, char *error, size_t size)
-{
-	if (value >= setting->min && value <= setting->max)
-		return true;
-	/* Networks may be switched off. */
-	if (value == 0 && setting->min >= 1 && strcmp(setting->name, "network_threshold") == 0)
-		return true;
-	return fail(error, size, "out of range");
-}
-
-static bool parse_integer(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_integer(const struct config_key *key, const char *text, void *field, char *error,
 			  size_t size)
 {
 	int64_t value;
@@ -46,43 +41,44 @@ static bool parse_integer(const struct setting *setting, const char *text, void 
 	const char *end = decimal_parse(text, 0, &value);
 
 	if (end == NULL || *end != '\0')
-		return fail(error, size, "not an integer");
-	if (!in_range(setting, (double)value, error, size))
+		return error_set(error, size, "not an integer");
+	if (!in_range(key, (double)value, error, size))
 		return false;
 	small = (uint8_t)value;
 	middle = (uint32_t)value;
 	memcpy(field,
-	       setting->size == 1   ? (void *)&small
-	       : setting->size == 4 ? (void *)&middle
-				    : (void *)&value,
-	       setting->size);
+	       key->size == 1	? (void *)&small
+	       : key->size == 4 ? (void *)&middle
+				: (void *)&value,
+	       key->size);
 	return true;
 }
 
-int64_t setting_integer(const struct setting *setting, const void *field)
+int64_t config_integer(const struct config_key *key, const void *field)
 {
 	uint8_t small;
 	uint32_t middle;
 	int64_t value;
 
-	if (setting->size == sizeof(small))
+	if (key->size == sizeof(small))
 		return memcpy(&small, field, sizeof(small)), small;
-	if (setting->size == sizeof(middle))
+	if (key->size == sizeof(middle))
 		return memcpy(&middle, field, sizeof(middle)), middle;
 	return memcpy(&value, field, sizeof(value)), value;
 }
 
-static bool parse_number(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_number(const struct config_key *key, const char *text, void *field, char *error,
 			 size_t size)
 {
-	bool hundredths = setting->kind == KIND_HUNDREDTHS;
+	bool hundredths = key->kind == KIND_HUNDREDTHS;
 	int64_t value;
 	const char *end = decimal_parse(text, hundredths ? 2 : 6, &value);
 
 	if (end == NULL || *end != '\0')
-		return fail(error, size,
-			    hundredths ? "not a number with two decimals at most" : "not a number");
-	if (!in_range(setting, (double)value / (hundredths ? 1e2 : 1e6), error, size))
+		return error_set(error, size,
+				 hundredths ? "not a number with two decimals at most"
+					    : "not a number");
+	if (!in_range(key, (double)value / (hundredths ? 1e2 : 1e6), error, size))
 		return false;
 	if (hundredths)
 		*(unsigned *)field = (unsigned)value;
@@ -91,47 +87,47 @@ static bool parse_number(const struct setting *setting, const char *text, void *
 	return true;
 }
 
-static bool parse_time(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_time(const struct config_key *key, const char *text, void *field, char *error,
 		       size_t size)
 {
 	int64_t ms;
 
-	if (setting->kind == KIND_TIMEOUT && strcasecmp(text, "auto") == 0) {
+	if (key->kind == KIND_TIMEOUT && strcasecmp(text, "auto") == 0) {
 		*(int64_t *)field = 0;
 		return true;
 	}
 	if (!duration_parse(text, &ms))
-		return fail(error, size, "not a duration");
-	if (!in_range(setting, (double)ms, error, size))
+		return error_set(error, size, "not a duration");
+	if (!in_range(key, (double)ms, error, size))
 		return false;
-	if (setting->kind != KIND_SECONDS)
+	if (key->kind != KIND_SECONDS)
 		*(int64_t *)field = ms;
 	else if (ms % 1000 != 0)
-		return fail(error, size, "not whole seconds");
+		return error_set(error, size, "not whole seconds");
 	else
 		*(uint32_t *)field = (uint32_t)(ms / 1000);
 	return true;
 }
 
-static bool parse_octal(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_octal(const struct config_key *key, const char *text, void *field, char *error,
 			size_t size)
 {
 	size_t digits = strspn(text, "01234567");
 
 	if (digits < 3 || digits > 6 || text[digits] != '\0')
-		return fail(error, size, "not an octal mode");
+		return error_set(error, size, "not an octal mode");
 	*(unsigned *)field = (unsigned)strtoul(text, NULL, 8);
-	return in_range(setting, *(unsigned *)field, error, size);
+	return in_range(key, *(unsigned *)field, error, size);
 }
 
-static bool parse_boolean(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_boolean(const struct config_key *key, const char *text, void *field, char *error,
 			  size_t size)
 {
 	static const char *const synonyms[][2] = {{"false", "true"}, {"off", "on"}};
-	bool is_yes_no = strcmp(setting->words[1], "yes") == 0;
+	bool is_yes_no = strcmp(key->words[1], "yes") == 0;
 
 	for (int value = 0; value < 2; value++) {
-		bool match = strcasecmp(text, setting->words[value]) == 0;
+		bool match = strcasecmp(text, key->words[value]) == 0;
 
 		for (size_t i = 0; is_yes_no && i < 2; i++)
 			match = match || strcasecmp(text, synonyms[i][value]) == 0;
@@ -140,103 +136,103 @@ static bool parse_boolean(const struct setting *setting, const char *text, void 
 			return true;
 		}
 	}
-	return fail(error, size, "no such choice");
+	return error_set(error, size, "no such choice");
 }
 
-static bool parse_text(const struct setting *setting, const char *text, void *field, char *error,
+static bool parse_text(const struct config_key *key, const char *text, void *field, char *error,
 		       size_t size)
 {
 	char *copy;
 
 	for (const char *p = text; *p != '\0'; p++)
 		if (iscntrl((unsigned char)*p))
-			return fail(error, size, "control character");
-	if (!setting->check(text, error, size))
+			return error_set(error, size, "control character");
+	if (!key->check(text, error, size))
 		return false;
 	copy = strdup(text);
 	if (copy == NULL)
-		return fail(error, size, "out of memory");
+		return error_set(error, size, "out of memory");
 	free(*(char **)field);
 	*(char **)field = copy;
 	return true;
 }
 
-bool setting_parse(const struct setting *setting, const char *text, void *field, char *error,
-		   size_t size)
+bool config_value_parse(const struct config_key *key, const char *text, void *field, char *error,
+			size_t size)
 {
-	switch (setting->kind) {
+	switch (key->kind) {
 	case KIND_TEXT:
-		return parse_text(setting, text, field, error, size);
+		return parse_text(key, text, field, error, size);
 	case KIND_INTEGER:
-		return parse_integer(setting, text, field, error, size);
+		return parse_integer(key, text, field, error, size);
 	case KIND_OCTAL:
-		return parse_octal(setting, text, field, error, size);
+		return parse_octal(key, text, field, error, size);
 	case KIND_NUMBER:
 	case KIND_HUNDREDTHS:
-		return parse_number(setting, text, field, error, size);
+		return parse_number(key, text, field, error, size);
 	case KIND_DURATION:
 	case KIND_TIMEOUT:
 	case KIND_SECONDS:
-		return parse_time(setting, text, field, error, size);
+		return parse_time(key, text, field, error, size);
 	case KIND_BOOLEAN:
-		return parse_boolean(setting, text, field, error, size);
+		return parse_boolean(key, text, field, error, size);
 	case KIND_FACILITY:
 		*(int *)field = log_facility(text);
-		return *(int *)field >= 0 || fail(error, size, "no such facility");
+		return *(int *)field >= 0 || error_set(error, size, "no such facility");
 	case KIND_LEVEL:
 		*(int *)field = log_priority(text);
-		return *(int *)field >= 0 || fail(error, size, "no such level");
+		return *(int *)field >= 0 || error_set(error, size, "no such level");
 	case KIND_LIST:
 	case KIND_STAGES:
 		break;
 	}
-	return fail(error, size, "a list");
+	return error_set(error, size, "a list");
 }
 
-bool setting_check_user(const char *text, char *error, size_t size)
+bool config_check_user(const char *text, char *error, size_t size)
 {
 	if (*text == '\0' || strlen(text) > NAME_MAX_LENGTH || strpbrk(text, " :/") != NULL)
-		return fail(error, size, "not a user's name");
+		return error_set(error, size, "not a user's name");
 	return true;
 }
 
-bool setting_check_key_prefix(const char *text, char *error, size_t size)
+bool config_check_key_prefix(const char *text, char *error, size_t size)
 {
 	size_t length = strlen(text);
 
 	if (length == 0 || length > COUNTERS_KEY_PREFIX_MAX)
-		return fail(error, size, length == 0 ? "empty" : "too long");
+		return error_set(error, size, length == 0 ? "empty" : "too long");
 	for (; *text != '\0'; text++)
 		if (!isalnum((unsigned char)*text) && strchr("._-", *text) == NULL)
-			return fail(error, size, "a character that is not allowed");
+			return error_set(error, size, "a character that is not allowed");
 	return true;
 }
 
-bool setting_check_socket_path(const char *text, char *error, size_t size)
+bool config_check_socket_path(const char *text, char *error, size_t size)
 {
 	char with_kind[256];
 
 	if (*text == '\0')
 		return true;
-	/* Cut, it is still too long for a socket. */
+	/* A path that is cut here is still too long for a socket. */
 	snprintf(with_kind, sizeof(with_kind), "unix:%s", text);
 	return listen_check(with_kind, error, size);
 }
 
-bool setting_check_memcached_user(const char *text, char *error, size_t size)
+bool config_check_memcached_user(const char *text, char *error, size_t size)
 {
-	return strlen(text) <= MEMCACHED_USER_MAX || fail(error, size, "too long");
+	return strlen(text) <= MEMCACHED_USER_MAX || error_set(error, size, "too long");
 }
 
-bool setting_check_password_file(const char *text, char *error, size_t size)
+bool config_check_password_file(const char *text, char *error, size_t size)
 {
 	struct secret *secret;
 
 	if (*text == '\0')
 		return true;
 	if (*text != '/')
-		return fail(error, size, "not an absolute path");
-	/* Whoever only looks at the configuration need not be let in. Starting, the daemon must be. */
+		return error_set(error, size, "not an absolute path");
+	/* --check-config may run as a user that can't read the file. The daemon, which must, reads it at start. */
 	if (access(text, R_OK) != 0 && errno == EACCES)
 		return true;
 	secret = secret_read(text, error, size);
@@ -244,12 +240,12 @@ bool setting_check_password_file(const char *text, char *error, size_t size)
 	return secret != NULL;
 }
 
-bool setting_check_path(const char *text, char *error, size_t size)
+bool config_check_path(const char *text, char *error, size_t size)
 {
-	return *text == '\0' || *text == '/' || fail(error, size, "not an absolute path");
+	return *text == '\0' || *text == '/' || error_set(error, size, "not an absolute path");
 }
 
-bool setting_check_host_port(const char *text, char *error, size_t size)
+bool config_check_host_port(const char *text, char *error, size_t size)
 {
 	const char *colon = strrchr(text, ':');
 	char turned[LISTEN_TEXT_MAX];
@@ -257,14 +253,15 @@ bool setting_check_host_port(const char *text, char *error, size_t size)
 	if (*text == '\0')
 		return true;
 	if (colon == NULL || colon == text)
-		return fail(error, size, "not HOST:PORT");
+		return error_set(error, size, "not HOST:PORT");
 	if (*text != '[' && memchr(text, ':', (size_t)(colon - text)) != NULL)
-		return fail(error, size, "an IPv6 address must stand in brackets");
+		return error_set(error, size, "an IPv6 address must stand in brackets");
 	if (strlen(text) > 300)
-		return fail(error, size, "too long");
+		return error_set(error, size, "too long");
 	return listen_from_host_port(text, turned) && listen_check(turned, error, size);
 }
 
+/* Where a TCP socket listens. */
 struct place {
 	int family;
 	long port;
@@ -290,7 +287,7 @@ static bool is_any_host(const char *host)
 	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
-bool setting_host_port_clashes(const char *host_port, const char *socket)
+bool config_host_port_clashes(const char *host_port, const char *socket)
 {
 	char turned[LISTEN_TEXT_MAX];
 	struct place a, b;
@@ -301,4 +298,85 @@ bool setting_host_port_clashes(const char *host_port, const char *socket)
 	b = find_place(socket);
 	return a.family == b.family && a.port == b.port &&
 	       (is_any_host(a.host) || is_any_host(b.host) || strcasecmp(a.host, b.host) == 0);
+}
+
+/* The path of a unix socket, which may be written with unix: before it or without. */
+static const char *server_path(const char *text)
+{
+	return strncmp(text, "unix:", 5) == 0 ? text + 5 : text;
+}
+
+static bool has_server(const struct string_list *list, const char *text)
+{
+	text = server_path(text);
+	for (size_t i = 0; i < list->count; i++)
+		if ((*text == '/' ? strcmp : strcasecmp)(server_path(list->items[i]), text) == 0)
+			return true;
+	return false;
+}
+
+static bool keep(struct string_list *list, const char *text, char *error, size_t size)
+{
+	return string_list_add(list, text) || error_set(error, size, "out of memory");
+}
+
+bool config_add_server(struct config *config, const char *text, char *error, size_t size)
+{
+	const char *path = server_path(text);
+
+	if (*text == '\0')
+		return error_set(error, size, "empty");
+	if (*path == '/' ? !config_check_socket_path(path, error, size)
+			 : !config_check_host_port(text, error, size))
+		return false;
+	if (has_server(&config->memcached_servers, text))
+		return error_set(error, size, "named twice");
+	if (config->memcached_servers.count == MEMCACHED_SERVERS_MAX)
+		return error_set(error, size, "one too many");
+	return keep(&config->memcached_servers, text, error, size);
+}
+
+bool config_add_offence(struct config *config, const char *text, char *error, size_t size)
+{
+	struct offence offence, *offences;
+
+	if (!offence_parse(text, &offence, error, size))
+		return false;
+	offences = reallocarray(config->offences, config->offences_count + 1, sizeof(*offences));
+	if (offences == NULL)
+		return error_set(error, size, "out of memory");
+	config->offences = offences;
+	offences[config->offences_count++] = offence;
+	return keep(&config->offences_text, text, error, size);
+}
+
+bool config_add_stage(struct config *config, const char *text, char *error, size_t size)
+{
+	for (int stage = 0; stage < STAGE_COUNT; stage++) {
+		if (strcasecmp(text, stage_name((enum stage)stage)) != 0)
+			continue;
+		if (config->stall_at[stage])
+			return error_set(error, size, "named twice");
+		config->stall_at[stage] = true;
+		return true;
+	}
+	return error_set(error, size, "no such stage");
+}
+
+bool config_add_client(struct config *config, const char *text, char *error, size_t size)
+{
+	return (*text == '@' || exempt_add_client(config->exempt, text, error, size)) &&
+	       keep(&config->exempt_clients, text, error, size);
+}
+
+bool config_add_host(struct config *config, const char *text, char *error, size_t size)
+{
+	return exempt_add_host(config->exempt, text, error, size) &&
+	       keep(&config->exempt_hosts, text, error, size);
+}
+
+bool config_add_recipient(struct config *config, const char *text, char *error, size_t size)
+{
+	return exempt_add_recipient(config->exempt, text, error, size) &&
+	       keep(&config->exempt_recipients, text, error, size);
 }

@@ -19,10 +19,10 @@ static void listen_at(const char *text)
 		CHECK(error[0] != '\0');
 	else
 		CHECK(strchr(text, ':') != NULL);
-	setting_check_host_port(text, error, sizeof(error));
-	setting_check_socket_path(text, error, sizeof(error));
+	config_check_host_port(text, error, sizeof(error));
+	config_check_socket_path(text, error, sizeof(error));
 	snprintf(host_port, sizeof(host_port), "%s:1", text);
-	setting_check_host_port(host_port, error, sizeof(error));
+	config_check_host_port(host_port, error, sizeof(error));
 }
 
 /* What the configuration takes, link.c understands. */
@@ -30,7 +30,7 @@ static void name_server(struct config *config, const char *text)
 {
 	char error[ERROR_MAX];
 	struct link_server server;
-	bool is_allowed = setting_add_server(config, text, error, sizeof(error));
+	bool is_allowed = config_add_server(config, text, error, sizeof(error));
 	bool is_server = link_server_parse(text, &server);
 
 	CHECK(!is_allowed || is_server);
