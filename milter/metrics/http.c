@@ -2,8 +2,7 @@
 /* Serves the page of metrics over HTTP: the only source that knows libmicrohttpd. */
 #include "metrics/http.h"
 
-#include <stdio.h>
-
+#include "base/error.h"
 #include "config.h"
 
 #ifdef HAVE_MICROHTTPD
@@ -13,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -315,8 +315,7 @@ bool metrics_http_start(const char *address, struct tarpit *tarpit, char *error,
 {
 	(void)address;
 	(void)tarpit;
-	snprintf(error, size, "this build is without libmicrohttpd");
-	return false;
+	return error_set(error, size, "this build is without libmicrohttpd");
 }
 
 #endif

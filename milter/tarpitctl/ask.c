@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "control/frame.h"
 
 /* Says why there is no connection, and what the user can do about it. */
@@ -167,10 +168,8 @@ static bool send_request(int connection, const char *request, int64_t deadline_m
 {
 	uint8_t header[FRAME_HEADER];
 
-	if (strlen(request) > FRAME_REQUEST_MAX) {
-		snprintf(error, size, "the request is too long");
-		return false;
-	}
+	if (strlen(request) > FRAME_REQUEST_MAX)
+		return error_set(error, size, "the request is too long");
 	frame_header(header, strlen(request));
 	if (send_all(connection, header, sizeof(header), deadline_ms) &&
 	    send_all(connection, request, strlen(request), deadline_ms))

@@ -22,6 +22,7 @@
 #undef columns
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "screen.h"
 #include "top_draw.h"
 #include "top_feed.h"
@@ -129,14 +130,10 @@ static bool prepare_terminal(char *error, size_t size)
 	const char *name = getenv("TERM");
 	int status = 0;
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		snprintf(error, size, "top needs a terminal: take status, stalls and list");
-		return false;
-	}
-	if (name == NULL || *name == '\0') {
-		snprintf(error, size, "top needs to know the terminal: TERM is not set");
-		return false;
-	}
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return error_set(error, size, "top needs a terminal: take status, stalls and list");
+	if (name == NULL || *name == '\0')
+		return error_set(error, size, "top needs to know the terminal: TERM is not set");
 	if (setupterm(name, STDOUT_FILENO, &status) != OK) {
 		snprintf(error, size, "top does not know the terminal '%.100s' (TERM)", name);
 		return false;
