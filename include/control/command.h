@@ -6,15 +6,24 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "control/control.h"
+#include "control/socket.h"
+
+/* What "status" of an answer may be, if there is one: the exit status that tarpitctl ends with. */
+enum command_status {
+	COMMAND_REFUSED = 1,
+	COMMAND_USAGE = 64,	/* as in sysexits.h, like the next */
+	COMMAND_CONFIG = 78,
+};
 
 /*
- * Answers one request of a user who may ask. May wait as long as a look-up in the store does. Returns the
- * answer as text, which the caller frees; NULL if out of memory. For one thread at a time.
+ * Answers one request of a user who may ask; uid is for the log. Blocks as long as a call to the
+ * store does. The answer is text that the caller frees; NULL if out of memory. Calls must not
+ * overlap.
  */
-char *command_answer(const struct control_host *host, uid_t uid, const char *request, size_t length);
-/* An answer that says no. */
-char *command_refusal(int status, const char *reason);
+char *command_answer(const struct control_host *host, uid_t uid, const char *request,
+		     size_t length);
+/* A refusal, for the caller to free; NULL if out of memory. reason is ASCII. Thread-safe. */
+char *command_refusal(enum command_status status, const char *reason);
 /* "jansson 2.14" */
 const char *command_library_version(void);
 

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands that change something; each leaves a line in the log. */
+/* Commands that change something, and leave a line in the log: flag, forgive and reload. */
+#include "change.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 
 #include "base/clock.h"
-#include "request.h"
-#include "judge/exempt.h"
 #include "base/log.h"
+#include "base/stats.h"
+#include "judge/exempt.h"
+#include "request.h"
 #include "session/open_sessions.h"
 #include "session/stall.h"
-#include "base/stats.h"
 
 #define NEEDS_RESTART_MAX 256
-/* Faults shown, and of each; a file may have as many as it has lines, of any length. */
+/* Faults in an answer, and bytes of each; a configuration may have more, and longer ones. */
 #define FAULTS_MAX 100
 #define FAULT_MAX 1000
 
@@ -29,29 +31,23 @@ static void log_command(struct log_line *line, const struct request *r, const ch
 	log_put(line, "uid", "%lu", (unsigned long)r->uid);
 }
 
-/* Whether all hosts know: if not, this one knows nevertheless. */
+/* memcached is what tells the other hosts. */
 static void put_shared(struct request *r, bool is_shared)
 {
-	command_put(r, r->answer, "shared", json_boolean(is_shared));
-	if (is_shared)
-		return;
-	command_put_integer(r, r->answer, "status", STATUS_REFUSED);
-	command_put_text(r, r->answer, "warning",
-			 "memcached could not be told: done on this host only");
+	request_put_shared(r, is_shared, "memcached could not be told: done on this host only");
 }
 
 static void put_client(struct request *r)
 {
 	char text[PREFIX_TEXT_MAX];
 
-	command_put_text(r, r->answer, "client", prefix_format(&r->client.key, text));
+	request_put_text(r, r->answer, "client", prefix_format(&r->client.key, text));
 }
 
-void command_flag(struct request *r)
+void change_flag(struct request *r)
 {
 	const struct clock *clock = r->tarpit->clock;
-	struct store *store = r->tarpit->store;
-	struct store_query query = command_query(r);
+	struct store_query query = request_query(r);
 	int64_t duration_s = r->number > 0 ? r->number : r->config->window_s;
 	int64_t until_s = clock->wall_ms(clock) / 1000 + duration_s;
 	char client[PREFIX_TEXT_MAX], rule_text[PREFIX_TEXT_MAX];
@@ -60,15 +56,16 @@ void command_flag(struct request *r)
 	bool is_shared;
 
 	if (exempt_has_client(r->config->exempt, &r->prefix, &rule)) {
-		command_refuse(r, STATUS_REFUSED, "%s is exempt: exempt_clients has %s",
+		request_refuse(r, COMMAND_REFUSED, "%s is exempt: exempt_clients has %s",
 			       prefix_format(&r->prefix, client), prefix_format(&rule, rule_text));
 		return;
 	}
-	is_shared = store_flag(store, &query, until_s);
+	is_shared = store_flag(r->tarpit->store, &query, until_s);
 	put_client(r);
-	command_put_integer(r, r->answer, "until", until_s);
-	/* Sessions that are open look again, and find the flag. */
-	command_put_integer(r, r->answer, "sessions", open_sessions_mark(r->tarpit->peers, &r->client.key));
+	request_put_integer(r, r->answer, "until", until_s);
+	/* Open sessions ask the store again, and find the flag. */
+	request_put_integer(r, r->answer, "sessions",
+			    open_sessions_mark(r->tarpit->peers, &r->client.key));
 	put_shared(r, is_shared);
 	stats_add(STAT_FLAGGED_BY_HAND, 1);
 
@@ -78,25 +75,24 @@ void command_flag(struct request *r)
 	log_end(&line);
 }
 
-void command_forgive(struct request *r)
+void change_forgive(struct request *r)
 {
-	struct store *store = r->tarpit->store;
-	struct store_query query = command_query(r);
+	struct store_query query = request_query(r);
 	char text[PREFIX_TEXT_MAX];
 	unsigned sessions, released;
 	struct store_view view;
 	struct log_line line;
 	bool is_shared, is_known;
 
-	store_lookup(store, &query, &view);
-	is_shared = store_forgive(store, &query);
+	store_lookup(r->tarpit->store, &query, &view);
+	is_shared = store_forgive(r->tarpit->store, &query);
 	/*
-	 * In this order: a session that begins a stall meanwhile looks for its mark after that, so that it
-	 * either finds the mark or is found here.
+	 * Marks first, then stalls: a session looks for its mark after it has begun a stall. So a
+	 * session that begins one meanwhile either finds the mark, or its stall is found here.
 	 */
 	sessions = open_sessions_mark(r->tarpit->peers, &r->client.key);
 	released = stalls_forgive(r->tarpit->stalls, &r->client.key);
-	is_known = command_is_remembered(&view) || sessions > 0 || released > 0;
+	is_known = request_is_remembered(&view) || sessions > 0 || released > 0;
 	stats_add(STAT_FORGIVEN, is_known);
 
 	log_command(&line, r, "forgive");
@@ -105,14 +101,14 @@ void command_forgive(struct request *r)
 	log_end(&line);
 
 	if (!is_known && is_shared) {
-		command_refuse(r, STATUS_REFUSED, "no such client: %s",
+		request_refuse(r, COMMAND_REFUSED, "no such client: %s",
 			       prefix_format(&r->client.key, text));
 		return;
 	}
 	put_client(r);
-	command_put(r, r->answer, "known", json_boolean(is_known));
-	command_put_integer(r, r->answer, "released", released);
-	command_put_integer(r, r->answer, "sessions", sessions);
+	request_put(r, r->answer, "known", json_boolean(is_known));
+	request_put_integer(r, r->answer, "released", released);
+	request_put_integer(r, r->answer, "sessions", sessions);
 	put_shared(r, is_shared);
 }
 
@@ -125,14 +121,14 @@ static void put_faults(struct request *r, const struct faults *faults)
 		size_t length = strcspn(text, "\n");
 		char *fault = strndup(text, length < FAULT_MAX ? length : FAULT_MAX);
 
-		command_append(r, array, fault != NULL ? command_text(fault) : NULL);
+		request_append(r, array, fault != NULL ? request_string(fault) : NULL);
 		free(fault);
 		text += length + (text[length] == '\n');
 	}
-	command_put(r, r->answer, "faults", array);
+	request_put(r, r->answer, "faults", array);
 }
 
-/* Keys separated by blanks, as an array. */
+/* The words of a text, which is cut up, as an array. */
 static json_t *words(struct request *r, char *text)
 {
 	json_t *array = json_array();
@@ -140,11 +136,11 @@ static json_t *words(struct request *r, char *text)
 
 	for (char *word = strtok_r(text, " ", &rest); word != NULL;
 	     word = strtok_r(NULL, " ", &rest))
-		command_append(r, array, json_string(word));
+		request_append(r, array, json_string(word));
 	return array;
 }
 
-void command_reload(struct request *r)
+void change_reload(struct request *r)
 {
 	char needs_restart[NEEDS_RESTART_MAX] = "";
 	struct faults faults = {0};
@@ -156,12 +152,12 @@ void command_reload(struct request *r)
 	log_end(&line);
 
 	if (is_done) {
-		command_put(r, r->answer, "needs_restart", words(r, needs_restart));
+		request_put(r, r->answer, "needs_restart", words(r, needs_restart));
 	} else if (faults.count == 0) {
-		command_refuse(r, STATUS_CONFIG,
+		request_refuse(r, COMMAND_CONFIG,
 			       "out of memory: the configuration stays as it was");
 	} else {
-		command_refuse(r, STATUS_CONFIG, "%zu fault%s: the configuration stays as it was",
+		request_refuse(r, COMMAND_CONFIG, "%zu fault%s: the configuration stays as it was",
 			       faults.count, faults.count == 1 ? "" : "s");
 		put_faults(r, &faults);
 	}

@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of commands: reads a request, checks its arguments, and runs its command. */
 #include "control/command.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "change.h"
 #include "request.h"
-#include "base/counters.h"
+#include "show.h"
 
-/* Requests are flat. jansson calls itself for each level: without a bound it needs more stack than we have. */
+/* Requests are flat. jansson recurses for each level: a deep one would use up the stack. */
 #define DEPTH_MAX 8
-/* An answer's text grows by so much. */
-#define TEXT_STEP 4096
-/* Digits of numbers: no more than the arithmetic is good for. */
-#define PRECISION 12
-#define REASON_MAX 512
 
 enum argument_kind { ARGUMENT_NONE, ARGUMENT_CLIENT, ARGUMENT_INTEGER };
 
@@ -33,109 +26,20 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"status", command_status, {{0}}},
-	{"stalls", command_stalls, {{0}}},
-	{"list", command_list, {{"count", ARGUMENT_INTEGER, 1, 1000}}},
-	{"show", command_show, {{"client", ARGUMENT_CLIENT, 0, 0}}},
+	{"status", show_status, {{0}}},
+	{"stalls", show_stalls, {{0}}},
+	{"list", show_list, {{"count", ARGUMENT_INTEGER, 1, 1000}}},
+	{"show", show_client, {{"client", ARGUMENT_CLIENT, 0, 0}}},
 	{"flag",
-	 command_flag,
+	 change_flag,
 	 {{"client", ARGUMENT_CLIENT, 0, 0}, {"duration_s", ARGUMENT_INTEGER, 1, 30 * 86400}}},
-	{"forgive", command_forgive, {{"client", ARGUMENT_CLIENT, 0, 0}}},
-	{"reload", command_reload, {{0}}},
+	{"forgive", change_forgive, {{"client", ARGUMENT_CLIENT, 0, 0}}},
+	{"reload", change_reload, {{0}}},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define ARGUMENTS (sizeof(commands[0].arguments) / sizeof(commands[0].arguments[0]))
 
-json_t *command_text(const char *text)
-{
-	json_t *value = json_string(text);
-	char *copy;
-
-	if (value != NULL)
-		return value;
-	/* Not UTF-8, as JSON must be. */
-	copy = strdup(text);
-	if (copy == NULL)
-		return NULL;
-	for (char *p = copy; *p != '\0'; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	value = json_string(copy);
-	free(copy);
-	return value;
-}
-
-void command_put(struct request *r, json_t *object, const char *key, json_t *value)
-{
-	if (json_object_set_new(object, key, value) != 0)
-		r->lacks_memory = true;
-}
-
-void command_put_text(struct request *r, json_t *object, const char *key, const char *text)
-{
-	command_put(r, object, key, command_text(text));
-}
-
-void command_put_integer(struct request *r, json_t *object, const char *key, int64_t value)
-{
-	command_put(r, object, key, json_integer(value));
-}
-
-void command_put_real(struct request *r, json_t *object, const char *key, double value)
-{
-	command_put(r, object, key, json_real(value));
-}
-
-void command_append(struct request *r, json_t *array, json_t *value)
-{
-	if (json_array_append_new(array, value) != 0)
-		r->lacks_memory = true;
-}
-
-static void refuse(struct request *r, int status, const char *reason)
-{
-	command_put(r, r->answer, "ok", json_false());
-	command_put_integer(r, r->answer, "status", status);
-	command_put_text(r, r->answer, "error", reason);
-}
-
-void command_refuse(struct request *r, int status, const char *format, ...)
-{
-	char reason[REASON_MAX];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(reason, sizeof(reason), format, arguments);
-	va_end(arguments);
-	/* What a request says may reach a terminal. */
-	for (char *p = reason; *p != '\0'; p++)
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
-	refuse(r, status, reason);
-}
-
-struct window command_now(const struct request *r)
-{
-	const struct clock *clock = r->tarpit->clock;
-
-	return window_at(clock->wall_ms(clock), r->config->window_s);
-}
-
-struct store_query command_query(const struct request *r)
-{
-	return (struct store_query){
-		.client = r->client,
-		.window = command_now(r),
-		.key_prefix = r->config->key_prefix,
-	};
-}
-
-bool command_is_remembered(const struct store_view *view)
-{
-	return view->by_hand || view->announced || !tally_is_zero(&view->client);
-}
-
-/* An address, or a prefix no wider than what counts as one client. */
+/* Takes an address, or a prefix no wider than what counts as one client. */
 static bool take_client(struct request *r, const char *name, const json_t *value)
 {
 	const struct client_widths *widths = &r->config->widths;
@@ -144,24 +48,20 @@ static bool take_client(struct request *r, const char *name, const json_t *value
 	bool is_ipv4;
 	unsigned bits;
 
-	if (text == NULL) {
-		command_refuse(r, STATUS_USAGE, "%s: not a string", name);
-		return false;
-	}
-	if (!prefix_parse_cut(text, &r->prefix)) {
-		command_refuse(r, STATUS_USAGE, "%.100s: neither an address nor a prefix", text);
-		return false;
-	}
+	if (text == NULL)
+		return request_refuse(r, COMMAND_USAGE, "%s: not a string", name);
+	if (!prefix_parse_cut(text, &r->prefix))
+		return request_refuse(r, COMMAND_USAGE, "%.100s: neither an address nor a prefix",
+				      text);
 	is_ipv4 = r->prefix.family == 4;
 	bits = is_ipv4 ? widths->ipv4_prefix : widths->ipv6_prefix;
 	if (r->prefix.bits < bits) {
 		char canonical[PREFIX_TEXT_MAX];
 
-		command_refuse(r, STATUS_REFUSED,
-			       "%s is wider than a client (%s = %u): name an address",
-			       prefix_format(&r->prefix, canonical),
-			       is_ipv4 ? "ipv4_prefix" : "ipv6_prefix", bits);
-		return false;
+		return request_refuse(r, COMMAND_REFUSED,
+				      "%s is wider than a client (%s = %u): name an address",
+				      prefix_format(&r->prefix, canonical),
+				      is_ipv4 ? "ipv4_prefix" : "ipv6_prefix", bits);
 	}
 	address = r->prefix;
 	address.bits = is_ipv4 ? 32 : 128;
@@ -172,13 +72,11 @@ static bool take_client(struct request *r, const char *name, const json_t *value
 static bool take_integer(struct request *r, const struct argument *argument, const json_t *value)
 {
 	if (!json_is_integer(value) || json_integer_value(value) < argument->min ||
-	    json_integer_value(value) > argument->max) {
-		command_refuse(r, STATUS_USAGE,
-			       "%s: not an integer from %" JSON_INTEGER_FORMAT
-			       " to %" JSON_INTEGER_FORMAT,
-			       argument->name, argument->min, argument->max);
-		return false;
-	}
+	    json_integer_value(value) > argument->max)
+		return request_refuse(r, COMMAND_USAGE,
+				      "%s: not an integer from %" JSON_INTEGER_FORMAT
+				      " to %" JSON_INTEGER_FORMAT,
+				      argument->name, argument->min, argument->max);
 	r->number = json_integer_value(value);
 	return true;
 }
@@ -188,8 +86,7 @@ static bool take_argument(struct request *r, const struct argument *argument, co
 	if (value == NULL) {
 		if (argument->kind == ARGUMENT_INTEGER)
 			return true;
-		command_refuse(r, STATUS_USAGE, "%s is missing", argument->name);
-		return false;
+		return request_refuse(r, COMMAND_USAGE, "%s is missing", argument->name);
 	}
 	if (argument->kind == ARGUMENT_INTEGER)
 		return take_integer(r, argument, value);
@@ -214,8 +111,8 @@ static bool take_arguments(struct request *r, const struct command *command, jso
 	{
 		if (is_argument(command, name))
 			continue;
-		command_refuse(r, STATUS_USAGE, "%.100s: no argument of %s", name, command->name);
-		return false;
+		return request_refuse(r, COMMAND_USAGE, "%.100s: no argument of %s", name,
+				      command->name);
 	}
 	for (size_t i = 0; i < ARGUMENTS; i++) {
 		const struct argument *argument = &command->arguments[i];
@@ -232,7 +129,7 @@ static void run(struct request *r, json_t *object)
 	const char *name = json_string_value(json_object_get(object, "command"));
 
 	if (name == NULL) {
-		command_refuse(r, STATUS_USAGE, "no command");
+		request_refuse(r, COMMAND_USAGE, "no command");
 		return;
 	}
 	for (size_t i = 0; i < COMMANDS; i++) {
@@ -242,7 +139,7 @@ static void run(struct request *r, json_t *object)
 			commands[i].run(r);
 		return;
 	}
-	command_refuse(r, STATUS_USAGE, "%.100s: no such command", name);
+	request_refuse(r, COMMAND_USAGE, "%.100s: no such command", name);
 }
 
 static bool is_too_deep(const char *text, size_t length)
@@ -274,57 +171,17 @@ static void parse_and_run(struct request *r, const char *text, size_t length)
 	json_t *object;
 
 	if (is_too_deep(text, length)) {
-		command_refuse(r, STATUS_USAGE, "no request: nested too deeply");
+		request_refuse(r, COMMAND_USAGE, "no request: nested too deeply");
 		return;
 	}
 	object = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
 	if (object == NULL)
-		command_refuse(r, STATUS_USAGE, "no JSON: %s", error.text);
+		request_refuse(r, COMMAND_USAGE, "no JSON: %s", error.text);
 	else if (!json_is_object(object))
-		command_refuse(r, STATUS_USAGE, "no request: not an object");
+		request_refuse(r, COMMAND_USAGE, "no request: not an object");
 	else
 		run(r, object);
 	json_decref(object);
-}
-
-struct text {
-	char *bytes;
-	size_t length, room;
-	bool lacks_memory;
-};
-
-static int append(const char *bytes, size_t length, void *arg)
-{
-	struct text *text = arg;
-	size_t room = text->room;
-	char *grown;
-
-	while (room - text->length <= length)
-		room += TEXT_STEP > room ? TEXT_STEP : room;
-	grown = room > text->room ? realloc(text->bytes, room) : text->bytes;
-	if (grown == NULL) {
-		text->lacks_memory = true;
-		return -1;
-	}
-	memcpy(grown + text->length, bytes, length);
-	text->bytes = grown;
-	text->room = room;
-	text->length += length;
-	text->bytes[text->length] = '\0';
-	return 0;
-}
-
-/* NULL without memory; jansson's own json_dumps may then leave out a name and go on. */
-static char *dump(const json_t *answer)
-{
-	struct text text = {0};
-	int result = json_dump_callback(answer, append, &text,
-					JSON_COMPACT | JSON_REAL_PRECISION(PRECISION));
-
-	if (result == 0 && !text.lacks_memory)
-		return text.bytes;
-	free(text.bytes);
-	return NULL;
 }
 
 char *command_answer(const struct control_host *host, uid_t uid, const char *request, size_t length)
@@ -338,26 +195,24 @@ char *command_answer(const struct control_host *host, uid_t uid, const char *req
 	char *text = NULL;
 
 	if (r.answer != NULL) {
-		command_put(&r, r.answer, "ok", json_true());
+		request_put(&r, r.answer, "ok", json_true());
 		parse_and_run(&r, request, length);
-		if (!r.lacks_memory)
-			text = dump(r.answer);
+		text = request_dump(&r);
 	}
 	json_decref(r.answer);
 	config_release(config);
 	return text;
 }
 
-char *command_refusal(int status, const char *reason)
+char *command_refusal(enum command_status status, const char *reason)
 {
 	struct request r = {.answer = json_object()};
 	char *text = NULL;
 
-	if (r.answer == NULL)
-		return NULL;
-	refuse(&r, status, reason);
-	if (!r.lacks_memory)
-		text = dump(r.answer);
+	if (r.answer != NULL) {
+		request_refuse(&r, status, "%s", reason);
+		text = request_dump(&r);
+	}
 	json_decref(r.answer);
 	return text;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The header of a frame of the control socket: written, and read from whatever bytes came. */
 #include "control/frame.h"
 
 enum frame_state frame_check(const void *bytes, size_t length, size_t body_max, size_t *body_length)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "control/control.h"
+/* The thread of the control socket: lets users in, reads their requests, and sends the answers. */
+#include "control/socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,29 +15,28 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "control/command.h"
-#include "control/frame.h"
 #include "base/listen.h"
 #include "base/log.h"
-#include "session/session.h"
+#include "control/command.h"
+#include "control/frame.h"
 
 #define SOCKET_MODE 0660
 #define BACKLOG 128
-/* Whoever comes when there are so many takes the place of the one that has done nothing for longest. */
+/* Beyond these, a new client takes the place of the one that has been idle for longest. */
 #define CONNECTIONS_MAX 16
-/* A request must have come, or its reply gone, within this long. */
-#define PATIENCE_MS 10000
-/* Without descriptors or memory: how long nobody new is let in. */
+/* A client that needs longer to send a request, or to take its reply, is hung up on. */
+#define PHASE_MS 10000
+/* How long no client is let in after accept failed for lack of descriptors or memory. */
 #define PAUSE_MS 500
-/* What one that is being sent away may still say. */
+/* A client may send so many bytes behind its last request before it is hung up on. */
 #define DISCARD_MAX 65536
-/* More groups than these of a client are read into allocated memory. */
+/* If a client is in more groups than these, they are read into allocated memory. */
 #define GROUPS_USUAL 32
 
 enum phase {
 	READING,
 	WRITING,
-	LEAVING, /* we have said all; what it says is discarded until it closes */
+	LEAVING, /* the last reply is sent; what comes is discarded until the client closes */
 };
 
 struct connection {
@@ -44,8 +44,8 @@ struct connection {
 	uid_t uid;
 	enum phase phase;
 	int64_t since_ms; /* when the phase began */
-	uint64_t turn; /* the same, as an order: many may begin in one millisecond */
-	bool is_last; /* this reply is */
+	uint64_t turn; /* orders phases that began in the same millisecond */
+	bool is_last; /* the connection ends with this reply */
 	size_t received;
 	uint8_t request[FRAME_HEADER + FRAME_REQUEST_MAX];
 	char *reply; /* with its header */
@@ -56,7 +56,7 @@ struct control {
 	struct control_host host;
 	int listener;
 	gid_t group; /* of the socket */
-	int64_t open_again_ms;
+	int64_t open_again_ms; /* until then no client is let in */
 	uint64_t turns;
 	struct connection connections[CONNECTIONS_MAX];
 };
@@ -66,7 +66,7 @@ static struct log_limit refused_limit, exhausted_limit;
 static bool bind_socket(int fd, const struct listen_address *address, char *error, size_t size)
 {
 	const char *path = listen_path(address);
-	/* Never wider than this, not even for a moment. */
+	/* So no other user can connect between bind and listen_set_mode. */
 	mode_t umask_before = umask(0777 & ~SOCKET_MODE);
 	int result = bind(fd, (const struct sockaddr *)&address->storage, address->length);
 
@@ -83,13 +83,13 @@ static bool bind_socket(int fd, const struct listen_address *address, char *erro
 	return true;
 }
 
-int control_open(const char *path, char *error, size_t size)
+int control_socket_open(const char *path, char *error, size_t size)
 {
 	struct listen_address address;
 	char text[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 8];
 	int fd;
 
-	/* Cut, it is still too long for a socket. */
+	/* A path that is cut here is still too long for a socket: listen_parse refuses it. */
 	snprintf(text, sizeof(text), "unix:%s", path);
 	if (!listen_parse(text, &address, error, size) || listen_clear(&address, error, size) != 0)
 		return -1;
@@ -105,17 +105,10 @@ int control_open(const char *path, char *error, size_t size)
 	return fd;
 }
 
-static int64_t now_ms(const struct control *control)
-{
-	const struct clock *clock = control->host.tarpit->clock;
-
-	return clock->mono_ms(clock);
-}
-
 static void enter(struct control *control, struct connection *connection, enum phase phase)
 {
 	connection->phase = phase;
-	connection->since_ms = now_ms(control);
+	connection->since_ms = clock_now_ms();
 	connection->turn = control->turns++;
 }
 
@@ -127,7 +120,7 @@ static void hang_up(struct connection *connection)
 	connection->fd = -1;
 }
 
-/* The one that has been in its phase for longest, those that leave anyway first; NULL if there is none. */
+/* The connection longest in its phase, those in LEAVING first; NULL if there is none. */
 static struct connection *find_idle(struct control *control)
 {
 	struct connection *idle = NULL;
@@ -152,14 +145,14 @@ static struct connection *find_place(struct control *control)
 	return NULL;
 }
 
-/* Takes the text; without memory the client is hung up on. */
+/* Takes the text, which is NULL if memory ran out: then the client is hung up on. */
 static void reply(struct control *control, struct connection *connection, char *text)
 {
 	size_t length = text != NULL ? strlen(text) : 0;
 
 	if (length > FRAME_REPLY_MAX) {
 		free(text);
-		text = command_refusal(1, "the answer is too long");
+		text = command_refusal(COMMAND_REFUSED, "the answer is too long");
 		length = text != NULL ? strlen(text) : 0;
 	}
 	if (text != NULL)
@@ -177,8 +170,8 @@ static void reply(struct control *control, struct connection *connection, char *
 	enter(control, connection, WRITING);
 }
 
-/* Answers the request that has come whole, if one has. Frames that can't be one end the connection. */
-static void attend(struct control *control, struct connection *connection)
+/* Answers the first request once it is whole. A frame too long or empty ends the connection. */
+static void answer_request(struct control *control, struct connection *connection)
 {
 	size_t length = 0, rest;
 
@@ -188,7 +181,8 @@ static void attend(struct control *control, struct connection *connection)
 		return;
 	case FRAME_TOO_LONG:
 		connection->is_last = true;
-		reply(control, connection, command_refusal(64, "a request has 1 to 4096 bytes"));
+		reply(control, connection,
+		      command_refusal(COMMAND_USAGE, "a request has 1 to 4096 bytes"));
 		return;
 	case FRAME_WHOLE:
 		break;
@@ -198,7 +192,7 @@ static void attend(struct control *control, struct connection *connection)
 			     (const char *)connection->request + FRAME_HEADER, length));
 	if (connection->fd < 0)
 		return;
-	/* The next request may have come with it. */
+	/* The client may have sent its next request with this one. */
 	rest = connection->received - FRAME_HEADER - length;
 	memmove(connection->request, connection->request + FRAME_HEADER + length, rest);
 	connection->received = rest;
@@ -229,7 +223,7 @@ static void send_more(struct control *control, struct connection *connection)
 		enter(control, connection, READING);
 		return;
 	}
-	/* Closed at once, it could lose the reply that it has not read yet. */
+	/* A close with input unread is a reset: the client might lose the reply. */
 	shutdown(connection->fd, SHUT_WR);
 	connection->received = 0;
 	enter(control, connection, LEAVING);
@@ -242,7 +236,7 @@ static void read_more(struct control *control, struct connection *connection)
 
 	if (count > 0) {
 		connection->received += (size_t)count;
-		attend(control, connection);
+		answer_request(control, connection);
 	} else if (count == 0 || !is_transient(errno)) {
 		hang_up(connection);
 	}
@@ -266,12 +260,12 @@ static void go_on(struct control *control, struct connection *connection)
 		discard(connection);
 	if (connection->fd >= 0 && connection->phase == WRITING)
 		send_more(control, connection);
-	/* What came with the last request makes no socket readable. */
+	/* A request that came together with the last one makes no descriptor readable. */
 	if (connection->fd >= 0 && connection->phase == READING)
-		attend(control, connection);
+		answer_request(control, connection);
 }
 
-/* Whether a process that has these groups, beside its first, is in the socket's. */
+/* Whether one of the client's supplementary groups is this one. */
 static bool has_group(int fd, gid_t group)
 {
 #ifdef SO_PEERGROUPS
@@ -298,7 +292,7 @@ static bool has_group(int fd, gid_t group)
 #endif
 }
 
-/* The mode keeps others out; this does so where somebody has changed it. */
+/* The socket's mode keeps other users out already, unless the administrator has widened it. */
 static bool may_ask(const struct control *control, int fd, struct ucred *peer)
 {
 	socklen_t size = sizeof(*peer);
@@ -309,7 +303,7 @@ static bool may_ask(const struct control *control, int fd, struct ucred *peer)
 	       has_group(fd, control->group);
 }
 
-/* The socket's group is whatever the administrator has made it. */
+/* The administrator may have given the socket to another group since the last client came. */
 static void learn_group(struct control *control)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNSPEC};
@@ -334,7 +328,7 @@ static void let_in(struct control *control, int fd)
 			    (unsigned long)peer.uid);
 	if (place == NULL) {
 		place = find_idle(control);
-		/* One who may not ask takes nobody's place but his like's. */
+		/* A client that may not ask only takes the place of one that is leaving anyway. */
 		if (!is_welcome && place->phase != LEAVING) {
 			close(fd);
 			return;
@@ -346,7 +340,7 @@ static void let_in(struct control *control, int fd)
 	enter(control, place, READING);
 	if (!is_welcome) {
 		place->is_last = true;
-		reply(control, place, command_refusal(1, "you may not ask"));
+		reply(control, place, command_refusal(COMMAND_REFUSED, "you may not ask"));
 		if (place->fd >= 0)
 			send_more(control, place);
 	}
@@ -356,7 +350,7 @@ static void admit(struct control *control)
 {
 	struct connection *idle;
 
-	/* No more than there are places, so that those who wait in them are looked after. */
+	/* At most a client for each place, so that those that are in are served in between. */
 	for (int i = 0; i < CONNECTIONS_MAX; i++) {
 		int fd = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -366,27 +360,27 @@ static void admit(struct control *control)
 		}
 		if (is_transient(errno) || errno == ECONNABORTED)
 			return;
-		/* It stays readable: without a pause we would spin. */
+		/* The listener stays readable: without a pause the thread would spin. */
 		if (log_allowed(&exhausted_limit))
 			log_message(LOG_WARNING, "control", "can't accept: %s", strerror(errno));
 		idle = find_idle(control);
 		if (idle != NULL)
 			hang_up(idle);
-		control->open_again_ms = now_ms(control) + PAUSE_MS;
+		control->open_again_ms = clock_now_ms() + PAUSE_MS;
 		return;
 	}
 }
 
-/* How long poll may wait, having hung up on those whose time has come. -1: for ever. */
+/* Hangs up on clients whose time is over. Returns how long poll may wait, in ms; -1: for ever. */
 static int expire(struct control *control)
 {
-	int64_t now = now_ms(control), next = INT64_MAX;
+	int64_t now = clock_now_ms(), next = INT64_MAX;
 
 	if (control->open_again_ms > now)
 		next = control->open_again_ms;
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		struct connection *connection = &control->connections[i];
-		int64_t end_ms = connection->since_ms + PATIENCE_MS;
+		int64_t end_ms = connection->since_ms + PHASE_MS;
 
 		if (connection->fd >= 0 && end_ms <= now)
 			hang_up(connection);
@@ -396,13 +390,13 @@ static int expire(struct control *control)
 	return next == INT64_MAX ? -1 : (int)(next - now);
 }
 
-static void attend_all(struct control *control)
+static void serve_once(struct control *control)
 {
 	struct pollfd polls[CONNECTIONS_MAX + 1];
 	int timeout_ms = expire(control);
-	bool is_open = control->open_again_ms <= now_ms(control);
+	bool is_open = control->open_again_ms <= clock_now_ms();
 
-	/* poll passes over descriptors below 0. */
+	/* poll ignores entries with a negative descriptor: free places. */
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
 		const struct connection *connection = &control->connections[i];
 
@@ -421,16 +415,16 @@ static void attend_all(struct control *control)
 		admit(control);
 }
 
-static void *attend_for_ever(void *argument)
+static void *serve(void *argument)
 {
 	struct control *control = argument;
 
 	for (;;)
-		attend_all(control);
+		serve_once(control);
 	return NULL;
 }
 
-int control_start(const struct control_host *host, int descriptor)
+int control_socket_start(const struct control_host *host, int descriptor)
 {
 	struct control *control = calloc(1, sizeof(*control));
 	pthread_t thread;
@@ -443,7 +437,7 @@ int control_start(const struct control_host *host, int descriptor)
 	control->group = getegid();
 	for (size_t i = 0; i < CONNECTIONS_MAX; i++)
 		control->connections[i].fd = -1;
-	result = pthread_create(&thread, NULL, attend_for_ever, control);
+	result = pthread_create(&thread, NULL, serve, control);
 	if (result != 0)
 		free(control);
 	else

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "config.h"
-#include "control/control.h"
+#include "control/socket.h"
 #include "mta/filter.h"
 #include "base/hash.h"
 #include "session/journal.h"
@@ -27,7 +27,7 @@
 #include "base/log.h"
 #include "base/log_writer.h"
 #include "memcached/shared.h"
-#include "metrics/metrics.h"
+#include "metrics/http.h"
 #include "session/open_sessions.h"
 #include "postfix_limit.h"
 #include "process.h"
@@ -175,7 +175,7 @@ static void open_control(struct daemon *d)
 	if (*path == '\0')
 		return;
 	if (make_directory(d, path, error, sizeof(error)))
-		d->control = control_open(path, error, sizeof(error));
+		d->control = control_socket_open(path, error, sizeof(error));
 	if (d->control >= 0 && d->changes_user && lchown(path, d->user.uid, d->user.gid) != 0) {
 		snprintf(error, sizeof(error), "%s: %s", path, strerror(errno));
 		close(d->control);
@@ -404,10 +404,10 @@ static void start_observers(struct daemon *d)
 	int result;
 
 	if (d->config->metrics_listen[0] != '\0' &&
-	    !metrics_start(d->config->metrics_listen, &d->tarpit, error, sizeof(error)))
+	    !metrics_http_start(d->config->metrics_listen, &d->tarpit, error, sizeof(error)))
 		log_message(LOG_WARNING, "start", "no metrics: %s", error);
 	/* From here on d->config is what a reload makes of it. */
-	result = d->control >= 0 ? control_start(&host, d->control) : 0;
+	result = d->control >= 0 ? control_socket_start(&host, d->control) : 0;
 	if (result != 0) {
 		log_message(LOG_WARNING, "start", "no control socket: %s", strerror(result));
 		close(d->control);

@@ -15,7 +15,7 @@
 #include "base/hash.h"
 #include "memcached/link.h"
 #include "base/log_writer.h"
-#include "metrics/metrics.h"
+#include "metrics/http.h"
 #include "process.h"
 #include "config/config.h"
 
@@ -119,8 +119,8 @@ static void print_version(void)
 	printf("tarpit-milter %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, filter_version(),
 	       link_library_version(), config_library_version(), command_library_version(),
 	       hash_library_version());
-	if (metrics_version() != NULL)
-		printf("libmicrohttpd %s\n", metrics_version());
+	if (metrics_http_version() != NULL)
+		printf("libmicrohttpd %s\n", metrics_http_version());
 #ifdef HAVE_SYSTEMD
 	/* It does not tell its own. */
 	puts("libsystemd");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "metrics/metrics.h"
+/* Serves the page of metrics over HTTP: the only source that knows libmicrohttpd. */
+#include "metrics/http.h"
 
-#include <stdio.h>
-
+#include "base/error.h"
 #include "config.h"
 
 #ifdef HAVE_MICROHTTPD
@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -21,26 +22,27 @@
 
 #include "base/clock.h"
 #include "base/listen.h"
+#include "page.h"
 
 #define CONNECTIONS 16
-/* So that one address never takes all. */
+/* Half of them, so that one address never takes all. */
 #define CONNECTIONS_PER_ADDRESS 8
-/* Those beyond the limits are hung up on one by one. */
+/* Connections wait here while libmicrohttpd is at its limit. */
 #define BACKLOG 128
-/* Headers have to fit in. */
+/* The headers of a request have to fit into so many bytes. */
 #define CONNECTION_BYTES (size_t)(16 * 1024)
 /*
- * libmicrohttpd's timeout is for silence: who sends a byte now and then may stay as long as he likes. So a
- * connection is for one request, and ends after this time whatever it does.
+ * libmicrohttpd's timeout is for silence: a client that sends a byte now and then could stay for
+ * ever. So a connection is for one request, and ends after this time whatever the client does.
  */
 #define CONNECTION_MS 10000
 #define CONNECTION_SILENCE_S 5U
-/* Without a descriptor for a new connection libmicrohttpd tries again at once, and for ever. */
+/* Between calls of libmicrohttpd, which spins while there is no descriptor for a new connection. */
 #define PAUSE_MS 1
-/* How long to wait at most while there are connections, or were just now. */
+/* How long the thread waits at most while there are connections, or were just now. */
 #define STEP_MS 100
 
-/* A connection and its end; fd is -1 if there is none. */
+/* A connection, and when it ends; fd is -1 if there is none. */
 struct slot {
 	int fd;
 	int64_t end_ms;
@@ -52,11 +54,6 @@ struct server {
 	int epoll;
 	struct slot slots[CONNECTIONS];
 };
-
-static int64_t now_ms(void)
-{
-	return clock_system.mono_ms(&clock_system);
-}
 
 static void note_connection(void *arg, struct MHD_Connection *connection, void **context,
 			    enum MHD_ConnectionNotificationCode what)
@@ -74,16 +71,16 @@ static void note_connection(void *arg, struct MHD_Connection *connection, void *
 	for (size_t i = 0; info != NULL && i < CONNECTIONS; i++) {
 		if (server->slots[i].fd >= 0)
 			continue;
-		server->slots[i] = (struct slot){info->connect_fd, now_ms() + CONNECTION_MS};
+		server->slots[i] = (struct slot){info->connect_fd, clock_now_ms() + CONNECTION_MS};
 		*context = &server->slots[i];
 		return;
 	}
 }
 
-/* Only hangs up: libmicrohttpd sees that and closes. */
-static void cut_off(struct server *server)
+/* Shuts connections down whose time is over; libmicrohttpd sees that, and closes them. */
+static void shut_down_overdue(struct server *server)
 {
-	int64_t now = now_ms();
+	int64_t now = clock_now_ms();
 
 	for (size_t i = 0; i < CONNECTIONS; i++) {
 		struct slot *slot = &server->slots[i];
@@ -113,8 +110,9 @@ static int patience_ms(const struct server *server)
 }
 
 /*
- * While libmicrohttpd is at a limit it does not watch its listening socket, and it only does so again in
- * the call after the one that closes a connection. So it is called until nothing has happened for a while.
+ * While libmicrohttpd is at a limit it does not watch its listening socket, and it only does so
+ * again in the call after the one that closes a connection. So it is called until nothing has
+ * happened for a while.
  */
 static void *serve(void *arg)
 {
@@ -127,14 +125,14 @@ static void *serve(void *arg)
 		int events = poll(&fd, 1, is_settled ? -1 : patience_ms(server));
 
 		is_settled = events == 0 && !has_connections(server);
-		cut_off(server);
+		shut_down_overdue(server);
 		(void)MHD_run(server->mhd);
 		nanosleep(&pause, NULL);
 	}
 	return NULL;
 }
 
-/* Takes the text, which malloc gave, or keeps it if it is the program's. */
+/* With MHD_RESPMEM_MUST_FREE the text is malloc's, and is freed here or by libmicrohttpd. */
 static enum MHD_Result reply(struct MHD_Connection *connection, unsigned status, char *text,
 			     size_t length, const char *type, enum MHD_ResponseMemoryMode mode)
 {
@@ -165,14 +163,14 @@ static enum MHD_Result send_page(struct server *server, struct MHD_Connection *c
 {
 	const char *accept =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-	enum metrics_format format = metrics_negotiate(accept);
+	enum metrics_format format = metrics_page_negotiate(accept);
 	size_t length;
-	char *text = metrics_text(server->metrics, format, &length);
+	char *text = metrics_page_text(server->metrics, format, &length);
 	static char sorry[] = "out of memory\n";
 
 	if (text == NULL)
 		return say(connection, MHD_HTTP_SERVICE_UNAVAILABLE, sorry);
-	return reply(connection, MHD_HTTP_OK, text, length, metrics_content_type(format),
+	return reply(connection, MHD_HTTP_OK, text, length, metrics_page_content_type(format),
 		     MHD_RESPMEM_MUST_FREE);
 }
 
@@ -189,7 +187,7 @@ static const char *path_of(const char *url)
 	return path != NULL ? path : "/";
 }
 
-/* Answers as soon as the headers are there: what follows them is never read. */
+/* libmicrohttpd calls this when the headers are there; a body is never read. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, const char *url,
 			      const char *method, const char *version, const char *body,
 			      size_t *body_size, void **request)
@@ -212,12 +210,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	return say(connection, MHD_HTTP_NOT_FOUND, not_found);
 }
 
-bool metrics_available(void)
-{
-	return true;
-}
-
-const char *metrics_version(void)
+const char *metrics_http_version(void)
 {
 	return MHD_get_version();
 }
@@ -255,7 +248,7 @@ static bool start_mhd(struct server *server, int fd)
 {
 	const union MHD_DaemonInfo *info;
 
-	/* Driven by serve(), for libmicrohttpd's own thread knows no end of a connection. */
+	/* serve() calls libmicrohttpd, whose own thread would let a connection last for ever. */
 	server->mhd = MHD_start_daemon(
 		MHD_USE_EPOLL, 0, NULL, NULL, answer, server, MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
@@ -270,51 +263,59 @@ static bool start_mhd(struct server *server, int fd)
 	return server->epoll >= 0;
 }
 
-/* Nothing is taken back after a failure: the daemon won't start then. */
-bool metrics_start(const char *address, struct tarpit *tarpit, char *error, size_t size)
+static struct server *new_server(struct tarpit *tarpit)
 {
 	struct server *server = calloc(1, sizeof(*server));
+
+	if (server == NULL)
+		return NULL;
+	for (size_t i = 0; i < CONNECTIONS; i++)
+		server->slots[i].fd = -1;
+	server->metrics = metrics_page_new(tarpit);
+	if (server->metrics != NULL)
+		return server;
+	free(server);
+	return NULL;
+}
+
+bool metrics_http_start(const char *address, struct tarpit *tarpit, char *error, size_t size)
+{
+	struct server *server;
 	pthread_t thread;
 	int fd = open_socket(address, error, size);
 
-	if (fd < 0) {
-		free(server);
+	if (fd < 0)
 		return false;
+	server = new_server(tarpit);
+	if (server != NULL && start_mhd(server, fd) &&
+	    pthread_create(&thread, NULL, serve, server) == 0) {
+		pthread_detach(thread);
+		return true;
 	}
+	snprintf(error, size, "%s",
+		 server == NULL ? "out of memory" : "libmicrohttpd does not start");
+	if (server != NULL && server->mhd != NULL)
+		MHD_stop_daemon(server->mhd); /* closes the socket too */
+	else
+		close(fd);
 	if (server != NULL)
-		server->metrics = metrics_new(tarpit);
-	if (server == NULL || server->metrics == NULL) {
-		snprintf(error, size, "out of memory");
-		return false;
-	}
-	for (size_t i = 0; i < CONNECTIONS; i++)
-		server->slots[i].fd = -1;
-	if (!start_mhd(server, fd) || pthread_create(&thread, NULL, serve, server) != 0) {
-		snprintf(error, size, "libmicrohttpd does not start");
-		return false;
-	}
-	pthread_detach(thread);
-	return true;
+		metrics_page_free(server->metrics);
+	free(server);
+	return false;
 }
 
 #else
 
-bool metrics_available(void)
-{
-	return false;
-}
-
-const char *metrics_version(void)
+const char *metrics_http_version(void)
 {
 	return NULL;
 }
 
-bool metrics_start(const char *address, struct tarpit *tarpit, char *error, size_t size)
+bool metrics_http_start(const char *address, struct tarpit *tarpit, char *error, size_t size)
 {
 	(void)address;
 	(void)tarpit;
-	snprintf(error, size, "this build is without libmicrohttpd");
-	return false;
+	return error_set(error, size, "this build is without libmicrohttpd");
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "metrics/metrics.h"
+/* Writes the page of metrics, and chooses its format by the Accept header. */
+#include "page.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -11,20 +12,21 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/printable.h"
+#include "base/stats.h"
 #include "config.h"
 #include "judge/exempt.h"
+#include "judge/policy.h"
 #include "session/journal.h"
 #include "session/session.h"
 #include "session/stall.h"
-#include "judge/policy.h"
-#include "base/stats.h"
 #include "store/store.h"
 
-/* All clients are counted at most so often, and in at most this share of the time. */
+/* After a walk through all clients: the least rest, and the rest in times of the walk. */
 #define WALK_REST_MS 1000
 #define WALK_REST_TIMES 20
 
-/* How many clients there are. */
+/* How many clients there are in memory. */
 struct census {
 	uint64_t remembered, flagged;
 };
@@ -64,8 +66,8 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /*
- * The head of a family. OpenMetrics names a counter without _total and knows units; in the older format a
- * family has the name of its samples.
+ * The head of a family. OpenMetrics names a counter without _total and knows units; in the older
+ * format a family has the name of its samples.
  */
 static void write_head(const struct page *page, const char *name, enum type type, const char *help)
 {
@@ -77,7 +79,7 @@ static void write_head(const struct page *page, const char *name, enum type type
 	fprintf(page->out, "# HELP %s%s %s\n", name, end, help);
 }
 
-/* What is not printable ASCII is shown as \xHH, for the page must be UTF-8 whatever stands in it. */
+/* A label's value. What is not printable ASCII becomes \xHH, so that the page is UTF-8. */
 static void write_escaped(FILE *out, const char *text)
 {
 	for (const char *p = text; *p != '\0'; p++) {
@@ -87,7 +89,7 @@ static void write_escaped(FILE *out, const char *text)
 			fputs("\\n", out);
 		else if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", c);
-		else if (c >= 0x20 && c < 0x7f)
+		else if (printable_is(*p))
 			fputc(c, out);
 		else
 			fprintf(out, "\\\\x%02x", c);
@@ -142,7 +144,7 @@ static const char *of_warning(unsigned index)
 	return names[index];
 }
 
-/* Counters by a label. Those of `usual` are there from the start, for a rate needs to see a 0 first. */
+/* Counters by a label. Values in `usual`, a set of bits, are shown even while they are 0. */
 static const struct labelled {
 	enum stats_family family;
 	const char *name, *help, *label;
@@ -179,6 +181,7 @@ static void write_all_labelled(const struct page *page)
 	}
 }
 
+/* Counters without a label. */
 static const struct plain {
 	enum stats_counter counter;
 	const char *name, *help;
@@ -225,7 +228,7 @@ static void write_reloads(const struct page *page)
 		       stats_get(STAT_RELOADS_FAILED));
 }
 
-/* OpenMetrics wants bounds with a decimal point, and all pages must spell them alike. */
+/* OpenMetrics wants a decimal point in bounds; both formats must name a series alike. */
 static void write_bound(FILE *out, double bound)
 {
 	char text[32];
@@ -285,7 +288,7 @@ static void write_infos(const struct page *page, const struct config *config)
 	fprintf(page->out, "} 1\n");
 }
 
-/* For store_ops.each. */
+/* A walk through all clients. */
 struct count {
 	const struct config *config;
 	struct window window;
@@ -299,7 +302,7 @@ static void count_client(const struct client *client, const struct store_view *v
 
 	policy_judge_view(&count->config->policy, client, view, &count->window, &standing);
 	count->census.remembered++;
-	/* It may have been exempted since. */
+	/* The configuration may exempt a client that was flagged before. */
 	if (standing.flagged && !exempt_has_client(count->config->exempt, &client->key, NULL))
 		count->census.flagged++;
 }
@@ -314,8 +317,7 @@ static void take_census(struct metrics *metrics, const struct config *config)
 
 	if (began_ms < metrics->next_census_ms)
 		return;
-	store_each(tarpit->store, &config->widths, &count.window, count_client,
-				 &count);
+	store_each(tarpit->store, &config->widths, &count.window, count_client, &count);
 	metrics->census = count.census;
 	end_ms = clock->mono_ms(clock);
 	rest_ms = (end_ms - began_ms) * WALK_REST_TIMES;
@@ -347,7 +349,7 @@ static void write_gauges(const struct page *page, const struct metrics *metrics)
 		    metrics->census.flagged);
 }
 
-struct metrics *metrics_new(struct tarpit *tarpit)
+struct metrics *metrics_page_new(struct tarpit *tarpit)
 {
 	struct metrics *metrics = calloc(1, sizeof(*metrics));
 
@@ -359,7 +361,7 @@ struct metrics *metrics_new(struct tarpit *tarpit)
 	return metrics;
 }
 
-void metrics_free(struct metrics *metrics)
+void metrics_page_free(struct metrics *metrics)
 {
 	free(metrics);
 }
@@ -378,11 +380,12 @@ static void write_page(struct page *page, struct metrics *metrics, const struct 
 		fputs("# EOF\n", page->out);
 }
 
-char *metrics_text(struct metrics *metrics, enum metrics_format format, size_t *length)
+char *metrics_page_text(struct metrics *metrics, enum metrics_format format, size_t *length)
 {
 	char *text = NULL;
 	struct page page = {.out = open_memstream(&text, length), .format = format};
 	struct config *config;
+	bool is_whole;
 
 	if (page.out == NULL)
 		return NULL;
@@ -390,15 +393,15 @@ char *metrics_text(struct metrics *metrics, enum metrics_format format, size_t *
 	take_census(metrics, config);
 	write_page(&page, metrics, config);
 	config_release(config);
-	/* A page that is cut would be taken for whole. */
-	if ((ferror(page.out) | fclose(page.out)) != 0) {
-		free(text);
-		return NULL;
-	}
-	return text;
+	/* Prometheus would take a page that lacks its end for whole. */
+	is_whole = ferror(page.out) == 0;
+	if (fclose(page.out) == 0 && is_whole)
+		return text;
+	free(text);
+	return NULL;
 }
 
-const char *metrics_content_type(enum metrics_format format)
+const char *metrics_page_content_type(enum metrics_format format)
 {
 	return format == METRICS_OPENMETRICS
 		       ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -415,7 +418,7 @@ static bool rules_out(const char *parameter, size_t length)
 	return false;
 }
 
-/* The text from *p up to one of the ends, without blanks around it; *p moves behind it. */
+/* The text from *p up to one of the ends, without blanks around it; *p moves to that end. */
 static const char *next_part(const char **p, const char *ends, size_t *length)
 {
 	const char *part = *p + strspn(*p, " \t");
@@ -427,7 +430,7 @@ static const char *next_part(const char **p, const char *ends, size_t *length)
 	return part;
 }
 
-enum metrics_format metrics_negotiate(const char *accept)
+enum metrics_format metrics_page_negotiate(const char *accept)
 {
 	static const char name[] = "application/openmetrics-text";
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tarpitctl: options, the table of commands, and what becomes of an answer. */
+/* tarpitctl: reads the command line, runs the command, and shows the answer. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -14,89 +14,38 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "ask.h"
-#include "table.h"
-#include "replay/replay.h"
 #include "base/duration.h"
+#include "config.h"
+#include "replay/replay.h"
+#include "table.h"
+#include "text.h"
+#include "top.h"
 
+#define PREFIX "tarpitctl: "
 #define ERROR_MAX 1024
-#define STATUS_REFUSED 1
 #define STATUS_MAX 255 /* of a process */
 #define LIST_MAX 1000
 #define FLAG_MAX_MS (INT64_C(30) * 24 * 3600 * 1000)
-#define REAL_DIGITS 15 /* 0.1 as 0.1 */
+#define REAL_DIGITS 15 /* so that 0.1 is printed as 0.1 */
 
-/* What the command line asks for. */
-struct ctl {
+/* The options of the command line that all commands have, and those of a few. */
+struct options {
 	const char *socket_path;
 	const char *count; /* of -n; NULL: not given */
 	bool json;
-	bool names_json; /* it stands somewhere, though it may not have been read yet */
-	enum { ACT, SHOW_HELP, SHOW_VERSION } action;
+	bool names_json; /* --json stands somewhere, even if getopt stops at a fault before it */
+	enum { RUN_COMMAND, SHOW_HELP, SHOW_VERSION } action;
 };
 
-/* `arguments` is for people; least and most are how many there may be. run gets the name as argv[0]. */
-struct command {
-	const char *name, *arguments, *help;
-	int least, most;
-	const char *
-		options; /* of getopt, beside the common ones; NULL: run reads its options itself */
-	int (*run)(const struct ctl *ctl, int argc, char **argv);
-};
+/* --- messages ------------------------------------------------------------------------------ */
 
-static int run_plain(const struct ctl *ctl, int argc, char **argv);
-static int run_list(const struct ctl *ctl, int argc, char **argv);
-static int run_client(const struct ctl *ctl, int argc, char **argv);
-static int run_flag(const struct ctl *ctl, int argc, char **argv);
-static int run_top(const struct ctl *ctl, int argc, char **argv);
-static int run_replay(const struct ctl *ctl, int argc, char **argv);
-
-/* The manual page, the completion and their test know the columns of this table. */
-static const struct command commands[] = {
-	{"status", "", "what the daemon is doing, and its counters", 0, 0, "", run_plain},
-	{"stalls", "", "who is waiting now", 0, 0, "", run_plain},
-	{"list", "[-n N]", "the worst clients, worst first (20 of them)", 0, 0, "n:", run_list},
-	{"show", "CLIENT", "how a client stands, and why", 1, 1, "", run_client},
-	{"flag", "CLIENT [DURATION]", "slow a client, whatever it has done", 1, 2, "", run_flag},
-	{"forgive", "CLIENT", "forget a client, and end its stalls now", 1, 1, "", run_client},
-	{"reload", "", "read the configuration again", 0, 0, "", run_plain},
-	{"top", "", "a live screen; q quits", 0, 0, "", run_top},
-	{"replay", "[OPTION]... FILE...", "what this configuration makes of a mail log", 0, 0, NULL,
-	 run_replay},
-};
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static void print_usage(FILE *out)
+/* Prints a line on stderr; no byte of the text can control the terminal. */
+static void complain(const char *prefix, const char *text)
 {
-	fputs("usage: tarpitctl [-S SOCKET] [--json] COMMAND\n"
-	      "       tarpitctl -V | -h\n"
-	      "\n"
-	      "  -S, --socket SOCKET   ask there, not at " CTL_SOCKET "\n"
-	      "      --json            print the answer as one JSON document\n"
-	      "  -V, --version         print the version, and exit\n"
-	      "  -h, --help            print this, and exit\n"
-	      "\n"
-	      "commands:\n",
-	      out);
-	for (size_t i = 0; i < COMMANDS; i++) {
-		const struct command *command = &commands[i];
-		int width = fprintf(out, "  %s %s", command->name, command->arguments);
+	char *escaped = table_escape(text);
 
-		fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", command->help);
-	}
-	fputs("\nCLIENT is an address or a network; DURATION is 20s, 5m, 4h, 2d, or seconds.\n",
-	      out);
-}
-
-/* --- what is said to the user -------------------------------------------------------------- */
-
-/* A text of whatever origin, on stderr. */
-static void complain(const char *text)
-{
-	char *escaped = ctl_escape(text);
-
-	fprintf(stderr, "tarpitctl: %s\n", escaped != NULL ? escaped : "out of memory");
+	fprintf(stderr, "%s%s\n", prefix, escaped != NULL ? escaped : "out of memory");
 	free(escaped);
 }
 
@@ -105,10 +54,10 @@ static void print_json(const json_t *document)
 	char *text = json_dumps(document, JSON_ENSURE_ASCII | JSON_REAL_PRECISION(REAL_DIGITS));
 
 	if (text == NULL) {
-		complain("out of memory");
+		complain(PREFIX, "out of memory");
 		return;
 	}
-	/* The one control character that JSON leaves as it is. */
+	/* DEL is the one control character that jansson does not escape. */
 	for (const char *p = text; *p != '\0'; p++)
 		if (*p == '\177')
 			fputs("\\u007f", stdout);
@@ -118,13 +67,13 @@ static void print_json(const json_t *document)
 	free(text);
 }
 
-static int fail(const struct ctl *ctl, int status, const char *format, ...)
+static int fail(const struct options *options, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Tells what is wrong, in the form that is asked for. Returns status. */
-static int fail(const struct ctl *ctl, int status, const char *format, ...)
+/* Tells the user what is wrong, as text or as JSON. Returns status. */
+static int fail(const struct options *options, int status, const char *format, ...)
 {
-	bool json = ctl->json || (status == EX_USAGE && ctl->names_json);
+	bool json = options->json || (status == EX_USAGE && options->names_json);
 	char text[ERROR_MAX], *escaped;
 	json_t *document;
 	va_list arguments;
@@ -133,11 +82,11 @@ static int fail(const struct ctl *ctl, int status, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	if (!json || status == EX_USAGE)
-		complain(text);
+		complain(PREFIX, text);
 	if (!json)
 		return status;
-	/* Arguments of the user need not be UTF-8. */
-	escaped = ctl_escape(text);
+	/* The text may quote an argument that is not UTF-8, which jansson refuses. */
+	escaped = table_escape(text);
 	document = json_pack("{s:b,s:i,s:s}", "ok", 0, "status", status, "error",
 			     escaped != NULL ? escaped : "out of memory");
 	print_json(document);
@@ -156,8 +105,8 @@ static bool wants_colour(void)
 
 /* --- the answer ---------------------------------------------------------------------------- */
 
-/* The exit status that the answer asks for; -1 if it is no answer at all. */
-static int status_of(const json_t *answer)
+/* The exit status that the answer asks for; -1 if the answer is not as promised. */
+static int exit_status(const json_t *answer)
 {
 	const json_t *ok = json_object_get(answer, "ok");
 	const json_t *status = json_object_get(answer, "status");
@@ -170,7 +119,7 @@ static int status_of(const json_t *answer)
 	return (int)number;
 }
 
-/* What the daemon refused, and each fault of a configuration on a line of its own. */
+/* Why the daemon refused, and faults of a configuration. False: not as promised. */
 static bool show_refusal(const json_t *answer)
 {
 	const char *error = json_string_value(json_object_get(answer, "error"));
@@ -178,15 +127,13 @@ static bool show_refusal(const json_t *answer)
 
 	if (error == NULL || (faults != NULL && !json_is_array(faults)))
 		return false;
-	complain(error);
+	complain(PREFIX, error);
 	for (size_t i = 0; i < json_array_size(faults); i++) {
 		const char *fault = json_string_value(json_array_get(faults, i));
-		char *escaped = fault != NULL ? ctl_escape(fault) : NULL;
 
-		if (escaped == NULL)
+		if (fault == NULL)
 			return false;
-		fprintf(stderr, "%s\n", escaped);
-		free(escaped);
+		complain("", fault);
 	}
 	return true;
 }
@@ -199,115 +146,137 @@ static bool show_text(const char *command, const json_t *answer)
 		return show_refusal(answer);
 	if (warning != NULL && !json_is_string(warning))
 		return false;
-	if (!ctl_show(command, answer, wants_colour(), stdout))
+	if (!text_print(command, answer, wants_colour(), stdout))
 		return false;
 	if (warning != NULL)
-		complain(json_string_value(warning));
+		complain(PREFIX, json_string_value(warning));
 	return true;
 }
 
-static int present(const struct ctl *ctl, const char *command, const json_t *answer)
+static int present(const struct options *options, const char *command, const json_t *answer)
 {
-	int status = status_of(answer);
+	int status = exit_status(answer);
 
-	if (ctl->json) {
+	if (options->json) {
 		print_json(answer);
 		return status >= 0 ? status : EX_UNAVAILABLE;
 	}
 	if (status >= 0 && show_text(command, answer))
 		return status;
-	return fail(ctl, EX_UNAVAILABLE,
+	return fail(options, EX_UNAVAILABLE,
 		    "the daemon's answer is not one that tarpitctl " PACKAGE_VERSION
 		    " understands");
 }
 
-/* Puts the request, which is released, and shows the answer. */
-static int ask(const struct ctl *ctl, const char *command, json_t *request)
+/* Sends the request, which is released, and shows the answer. Returns the exit status. */
+static int ask(const struct options *options, const char *command, json_t *request)
 {
 	char error[ERROR_MAX];
-	struct ctl_link *link;
 	json_t *answer = NULL;
-	int status;
+	int connection, status;
 
 	if (request == NULL)
-		return fail(ctl, EX_USAGE, "an argument is not UTF-8");
-	link = ctl_connect(ctl->socket_path, error, sizeof(error));
-	if (link != NULL)
-		answer = ctl_ask(link, request, error, sizeof(error));
-	ctl_close(link);
+		return fail(options, EX_USAGE, "an argument is not UTF-8");
+	connection = ask_connect(options->socket_path, error, sizeof(error));
+	if (connection >= 0) {
+		answer = ask_daemon(connection, request, error, sizeof(error));
+		close(connection);
+	}
 	json_decref(request);
 	if (answer == NULL)
-		return fail(ctl, EX_UNAVAILABLE, "%s", error);
-	status = present(ctl, command, answer);
+		return fail(options, EX_UNAVAILABLE, "%s", error);
+	status = present(options, command, answer);
 	json_decref(answer);
 	return status;
 }
 
 /* --- the commands -------------------------------------------------------------------------- */
 
-static int run_plain(const struct ctl *ctl, int argc, char **argv)
+static int run_plain(const struct options *options, int argc, char **argv)
 {
 	(void)argc;
-	return ask(ctl, argv[0], json_pack("{s:s}", "command", argv[0]));
+	return ask(options, argv[0], json_pack("{s:s}", "command", argv[0]));
 }
 
-static int run_list(const struct ctl *ctl, int argc, char **argv)
+static int run_list(const struct options *options, int argc, char **argv)
 {
 	char *end;
 	long count;
 
-	if (ctl->count == NULL)
-		return run_plain(ctl, argc, argv);
+	if (options->count == NULL)
+		return run_plain(options, argc, argv);
 	errno = 0;
-	count = strtol(ctl->count, &end, 10);
-	if (*end != '\0' || end == ctl->count || errno != 0 || count < 1 || count > LIST_MAX)
-		return fail(ctl, EX_USAGE, "'%s': -n takes a number from 1 to %d", ctl->count,
-			    LIST_MAX);
-	return ask(ctl, argv[0],
+	count = strtol(options->count, &end, 10);
+	if (*end != '\0' || end == options->count || errno != 0 || count < 1 || count > LIST_MAX)
+		return fail(options, EX_USAGE, "'%s': -n takes a number from 1 to %d",
+			    options->count, LIST_MAX);
+	return ask(options, argv[0],
 		   json_pack("{s:s,s:I}", "command", argv[0], "count", (json_int_t)count));
 }
 
-static int run_client(const struct ctl *ctl, int argc, char **argv)
+static int run_client(const struct options *options, int argc, char **argv)
 {
 	(void)argc;
-	return ask(ctl, argv[0], json_pack("{s:s,s:s}", "command", argv[0], "client", argv[1]));
+	return ask(options, argv[0], json_pack("{s:s,s:s}", "command", argv[0], "client", argv[1]));
 }
 
-static int run_flag(const struct ctl *ctl, int argc, char **argv)
+static int run_flag(const struct options *options, int argc, char **argv)
 {
 	int64_t ms;
 
 	if (argc < 3)
-		return run_client(ctl, argc, argv);
+		return run_client(options, argc, argv);
 	if (!duration_parse(argv[2], &ms))
-		return fail(ctl, EX_USAGE, "'%s': not a duration (20s, 5m, 4h, 2d, or seconds)",
+		return fail(options, EX_USAGE, "'%s': not a duration (20s, 5m, 4h, 2d, or seconds)",
 			    argv[2]);
 	if (ms < 1000 || ms > FLAG_MAX_MS || ms % 1000 != 0)
-		return fail(ctl, EX_USAGE, "'%s': out of range (whole seconds, 1s to 30d)",
+		return fail(options, EX_USAGE, "'%s': out of range (whole seconds, 1s to 30d)",
 			    argv[2]);
-	return ask(ctl, argv[0],
+	return ask(options, argv[0],
 		   json_pack("{s:s,s:s,s:I}", "command", argv[0], "client", argv[1], "duration_s",
 			     (json_int_t)(ms / 1000)));
 }
 
-static int run_top(const struct ctl *ctl, int argc, char **argv)
+static int run_top(const struct options *options, int argc, char **argv)
 {
 	char error[ERROR_MAX] = "";
 	int status;
 
 	(void)argc;
-	if (ctl->json)
-		return fail(ctl, EX_USAGE, "%s: a screen is no JSON: take status, stalls and list",
-			    argv[0]);
-	status = ctl_top(ctl->socket_path, error, sizeof(error));
-	return status == EX_OK ? status : fail(ctl, status, "%s", error);
+	if (options->json)
+		return fail(options, EX_USAGE,
+			    "%s: a screen is no JSON: take status, stalls and list", argv[0]);
+	status = top_run(options->socket_path, error, sizeof(error));
+	return status == EX_OK ? status : fail(options, status, "%s", error);
 }
 
-static int run_replay(const struct ctl *ctl, int argc, char **argv)
-{
-	optind = 0; /* for whoever calls getopt next */
-	return replay_main(argc, argv, ctl->json);
-}
+/* `arguments` is for the usage; least and most are how many there may be. */
+struct command {
+	const char *name, *arguments, *help;
+	int least, most;
+	const char *letters; /* of getopt, beside the common options */
+	/* One of both; argv[0] is the command's name. run_alone reads its own options. */
+	int (*run)(const struct options *options, int argc, char **argv);
+	int (*run_alone)(int argc, char **argv, bool as_json);
+};
+
+/* The manual page and the completion list these too; test_tarpitctl.py compares them. */
+static const struct command commands[] = {
+	{"status", "", "what the daemon is doing, and its counters", 0, 0, "", run_plain, NULL},
+	{"stalls", "", "who is waiting now", 0, 0, "", run_plain, NULL},
+	{"list", "[-n N]", "the worst clients, worst first (20 of them)", 0, 0, "n:", run_list,
+	 NULL},
+	{"show", "CLIENT", "how a client stands, and why", 1, 1, "", run_client, NULL},
+	{"flag", "CLIENT [DURATION]", "slow a client, whatever it has done", 1, 2, "", run_flag,
+	 NULL},
+	{"forgive", "CLIENT", "forget a client, and end its stalls now", 1, 1, "", run_client,
+	 NULL},
+	{"reload", "", "read the configuration again", 0, 0, "", run_plain, NULL},
+	{"top", "", "a live screen; q quits", 0, 0, "", run_top, NULL},
+	{"replay", "[OPTION]... FILE...", "what this configuration makes of a mail log", 0, 0, "",
+	 NULL, replay_main},
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 /* --- the command line ---------------------------------------------------------------------- */
 
@@ -319,42 +288,64 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
-static bool take(struct ctl *ctl, int option)
+static bool take(struct options *options, int option)
 {
 	switch (option) {
 	case 'S':
-		ctl->socket_path = optarg;
+		options->socket_path = optarg;
 		return true;
 	case 'n':
-		ctl->count = optarg;
+		options->count = optarg;
 		return true;
 	case 'j':
-		ctl->json = true;
+		options->json = true;
 		return true;
 	case 'V':
-		ctl->action = SHOW_VERSION;
+		options->action = SHOW_VERSION;
 		return true;
 	case 'h':
-		ctl->action = SHOW_HELP;
+		options->action = SHOW_HELP;
 		return true;
 	default:
 		return false;
 	}
 }
 
-static bool parse(struct ctl *ctl, int argc, char **argv, const char *letters)
+static bool parse(struct options *options, int argc, char **argv, const char *letters)
 {
 	int option;
 
 	while ((option = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
-		if (!take(ctl, option))
+		if (!take(options, option))
 			return false;
 	return true;
 }
 
-static int misused(const struct ctl *ctl, const char *argument, const char *reason)
+static void print_usage(FILE *out)
 {
-	int status = fail(ctl, EX_USAGE, "%s%s", argument, reason);
+	fputs("usage: tarpitctl [-S SOCKET] [--json] COMMAND\n"
+	      "       tarpitctl -V | -h\n"
+	      "\n"
+	      "  -S, --socket SOCKET   ask there, not at " ASK_SOCKET "\n"
+	      "      --json            print the answer as one JSON document\n"
+	      "  -V, --version         print the version, and exit\n"
+	      "  -h, --help            print this, and exit\n"
+	      "\n"
+	      "commands:\n",
+	      out);
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const struct command *command = &commands[i];
+		int width = fprintf(out, "  %s %s", command->name, command->arguments);
+
+		fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", command->help);
+	}
+	fputs("\nCLIENT is an address or a network; DURATION is 20s, 5m, 4h, 2d, or seconds.\n",
+	      out);
+}
+
+static int misused(const struct options *options, const char *argument, const char *reason)
+{
+	int status = fail(options, EX_USAGE, "%s%s", argument, reason);
 
 	print_usage(stderr);
 	return status;
@@ -369,53 +360,54 @@ static const struct command *find_command(const char *name)
 }
 
 /* The rest of the command line, from the command's name on. */
-static int run_command(struct ctl *ctl, const struct command *command, int argc, char **argv)
+static int run_command(struct options *options, const struct command *command, int argc,
+		       char **argv)
 {
 	char letters[16], *name = argv[0];
 
-	if (command->options == NULL)
-		return command->run(ctl, argc, argv);
+	optind = 0; /* getopt starts anew */
+	if (command->run_alone != NULL)
+		return command->run_alone(argc, argv, options->json);
 	/* The common options may stand behind the command too. */
-	snprintf(letters, sizeof(letters), "S:Vh%s", command->options);
+	snprintf(letters, sizeof(letters), "S:Vh%s", command->letters);
 	argv[0] = program_invocation_short_name;
-	optind = 0;
-	if (!parse(ctl, argc, argv, letters))
-		return misused(ctl, "", "wrong option");
-	if (ctl->action != ACT)
+	if (!parse(options, argc, argv, letters))
+		return misused(options, "", "wrong option");
+	if (options->action != RUN_COMMAND)
 		return EX_OK;
 	argc -= optind - 1;
 	argv += optind - 1;
 	argv[0] = name;
 	if (argc - 1 < command->least)
-		return misused(ctl, name, ": an argument is missing");
+		return misused(options, name, ": an argument is missing");
 	if (argc - 1 > command->most)
-		return misused(ctl, name, ": there is an argument too many");
-	return command->run(ctl, argc, argv);
+		return misused(options, name, ": there is an argument too many");
+	return command->run(options, argc, argv);
 }
 
-static int run(struct ctl *ctl, int argc, char **argv)
+static int run(struct options *options, int argc, char **argv)
 {
 	const struct command *command;
 	int status = EX_OK;
 
-	if (!parse(ctl, argc, argv, "+S:Vh"))
-		return misused(ctl, "", "wrong option");
-	if (ctl->action == ACT) {
+	if (!parse(options, argc, argv, "+S:Vh"))
+		return misused(options, "", "wrong option");
+	if (options->action == RUN_COMMAND) {
 		if (optind == argc)
-			return misused(ctl, "", "no command");
+			return misused(options, "", "no command");
 		command = find_command(argv[optind]);
 		if (command == NULL)
-			return misused(ctl, argv[optind], ": no such command");
-		status = run_command(ctl, command, argc - optind, argv + optind);
+			return misused(options, argv[optind], ": no such command");
+		status = run_command(options, command, argc - optind, argv + optind);
 	}
-	if (ctl->action == SHOW_HELP)
+	if (options->action == SHOW_HELP)
 		print_usage(stdout);
-	else if (ctl->action == SHOW_VERSION)
+	else if (options->action == SHOW_VERSION)
 		printf("tarpitctl %s\njansson %s\n", PACKAGE_VERSION, JANSSON_VERSION);
 	return status;
 }
 
-/* A reader that has had enough, as in `| head`, is no fault. */
+/* Whether the reader of a pipe has closed it, as head does: no fault. */
 static bool reader_has_gone(void)
 {
 	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
@@ -425,18 +417,18 @@ static bool reader_has_gone(void)
 
 int main(int argc, char **argv)
 {
-	struct ctl ctl = {.socket_path = CTL_SOCKET};
+	struct options options = {.socket_path = ASK_SOCKET};
 	int status;
 
 	for (int i = 1; i < argc; i++)
-		ctl.names_json = ctl.names_json || strcmp(argv[i], "--json") == 0;
+		options.names_json = options.names_json || strcmp(argv[i], "--json") == 0;
 	signal(SIGPIPE, SIG_IGN);
 	setlocale(LC_CTYPE, "");
-	status = run(&ctl, argc, argv);
+	status = run(&options, argc, argv);
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
-	/* A command may have met the fault by itself. */
+	/* A command may have found out by itself that it cannot write. */
 	if (reader_has_gone())
 		return status == EX_IOERR ? EX_OK : status;
 	fprintf(stderr, "tarpitctl: standard output: %s\n",

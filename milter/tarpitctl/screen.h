@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A screen as an array of characters, each one column wide, that texts and bars are put into. Pure. */
+/* A screen: a grid of characters, each one column wide, for texts and bars. Pure. */
 #ifndef TARPIT_TARPITCTL_SCREEN_H
 #define TARPIT_TARPITCTL_SCREEN_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <wchar.h>
 
-enum picture_style {
+enum screen_style {
 	STYLE_PLAIN,
 	STYLE_DIM,
 	STYLE_BOLD,
@@ -21,33 +21,34 @@ enum picture_style {
 	STYLE_COUNT
 };
 
-/* Zeroed, it has no room. Row by row. */
-struct picture {
+/* Row by row. A grid starts zeroed, which is without any room. */
+struct screen_grid {
 	int rows, columns;
 	wchar_t *glyphs;
 	uint8_t *styles;
-	bool has_blocks; /* the terminal shows block characters and more; else it is all ASCII */
+	bool has_blocks; /* and an ellipsis, for terminals that show them; else all is ASCII */
 };
 
-/* False if there is no memory; the picture is as it was then. */
-bool picture_resize(struct picture *picture, int rows, int columns);
-void picture_free(struct picture *picture);
+/* Makes all cells blank. False if out of memory: then the grid stays as it was. */
+bool screen_resize(struct screen_grid *grid, int rows, int columns);
+void screen_free(struct screen_grid *grid);
 
 /*
- * All of these may be given any place: what is outside is not drawn. What is not printable ASCII becomes a
- * question mark, so no text can control the terminal. They return the column behind what was put.
+ * Any row and column is allowed: what is outside the grid is not drawn. What is not printable ASCII
+ * becomes a question mark, so that no text can control the terminal. Returns the column behind what
+ * was put.
  */
-int picture_put(struct picture *picture, int row, int column, enum picture_style style,
+int screen_put(struct screen_grid *grid, int row, int column, enum screen_style style,
 		const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* A text longer than the width is cut, and ends in a mark that says so. */
-int picture_put_cut(struct picture *picture, int row, int column, int width,
-		    enum picture_style style, const char *text);
-/* At the right end of its field. */
-int picture_put_right(struct picture *picture, int row, int column, int width,
-		      enum picture_style style, const char *text);
-/* "[#####     ]", of that width in all. A part that is not nothing shows. */
-int picture_put_bar(struct picture *picture, int row, int column, int width, double part,
-		    enum picture_style style);
-void picture_fill_row(struct picture *picture, int row, enum picture_style style);
+/* A text longer than the width is cut, and ends in an ellipsis or "~". */
+int screen_put_cut(struct screen_grid *grid, int row, int column, int width,
+		    enum screen_style style, const char *text);
+/* The text stands at the right end of its field, which is `width` columns wide. */
+int screen_put_right(struct screen_grid *grid, int row, int column, int width,
+		      enum screen_style style, const char *text);
+/* "[#####     ]", `width` columns wide with its brackets. A part above 0 always shows. */
+int screen_put_bar(struct screen_grid *grid, int row, int column, int width, double part,
+		    enum screen_style style);
+void screen_fill_row(struct screen_grid *grid, int row, enum screen_style style);
 
 #endif

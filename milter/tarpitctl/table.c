@@ -1,39 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Lays a table out, and keeps control characters from the terminal. */
 #include "table.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 #define GAP 2
-#define ESCAPED_MAX 4 /* \xHH */
 
-char *ctl_escape(const char *text)
+char *table_escape(const char *text)
 {
-	static const char digits[] = "0123456789abcdef";
-	char *escaped = malloc(strlen(text) * ESCAPED_MAX + 1), *end = escaped;
+	size_t size = strlen(text) * PRINTABLE_ESCAPE + 1;
+	char *escaped = malloc(size);
 
-	if (escaped == NULL)
-		return NULL;
-	for (; *text != '\0'; text++) {
-		unsigned char byte = (unsigned char)*text;
-
-		if (byte >= ' ' && byte <= '~') {
-			*end++ = *text;
-		} else {
-			*end++ = '\\';
-			*end++ = 'x';
-			*end++ = digits[byte >> 4];
-			*end++ = digits[byte & 15];
-		}
-	}
-	*end = '\0';
+	if (escaped != NULL)
+		printable_escape(text, "", PRINTABLE_LOWER_HEX, escaped, size);
 	return escaped;
 }
 
-static struct ctl_cell *next_cell(struct ctl_table *table)
+static struct table_cell *next_cell(struct table *table)
 {
-	struct ctl_cell *cells;
+	struct table_cell *cells;
 	size_t size = table->cells_size > 0 ? 2 * table->cells_size : 64;
 
 	if (table->cells_count == table->cells_size) {
@@ -46,36 +34,42 @@ static struct ctl_cell *next_cell(struct ctl_table *table)
 	return &table->cells[table->cells_count];
 }
 
-char *ctl_escape_format(const char *format, va_list arguments)
+char *table_escape_format(const char *format, va_list arguments)
 {
 	char *text, *escaped;
 
 	if (vasprintf(&text, format, arguments) < 0)
 		return NULL;
-	escaped = ctl_escape(text);
+	escaped = table_escape(text);
 	free(text);
 	return escaped;
 }
 
-void ctl_table_add(struct ctl_table *table, enum ctl_style style, const char *format, ...)
+void table_add_arguments(struct table *table, enum table_style style, const char *format,
+			 va_list arguments)
 {
-	struct ctl_cell *cell = next_cell(table);
-	char *escaped;
-	va_list arguments;
+	struct table_cell *cell = next_cell(table);
+	char *escaped = table_escape_format(format, arguments);
 
-	va_start(arguments, format);
-	escaped = ctl_escape_format(format, arguments);
-	va_end(arguments);
 	if (cell == NULL || escaped == NULL) {
 		table->failed = true;
 		free(escaped);
 		return;
 	}
-	*cell = (struct ctl_cell){escaped, style};
+	*cell = (struct table_cell){escaped, style};
 	table->cells_count++;
 }
 
-static size_t width_of(const struct ctl_table *table, size_t column)
+void table_add(struct table *table, enum table_style style, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	table_add_arguments(table, style, format, arguments);
+	va_end(arguments);
+}
+
+static size_t width_of(const struct table *table, size_t column)
 {
 	bool has_header = table->columns[0].title != NULL;
 	size_t width = has_header ? strlen(table->columns[column].title) : 0;
@@ -86,21 +80,21 @@ static size_t width_of(const struct ctl_table *table, size_t column)
 	return width;
 }
 
-const char *ctl_style_begin(enum ctl_style style, bool colour)
+const char *table_style_begin(enum table_style style, bool colour)
 {
 	static const char *const sequences[] = {
-		[CTL_PLAIN] = "", [CTL_STRONG] = "\033[1m", [CTL_ALARM] = "\033[1;31m"};
+		[TABLE_PLAIN] = "", [TABLE_STRONG] = "\033[1m", [TABLE_ALARM] = "\033[1;31m"};
 
 	return colour ? sequences[style] : "";
 }
 
-const char *ctl_style_end(enum ctl_style style, bool colour)
+const char *table_style_end(enum table_style style, bool colour)
 {
-	return colour && style != CTL_PLAIN ? "\033[0m" : "";
+	return colour && style != TABLE_PLAIN ? "\033[0m" : "";
 }
 
-/* One cell; no blanks follow the last one of a row. */
-static void print_cell(const struct ctl_table *table, size_t column, size_t width, const char *text,
+/* One cell; no blanks follow the last cell of a row. */
+static void print_cell(const struct table *table, size_t column, size_t width, const char *text,
 		       const char *begin, const char *end, FILE *out)
 {
 	bool is_last = column + 1 == table->columns_count;
@@ -113,7 +107,7 @@ static void print_cell(const struct ctl_table *table, size_t column, size_t widt
 	fprintf(out, "%*s", is_last ? 0 : GAP, "");
 }
 
-bool ctl_table_print(const struct ctl_table *table, size_t indent, bool colour, FILE *out)
+bool table_print(const struct table *table, size_t indent, bool colour, FILE *out)
 {
 	size_t count = table->columns_count;
 	size_t *widths = calloc(count, sizeof(*widths));
@@ -127,24 +121,24 @@ bool ctl_table_print(const struct ctl_table *table, size_t indent, bool colour, 
 	for (size_t column = 0; column < count && table->columns[0].title != NULL; column++) {
 		fprintf(out, "%*s", column == 0 ? (int)indent : 0, "");
 		print_cell(table, column, widths[column], table->columns[column].title,
-			   ctl_style_begin(CTL_STRONG, colour), ctl_style_end(CTL_STRONG, colour),
-			   out);
+			   table_style_begin(TABLE_STRONG, colour),
+			   table_style_end(TABLE_STRONG, colour), out);
 		fputs(column + 1 == count ? "\n" : "", out);
 	}
 	for (size_t i = 0; i < table->cells_count; i++) {
-		const struct ctl_cell *cell = &table->cells[i];
+		const struct table_cell *cell = &table->cells[i];
 
 		fprintf(out, "%*s", i % count == 0 ? (int)indent : 0, "");
 		print_cell(table, i % count, widths[i % count], cell->text,
-			   ctl_style_begin(cell->style, colour), ctl_style_end(cell->style, colour),
-			   out);
+			   table_style_begin(cell->style, colour),
+			   table_style_end(cell->style, colour), out);
 		fputs((i + 1) % count == 0 ? "\n" : "", out);
 	}
 	free(widths);
 	return true;
 }
 
-void ctl_table_free(struct ctl_table *table)
+void table_free(struct table *table)
 {
 	for (size_t i = 0; i < table->cells_count; i++)
 		free(table->cells[i].text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The daemon's answers as text. Every value is checked: an answer that is not as promised is not shown. */
-#include "ask.h"
+/* Words the daemon's answers, and checks every value: what is not as promised is not shown. */
+#include "text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -8,10 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "table.h"
 #include "base/duration.h"
+#include "table.h"
 
-/* What JSON numbers hold exactly; times a thousand it is still an int64_t. */
+/* JSON numbers are exact up to here, and a thousand times as much still fits into an int64_t. */
 #define INTEGER_MAX (INT64_C(1) << 53)
 #define REAL_MAX 1e12
 #define TIME_MAX 64
@@ -23,7 +23,7 @@ struct view {
 	bool failed; /* the answer is not as promised */
 };
 
-/* --- members of the answer; what is wrong reads as 0, false or "" -------------------------- */
+/* --- members of the answer; a wrong one is noted, and reads as 0, false or "" --------------- */
 
 static int64_t integer_of(struct view *view, const json_t *value)
 {
@@ -69,7 +69,7 @@ static const char *get_text(struct view *view, const json_t *object, const char 
 	return "";
 }
 
-/* NULL where it is null. */
+/* NULL for JSON null. */
 static const char *get_text_or_null(struct view *view, const json_t *object, const char *name)
 {
 	return json_is_null(json_object_get(object, name)) ? NULL : get_text(view, object, name);
@@ -85,31 +85,31 @@ static const json_t *get_array(struct view *view, const json_t *object, const ch
 
 /* --- pieces of text ------------------------------------------------------------------------ */
 
-static void say(struct view *view, enum ctl_style style, const char *format, ...)
+static void say(struct view *view, enum table_style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* A line by itself. */
-static void say(struct view *view, enum ctl_style style, const char *format, ...)
+/* Prints a line. */
+static void say(struct view *view, enum table_style style, const char *format, ...)
 {
 	char *escaped;
 	va_list arguments;
 
 	va_start(arguments, format);
-	escaped = ctl_escape_format(format, arguments);
+	escaped = table_escape_format(format, arguments);
 	va_end(arguments);
 	if (escaped == NULL)
 		view->failed = true;
 	else
-		fprintf(view->out, "%s%s%s\n", ctl_style_begin(style, view->colour), escaped,
-			ctl_style_end(style, view->colour));
+		fprintf(view->out, "%s%s%s\n", table_style_begin(style, view->colour), escaped,
+			table_style_end(style, view->colour));
 	free(escaped);
 }
 
-static void finish_table(struct view *view, struct ctl_table *table, size_t indent)
+static void finish_table(struct view *view, struct table *table, size_t indent)
 {
-	if (!ctl_table_print(table, indent, view->colour, view->out))
+	if (!table_print(table, indent, view->colour, view->out))
 		view->failed = true;
-	ctl_table_free(table);
+	table_free(table);
 }
 
 /* Local time; text holds TIME_MAX. */
@@ -130,25 +130,20 @@ static const char *plural(int64_t count)
 }
 
 /* Names and values, one pair a row. */
-static const struct ctl_column pair_columns[] = {{NULL, false}, {NULL, false}};
+static const struct table_column pair_columns[] = {{NULL, false}, {NULL, false}};
 
-static void add_pair(struct ctl_table *table, const char *name, enum ctl_style style,
+static void add_pair(struct table *table, const char *name, enum table_style style,
 		     const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-static void add_pair(struct ctl_table *table, const char *name, enum ctl_style style,
+static void add_pair(struct table *table, const char *name, enum table_style style,
 		     const char *format, ...)
 {
-	char *text = NULL;
 	va_list arguments;
 
+	table_add(table, TABLE_PLAIN, "%s", name);
 	va_start(arguments, format);
-	if (vasprintf(&text, format, arguments) < 0)
-		text = NULL;
+	table_add_arguments(table, style, format, arguments);
 	va_end(arguments);
-	ctl_table_add(table, CTL_PLAIN, "%s", name);
-	ctl_table_add(table, style, "%s", text != NULL ? text : "");
-	table->failed = table->failed || text == NULL;
-	free(text);
 }
 
 /* --- status -------------------------------------------------------------------------------- */
@@ -184,24 +179,24 @@ static bool has_row(const char *name)
 	return false;
 }
 
-static void add_counter(struct ctl_table *table, const char *group, const char *title,
-			int64_t value, bool is_ms)
+static void add_counter(struct table *table, const char *group, const char *title, int64_t value,
+			bool is_ms)
 {
 	char duration[DURATION_TEXT_MAX];
 
-	ctl_table_add(table, CTL_PLAIN, "%s", group);
-	ctl_table_add(table, CTL_PLAIN, "%s", title);
+	table_add(table, TABLE_PLAIN, "%s", group);
+	table_add(table, TABLE_PLAIN, "%s", title);
 	if (is_ms)
-		ctl_table_add(table, CTL_PLAIN, "%s", duration_describe(value, duration));
+		table_add(table, TABLE_PLAIN, "%s", duration_describe(value, duration));
 	else
-		ctl_table_add(table, CTL_PLAIN, "%" PRId64, value);
+		table_add(table, TABLE_PLAIN, "%" PRId64, value);
 }
 
-/* The group stands in the first of its rows only. Counters that have no row here come last. */
+/* Each group's name stands in its first row only. Counters that have no row here come last. */
 static void show_counters(struct view *view, const json_t *counters)
 {
-	static const struct ctl_column columns[] = {{NULL, false}, {NULL, false}, {NULL, true}};
-	struct ctl_table table = {.columns = columns, .columns_count = 3};
+	static const struct table_column columns[] = {{NULL, false}, {NULL, false}, {NULL, true}};
+	struct table table = {.columns = columns, .columns_count = 3};
 	const char *group = "", *name;
 	const json_t *value;
 
@@ -224,19 +219,20 @@ static void show_counters(struct view *view, const json_t *counters)
 	finish_table(view, &table, INDENT);
 }
 
-static enum ctl_style style_of_state(const char *state)
+static enum table_style style_of_state(const char *state)
 {
-	return strcmp(state, "up") == 0 ? CTL_PLAIN : CTL_ALARM;
+	return strcmp(state, "up") == 0 ? TABLE_PLAIN : TABLE_ALARM;
 }
 
 static void show_status(struct view *view, const json_t *answer)
 {
-	struct ctl_table table = {.columns = pair_columns, .columns_count = 2};
+	struct table table = {.columns = pair_columns, .columns_count = 2};
 	const json_t *servers = get_array(view, answer, "servers");
 	const char *state = get_text(view, answer, "store_state");
 	char duration[DURATION_TEXT_MAX];
 
-	say(view, CTL_STRONG, "tarpit-milter %s, up %s, mode %s", get_text(view, answer, "version"),
+	say(view, TABLE_STRONG, "tarpit-milter %s, up %s, mode %s",
+	    get_text(view, answer, "version"),
 	    duration_describe(get_integer(view, answer, "uptime_s") * 1000, duration),
 	    get_text(view, answer, "mode"));
 	fputc('\n', view->out);
@@ -249,11 +245,11 @@ static void show_status(struct view *view, const json_t *answer)
 		add_pair(&table, i == 0 ? "servers" : "", style_of_state(state), "%s, %s",
 			 get_text(view, server, "server"), state);
 	}
-	add_pair(&table, "sessions", CTL_PLAIN, "%" PRId64 " of %" PRId64,
+	add_pair(&table, "sessions", TABLE_PLAIN, "%" PRId64 " of %" PRId64,
 		 get_integer(view, answer, "sessions"), get_integer(view, answer, "max_sessions"));
-	add_pair(&table, "stalls", CTL_PLAIN, "%" PRId64 " of %" PRId64,
+	add_pair(&table, "stalls", TABLE_PLAIN, "%" PRId64 " of %" PRId64,
 		 get_integer(view, answer, "stalls"), get_integer(view, answer, "max_stalls"));
-	add_pair(&table, "clients", CTL_PLAIN, "%" PRId64 ", %" PRId64 " flagged",
+	add_pair(&table, "clients", TABLE_PLAIN, "%" PRId64 ", %" PRId64 " flagged",
 		 get_integer(view, answer, "clients"), get_integer(view, answer, "flagged"));
 	finish_table(view, &table, INDENT);
 	fputs("\nsince the start\n\n", view->out);
@@ -262,61 +258,53 @@ static void show_status(struct view *view, const json_t *answer)
 
 /* --- stalls -------------------------------------------------------------------------------- */
 
-static void add_stall(struct view *view, struct ctl_table *table, const json_t *stall)
+static void add_stall(struct view *view, struct table *table, const json_t *stall)
 {
 	char waited[DURATION_TEXT_MAX], remains[DURATION_TEXT_MAX];
 
-	ctl_table_add(table, CTL_PLAIN, "%s", get_text(view, stall, "client"));
-	ctl_table_add(table, CTL_PLAIN, "%s", get_text(view, stall, "stage"));
-	ctl_table_add(table, CTL_PLAIN, "%s",
-		      duration_describe(get_integer(view, stall, "waited_ms"), waited));
-	ctl_table_add(table, CTL_PLAIN, "%s",
-		      duration_describe(get_integer(view, stall, "remains_ms"), remains));
-	ctl_table_add(table, CTL_PLAIN, "%.2f", get_number(view, stall, "score"));
+	table_add(table, TABLE_PLAIN, "%s", get_text(view, stall, "client"));
+	table_add(table, TABLE_PLAIN, "%s", get_text(view, stall, "stage"));
+	table_add(table, TABLE_PLAIN, "%s",
+		  duration_describe(get_integer(view, stall, "waited_ms"), waited));
+	table_add(table, TABLE_PLAIN, "%s",
+		  duration_describe(get_integer(view, stall, "remains_ms"), remains));
+	table_add(table, TABLE_PLAIN, "%.2f", get_number(view, stall, "score"));
 }
 
 static void show_stalls(struct view *view, const json_t *answer)
 {
-	static const struct ctl_column columns[] = {{"CLIENT", false},
-						    {"STAGE", false},
-						    {"WAITED", true},
-						    {"REMAINS", true},
-						    {"SCORE", true}};
-	struct ctl_table table = {.columns = columns, .columns_count = 5};
+	static const struct table_column columns[] = {{"CLIENT", false},
+						      {"STAGE", false},
+						      {"WAITED", true},
+						      {"REMAINS", true},
+						      {"SCORE", true}};
+	struct table table = {.columns = columns, .columns_count = 5};
 	const json_t *stalls = get_array(view, answer, "stalls");
 	int64_t max = get_integer(view, answer, "max_stalls");
 
 	for (size_t i = 0; i < json_array_size(stalls); i++)
 		add_stall(view, &table, json_array_get(stalls, i));
 	finish_table(view, &table, 0);
-	say(view, CTL_PLAIN, "%" PRId64 " of %" PRId64 " stall%s",
+	say(view, TABLE_PLAIN, "%" PRId64 " of %" PRId64 " stall%s",
 	    get_integer(view, answer, "active"), max, plural(max));
 }
 
 /* --- list and show ------------------------------------------------------------------------- */
 
-/* What list and show have in common. */
+/* What a row of list and the answer to show have in common. */
 struct entry {
 	const char *client, *network; /* network may be NULL */
 	double bad, good, score, effective_score, network_score;
-	bool flagged, by_hand, exempt;
+	bool flagged, by_hand;
+	const char *exempt_key, *exempt_rule; /* NULL: not exempt */
 	int64_t delay_ms, sessions;
-	char until[TIME_MAX]; /* empty: nobody knows */
+	char until[TIME_MAX]; /* the end of a flag by hand; empty: none, or not known */
 };
-
-static bool get_exempt(struct view *view, const json_t *object)
-{
-	const json_t *exempt = json_object_get(object, "exempt");
-
-	if (json_is_null(exempt))
-		return false;
-	get_text(view, exempt, "key");
-	get_text(view, exempt, "rule");
-	return true;
-}
 
 static void read_entry(struct view *view, const json_t *object, struct entry *entry)
 {
+	const json_t *exempt = json_object_get(object, "exempt");
+
 	*entry = (struct entry){
 		.client = get_text(view, object, "client"),
 		.network = get_text_or_null(view, object, "network"),
@@ -327,71 +315,73 @@ static void read_entry(struct view *view, const json_t *object, struct entry *en
 		.network_score = get_number(view, object, "network_score"),
 		.flagged = get_boolean(view, object, "flagged"),
 		.by_hand = get_boolean(view, object, "by_hand"),
-		.exempt = get_exempt(view, object),
 		.delay_ms = get_integer(view, object, "delay_ms"),
 		.sessions = get_integer(view, object, "sessions"),
 	};
+	if (!json_is_null(exempt)) {
+		entry->exempt_key = get_text(view, exempt, "key");
+		entry->exempt_rule = get_text(view, exempt, "rule");
+	}
 	if (!json_is_null(json_object_get(object, "by_hand_until")))
 		format_time(get_integer(view, object, "by_hand_until"), entry->until);
 }
 
-static void add_entry(struct view *view, struct ctl_table *table, const json_t *object)
+static void add_entry(struct view *view, struct table *table, const json_t *object)
 {
 	struct entry entry;
 	char duration[DURATION_TEXT_MAX];
-	enum ctl_style style;
+	enum table_style style;
 
 	read_entry(view, object, &entry);
-	style = entry.flagged ? CTL_ALARM : CTL_PLAIN;
-	ctl_table_add(table, style, "%s", entry.client);
-	ctl_table_add(table, style, "%.2f", entry.effective_score);
-	ctl_table_add(table, CTL_PLAIN, "%.2f", entry.bad);
-	ctl_table_add(table, CTL_PLAIN, "%.2f", entry.good);
+	style = entry.flagged ? TABLE_ALARM : TABLE_PLAIN;
+	table_add(table, style, "%s", entry.client);
+	table_add(table, style, "%.2f", entry.effective_score);
+	table_add(table, TABLE_PLAIN, "%.2f", entry.bad);
+	table_add(table, TABLE_PLAIN, "%.2f", entry.good);
 	if (entry.network != NULL)
-		ctl_table_add(table, CTL_PLAIN, "%.2f", entry.network_score);
+		table_add(table, TABLE_PLAIN, "%.2f", entry.network_score);
 	else
-		ctl_table_add(table, CTL_PLAIN, "-");
-	ctl_table_add(table, CTL_PLAIN, "%s",
-		      entry.flagged ? duration_describe(entry.delay_ms, duration) : "-");
-	ctl_table_add(table, CTL_PLAIN, "%" PRId64, entry.sessions);
-	if (entry.by_hand && !entry.exempt && entry.until[0] != '\0')
-		ctl_table_add(table, style, "by hand until %s", entry.until);
+		table_add(table, TABLE_PLAIN, "-");
+	table_add(table, TABLE_PLAIN, "%s",
+		  entry.flagged ? duration_describe(entry.delay_ms, duration) : "-");
+	table_add(table, TABLE_PLAIN, "%" PRId64, entry.sessions);
+	if (entry.exempt_key != NULL)
+		table_add(table, style, "exempt");
+	else if (entry.by_hand && entry.until[0] != '\0')
+		table_add(table, style, "by hand until %s", entry.until);
 	else
-		ctl_table_add(table, style, "%s",
-			      entry.exempt    ? "exempt"
-			      : entry.by_hand ? "by hand"
-			      : entry.flagged ? "flagged"
-					      : "-");
+		table_add(table, style, "%s",
+			  entry.by_hand	  ? "by hand"
+			  : entry.flagged ? "flagged"
+					  : "-");
 }
 
 static void show_list(struct view *view, const json_t *answer)
 {
-	static const struct ctl_column columns[] = {
+	static const struct table_column columns[] = {
 		{"CLIENT", false}, {"SCORE", true}, {"BAD", true},	{"GOOD", true},
 		{"NETWORK", true}, {"DELAY", true}, {"SESSIONS", true}, {"STATE", false}};
-	struct ctl_table table = {.columns = columns, .columns_count = 8};
+	struct table table = {.columns = columns, .columns_count = 8};
 	const json_t *clients = get_array(view, answer, "clients");
 	int64_t total = get_integer(view, answer, "clients_total");
 
 	for (size_t i = 0; i < json_array_size(clients); i++)
 		add_entry(view, &table, json_array_get(clients, i));
 	finish_table(view, &table, 0);
-	say(view, CTL_PLAIN, "%zu of %" PRId64 " client%s", json_array_size(clients), total,
+	say(view, TABLE_PLAIN, "%zu of %" PRId64 " client%s", json_array_size(clients), total,
 	    plural(total));
 }
 
-static void add_exemption(struct view *view, struct ctl_table *table, const json_t *answer)
+static void add_exemption(struct table *table, const struct entry *entry)
 {
-	const json_t *exempt = json_object_get(answer, "exempt");
-
-	if (json_is_null(exempt))
-		add_pair(table, "exempt", CTL_PLAIN, "no");
+	if (entry->exempt_key == NULL)
+		add_pair(table, "exempt", TABLE_PLAIN, "no");
 	else
-		add_pair(table, "exempt", CTL_STRONG, "yes: %s in %s",
-			 get_text(view, exempt, "rule"), get_text(view, exempt, "key"));
+		add_pair(table, "exempt", TABLE_STRONG, "yes: %s in %s", entry->exempt_rule,
+			 entry->exempt_key);
 }
 
-static void add_network(struct view *view, struct ctl_table *table, const json_t *answer,
+static void add_network(struct view *view, struct table *table, const json_t *answer,
 			const struct entry *entry)
 {
 	double threshold = get_number(view, answer, "network_threshold");
@@ -400,17 +390,17 @@ static void add_network(struct view *view, struct ctl_table *table, const json_t
 	bool is_dirty = get_boolean(view, answer, "network_dirty");
 
 	if (entry->network == NULL || threshold == 0)
-		add_pair(table, "network", CTL_PLAIN, "does not matter");
+		add_pair(table, "network", TABLE_PLAIN, "does not matter");
 	else
-		add_pair(table, "network", is_dirty ? CTL_ALARM : CTL_PLAIN,
+		add_pair(table, "network", is_dirty ? TABLE_ALARM : TABLE_PLAIN,
 			 "%s: %.2f bad, %.2f good, score %.2f, %s at %g", entry->network, bad, good,
 			 entry->network_score, is_dirty ? "dirty, as it is" : "dirty", threshold);
 }
 
-static void add_flag(struct ctl_table *table, const struct entry *entry)
+static void add_flag(struct table *table, const struct entry *entry)
 {
-	enum ctl_style style = entry->flagged ? CTL_ALARM : CTL_PLAIN;
-	/* Of an exempt client the flag is there, and does nothing. */
+	enum table_style style = entry->flagged ? TABLE_ALARM : TABLE_PLAIN;
+	/* An exempt client keeps its flag by hand, which does nothing. */
 	const char *answer = entry->flagged ? "" : "no, though ";
 
 	if (!entry->by_hand)
@@ -423,28 +413,28 @@ static void add_flag(struct ctl_table *table, const struct entry *entry)
 
 static void show_client(struct view *view, const json_t *answer)
 {
-	struct ctl_table table = {.columns = pair_columns, .columns_count = 2};
+	struct table table = {.columns = pair_columns, .columns_count = 2};
 	bool is_local = !get_boolean(view, answer, "shared");
 	struct entry entry;
 	char duration[DURATION_TEXT_MAX];
 
 	read_entry(view, answer, &entry);
-	say(view, CTL_STRONG, "%s", get_text(view, answer, "explanation"));
+	say(view, TABLE_STRONG, "%s", get_text(view, answer, "explanation"));
 	fputc('\n', view->out);
-	add_pair(&table, "client", CTL_PLAIN, "%s%s", entry.client,
+	add_pair(&table, "client", TABLE_PLAIN, "%s%s", entry.client,
 		 get_boolean(view, answer, "known") ? ""
 		 : is_local			    ? ", of which this host knows nothing"
 						    : ", of which nothing is known");
-	add_exemption(view, &table, answer);
-	add_pair(&table, "score", CTL_PLAIN, "%.2f: %.2f bad, %.2f good", entry.score, entry.bad,
+	add_exemption(&table, &entry);
+	add_pair(&table, "score", TABLE_PLAIN, "%.2f: %.2f bad, %.2f good", entry.score, entry.bad,
 		 entry.good);
 	add_network(view, &table, answer, &entry);
 	add_flag(&table, &entry);
-	add_pair(&table, "delay", CTL_PLAIN, "%s",
+	add_pair(&table, "delay", TABLE_PLAIN, "%s",
 		 entry.flagged ? duration_describe(entry.delay_ms, duration) : "none");
-	add_pair(&table, "sessions", CTL_PLAIN, "%" PRId64, entry.sessions);
-	add_pair(&table, "stalls", CTL_PLAIN, "%" PRId64, get_integer(view, answer, "stalls"));
-	add_pair(&table, "mode", CTL_PLAIN, "%s", get_text(view, answer, "mode"));
+	add_pair(&table, "sessions", TABLE_PLAIN, "%" PRId64, entry.sessions);
+	add_pair(&table, "stalls", TABLE_PLAIN, "%" PRId64, get_integer(view, answer, "stalls"));
+	add_pair(&table, "mode", TABLE_PLAIN, "%s", get_text(view, answer, "mode"));
 	finish_table(view, &table, INDENT);
 }
 
@@ -456,7 +446,8 @@ static void show_flag(struct view *view, const json_t *answer)
 	char until[TIME_MAX];
 
 	get_boolean(view, answer, "shared");
-	say(view, CTL_PLAIN, "%s is slowed until %s, in %" PRId64 " open session%s and in new ones",
+	say(view, TABLE_PLAIN,
+	    "%s is slowed until %s, in %" PRId64 " open session%s and in new ones",
 	    get_text(view, answer, "client"),
 	    format_time(get_integer(view, answer, "until"), until), sessions, plural(sessions));
 }
@@ -468,7 +459,7 @@ static void show_forgive(struct view *view, const json_t *answer)
 	bool is_known = get_boolean(view, answer, "known");
 
 	get_boolean(view, answer, "shared");
-	say(view, CTL_PLAIN,
+	say(view, TABLE_PLAIN,
 	    "%s is forgiven%s: %" PRId64 " stall%s released, %" PRId64 " open session%s",
 	    get_text(view, answer, "client"), is_known ? "" : ", though nothing was known of it",
 	    released, plural(released), sessions, plural(sessions));
@@ -478,12 +469,12 @@ static void show_reload(struct view *view, const json_t *answer)
 {
 	const json_t *keys = get_array(view, answer, "needs_restart");
 
-	say(view, CTL_PLAIN, "the configuration has been read again");
+	say(view, TABLE_PLAIN, "the configuration has been read again");
 	for (size_t i = 0; i < json_array_size(keys); i++) {
 		const char *key = json_string_value(json_array_get(keys, i));
 
 		view->failed = view->failed || key == NULL;
-		say(view, CTL_STRONG, "note: %s has changed, but needs a restart",
+		say(view, TABLE_STRONG, "note: %s has changed, but needs a restart",
 		    key != NULL ? key : "");
 	}
 }
@@ -497,7 +488,7 @@ static const struct {
 	{"reload", show_reload},
 };
 
-bool ctl_show(const char *command, const json_t *answer, bool colour, FILE *out)
+bool text_print(const char *command, const json_t *answer, bool colour, FILE *out)
 {
 	struct view view = {.colour = colour, .failed = true};
 	char *text = NULL;
@@ -514,7 +505,7 @@ bool ctl_show(const char *command, const json_t *answer, bool colour, FILE *out)
 	}
 	if (fclose(view.out) != 0)
 		view.failed = true;
-	/* Whether out takes it is known when it is flushed. */
+	/* A fault of out shows when main flushes it. */
 	if (!view.failed)
 		fwrite(text, 1, length, out);
 	free(text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `tarpitctl top`: the terminal, and the loop that waits for keys, signals and news. */
-#include "ask.h"
+/* `tarpitctl top`: the terminal, and the loop that waits for keys, signals and answers. */
+#include "top.h"
 
 #include <curses.h>
 #include <errno.h>
@@ -22,21 +22,24 @@
 #undef columns
 
 #include "base/clock.h"
-#include "top.h"
+#include "base/error.h"
 #include "screen.h"
+#include "top_draw.h"
+#include "top_feed.h"
+#include "top_model.h"
 
 #define FRAME_MS 200
-/* Without an answer for that long, the daemon is said to be silent. */
+/* After so long without an answer the screen says that the daemon is silent. */
 #define SILENCE_MS 3000
 #define ROWS_MAX 1000
 #define COLUMNS_MAX 2000
 #define CLIENTS_MIN 50
-/* How long the rest of an arrow key's sequence may take; ESC alone quits. */
+/* How long curses waits for the rest of an arrow key's sequence; ESC alone quits. */
 #define ESCAPE_MS 50
 #define KEY_ESCAPE 27
 #define CONTROL(letter) ((letter)&0x1f)
 
-/* Read from a descriptor: curses is not to be called from a signal's handler. */
+/* Signals are read from a descriptor: a handler must not call curses. */
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT};
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
@@ -44,23 +47,19 @@ struct top {
 	const char *socket_path;
 	struct top_feed *feed;
 	struct top_model *model;
-	struct picture picture;
+	struct screen_grid grid;
 	SCREEN *screen;
 	attr_t styles[STYLE_COUNT];
 	sigset_t mask_before;
 	struct sigaction actions_before[SIGNALS];
-	int signals;
-	int deadly; /* the signal that ends us, or 0 */
-	bool quits, paused, gone;
-	int64_t resumed_ms, frozen_ms; /* frozen: 0 while the picture moves */
+	int signals; /* a signalfd */
+	int deadly; /* the signal that ends the process, or 0 */
+	bool quits, paused, gone; /* gone: the last round of questions failed */
+	int64_t resumed_ms; /* when the last pause or stop ended */
+	int64_t frozen_ms; /* the moment that the screen shows while it stands still; 0: it moves */
 	time_t answered_at;
 	char error[256];
 };
-
-static int64_t mono_ms(void)
-{
-	return clock_system.mono_ms(&clock_system);
-}
 
 /* --- signals */
 
@@ -71,7 +70,7 @@ static bool take_signals(struct top *top)
 	sigemptyset(&mask);
 	for (size_t i = 0; i < SIGNALS; i++) {
 		sigaction(signals[i], NULL, &top->actions_before[i]);
-		/* One that nohup, say, has put aside stays put aside. */
+		/* Signals that the parent made ignored, as nohup does, stay ignored. */
 		if (top->actions_before[i].sa_handler != SIG_IGN)
 			sigaddset(&mask, signals[i]);
 	}
@@ -92,7 +91,7 @@ static void give_signals_back(struct top *top)
 
 /* --- the terminal */
 
-/* What is sure to be seen without colours too; the pair, if not 0, is added where there are colours. */
+/* Attributes that any terminal shows, and a colour pair, or 0, for those with colours. */
 static const struct {
 	attr_t attributes;
 	short pair;
@@ -125,20 +124,16 @@ static void choose_styles(struct top *top)
 	}
 }
 
-/* False with the reason: no terminal there, or none that a cursor can be moved on. */
+/* False with the reason in error: there is no terminal, or none whose cursor can be moved. */
 static bool prepare_terminal(char *error, size_t size)
 {
 	const char *name = getenv("TERM");
 	int status = 0;
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		snprintf(error, size, "top needs a terminal: take status, stalls and list");
-		return false;
-	}
-	if (name == NULL || *name == '\0') {
-		snprintf(error, size, "top needs to know the terminal: TERM is not set");
-		return false;
-	}
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return error_set(error, size, "top needs a terminal: take status, stalls and list");
+	if (name == NULL || *name == '\0')
+		return error_set(error, size, "top needs to know the terminal: TERM is not set");
 	if (setupterm(name, STDOUT_FILENO, &status) != OK) {
 		snprintf(error, size, "top does not know the terminal '%.100s' (TERM)", name);
 		return false;
@@ -150,13 +145,13 @@ static bool prepare_terminal(char *error, size_t size)
 		return false;
 	}
 	del_curterm(cur_term);
-	/* To begin with: newterm fails at a size beyond all bounds. fit finds the true one. */
+	/* newterm fails at an absurd size of the terminal; fit() sets the true one. */
 	setenv("LINES", "24", 1);
 	setenv("COLUMNS", "80", 1);
 	return true;
 }
 
-/* The console of Linux has UTF-8, but a font without most block characters. */
+/* The console of Linux understands UTF-8, but its font lacks most block characters. */
 static bool has_blocks(void)
 {
 	const char *name = getenv("TERM");
@@ -169,10 +164,10 @@ static int within(int value, int max)
 	return value < max ? value : max;
 }
 
-/* More than there is room for, in case that there is soon. */
+/* Asks for CLIENTS_MIN clients at least, so that a larger screen is filled at once. */
 static void set_feed(const struct top *top)
 {
-	int clients = top->picture.rows > CLIENTS_MIN ? top->picture.rows : CLIENTS_MIN;
+	int clients = top->grid.rows > CLIENTS_MIN ? top->grid.rows : CLIENTS_MIN;
 
 	top_feed_set(top->feed, top->paused, within(clients, TOP_CLIENTS_MAX));
 }
@@ -185,9 +180,9 @@ static bool fit(struct top *top)
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0)
 		resizeterm(within(size.ws_row, ROWS_MAX), within(size.ws_col, COLUMNS_MAX));
 	getmaxyx(stdscr, rows, columns);
-	/* Terminals wrap and shift what they show when their size changes. */
+	/* A terminal whose size changes has wrapped its lines: curses must draw them all anew. */
 	clearok(curscr, TRUE);
-	if (!picture_resize(&top->picture, rows, columns))
+	if (!screen_resize(&top->grid, rows, columns))
 		return false;
 	set_feed(top);
 	return true;
@@ -207,30 +202,30 @@ static bool open_screen(struct top *top)
 	set_escdelay(ESCAPE_MS);
 	curs_set(0);
 	choose_styles(top);
-	top->picture.has_blocks = has_blocks();
+	top->grid.has_blocks = has_blocks();
 	return true;
 }
 
 static void close_screen(struct top *top)
 {
-	/* A terminal with one screen only keeps the picture; the shell goes on in place of the keys. */
-	if (enter_ca_mode == NULL && move(top->picture.rows - 1, 0) == OK && clrtoeol() == OK)
+	/* Without an alternate screen the picture stays: the prompt replaces its last line. */
+	if (enter_ca_mode == NULL && move(top->grid.rows - 1, 0) == OK && clrtoeol() == OK)
 		refresh();
 	endwin();
 	delscreen(top->screen);
-	picture_free(&top->picture);
+	screen_free(&top->grid);
 }
 
 static void paint(const struct top *top)
 {
-	const struct picture *picture = &top->picture;
+	const struct screen_grid *grid = &top->grid;
 
-	for (int row = 0; row < picture->rows; row++) {
-		const wchar_t *glyphs = picture->glyphs + row * picture->columns;
-		const uint8_t *styles = picture->styles + row * picture->columns;
+	for (int row = 0; row < grid->rows; row++) {
+		const wchar_t *glyphs = grid->glyphs + row * grid->columns;
+		const uint8_t *styles = grid->styles + row * grid->columns;
 
-		for (int from = 0, to; from < picture->columns; from = to) {
-			for (to = from + 1; to < picture->columns && styles[to] == styles[from];)
+		for (int from = 0, to; from < grid->columns; from = to) {
+			for (to = from + 1; to < grid->columns && styles[to] == styles[from];)
 				to++;
 			attrset((int)top->styles[styles[from]]);
 			mvaddnwstr(row, from, glyphs + from, to - from);
@@ -239,7 +234,7 @@ static void paint(const struct top *top)
 	refresh();
 }
 
-/* --- what there is to see */
+/* --- what the screen says */
 
 static const char *time_of_day(time_t when, char *text, size_t size)
 {
@@ -250,7 +245,7 @@ static const char *time_of_day(time_t when, char *text, size_t size)
 	return text;
 }
 
-/* Without the path, for which there is no room, and which has not changed since the screen was opened. */
+/* The error without the socket's path, for which there is no room. */
 static const char *reason(const struct top *top)
 {
 	size_t length = strlen(top->socket_path);
@@ -263,10 +258,10 @@ static const char *reason(const struct top *top)
 	return top->error;
 }
 
-/* Why there is no news, in a sentence; NULL if there is. */
+/* Why there are no new answers, in a sentence; NULL if there are. */
 static const char *trouble(const struct top *top, char *text, size_t size)
 {
-	int64_t now_ms = mono_ms(), since_ms = now_ms - top->model->stalls_ms;
+	int64_t now_ms = clock_now_ms(), since_ms = now_ms - top->model->stalls_ms;
 	char clock[16];
 
 	if (!top->gone &&
@@ -291,41 +286,41 @@ static void show(struct top *top)
 	if (!top->paused && moment.trouble == NULL)
 		top->frozen_ms = 0;
 	else if (top->frozen_ms == 0)
-		top->frozen_ms = mono_ms();
-	moment.now_ms = top->frozen_ms != 0 ? top->frozen_ms : mono_ms();
-	top_draw(top->model, &moment, &top->picture);
+		top->frozen_ms = clock_now_ms();
+	moment.now_ms = top->frozen_ms != 0 ? top->frozen_ms : clock_now_ms();
+	top_draw(top->model, &moment, &top->grid);
 	paint(top);
 }
 
-/* --- what happens */
+/* --- answers, signals and keys */
 
-static void take_news(struct top *top)
+static void take_answers(struct top *top)
 {
 	struct top_answers answers;
 
 	if (!top_feed_take(top->feed, &answers))
 		return;
-	/* What had been asked before a pause comes too late. */
+	/* The thread may have asked these before the pause began. */
 	if (!top->paused) {
 		top->gone = answers.error[0] != '\0';
 		snprintf(top->error, sizeof(top->error), "%s", answers.error);
 		if (!top->gone) {
-			top_take(top->model, &answers);
+			top_model_take(top->model, &answers);
 			top->answered_at = time(NULL);
 		}
 	}
-	top_answers_clear(&answers);
+	top_feed_clear(&answers);
 }
 
-/* After a stop. No answer could come meanwhile. */
-static void come_back(struct top *top)
+/* After the process was stopped: no answer could come meanwhile. */
+static void resume(struct top *top)
 {
 	reset_prog_mode();
-	top->resumed_ms = mono_ms();
+	top->resumed_ms = clock_now_ms();
 	top->quits = !fit(top);
 }
 
-/* As the shell wants it: off the screen, and stopped by the very signal. */
+/* Leaves the screen, and stops by SIGTSTP itself, so that the shell sees what it expects. */
 static void suspend(struct top *top)
 {
 	struct sigaction plain = {.sa_handler = SIG_DFL};
@@ -338,7 +333,7 @@ static void suspend(struct top *top)
 	raise(SIGTSTP);
 	pthread_sigmask(SIG_UNBLOCK, &stop, &before);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	come_back(top);
+	resume(top);
 }
 
 static void take_signal(struct top *top)
@@ -355,7 +350,7 @@ static void take_signal(struct top *top)
 		top->quits = !fit(top);
 		break;
 	case SIGCONT:
-		come_back(top);
+		resume(top);
 		break;
 	case SIGTSTP:
 		suspend(top);
@@ -378,7 +373,7 @@ static void take_key(struct top *top, int key)
 	case 'p':
 	case 'P':
 		top->paused = !top->paused;
-		top->resumed_ms = mono_ms();
+		top->resumed_ms = clock_now_ms();
 		set_feed(top);
 		break;
 	case CONTROL('L'):
@@ -411,19 +406,19 @@ static void run(struct top *top)
 		while (!top->quits && (polled[1].revents & POLLIN) != 0 && (key = getch()) != ERR)
 			take_key(top, key);
 		if (polled[2].revents != 0)
-			take_news(top);
+			take_answers(top);
 	}
 }
 
-/* With the first answer already there. Takes the link. */
-static int run_on_terminal(struct top *top, struct ctl_link *link, char *error, size_t size)
+/* Takes the connection. The model has its first answers already. */
+static int run_on_terminal(struct top *top, int connection, char *error, size_t size)
 {
 	if (!take_signals(top)) {
-		ctl_close(link);
+		close(connection);
 		snprintf(error, size, "signalfd: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	top->feed = top_feed_start(top->socket_path, link);
+	top->feed = top_feed_start(top->socket_path, connection);
 	if (top->feed != NULL && open_screen(top)) {
 		run(top);
 		close_screen(top);
@@ -441,12 +436,11 @@ static int run_on_terminal(struct top *top, struct ctl_link *link, char *error, 
 	return EX_OSERR;
 }
 
-int ctl_top(const char *socket_path, char *error, size_t size)
+int top_run(const char *socket_path, char *error, size_t size)
 {
 	struct top top = {.socket_path = socket_path, .answered_at = time(NULL)};
 	struct top_answers answers;
-	struct ctl_link *link = NULL;
-	int status;
+	int connection = -1, status;
 
 	if (!prepare_terminal(error, size))
 		return EX_USAGE;
@@ -455,15 +449,15 @@ int ctl_top(const char *socket_path, char *error, size_t size)
 		snprintf(error, size, "out of memory");
 		return EX_OSERR;
 	}
-	/* Before the screen is: who has mistyped the socket is told as by any other command. */
-	if (top_ask(&link, socket_path, TOP_CLIENTS_MAX, &answers)) {
-		top_take(top.model, &answers);
-		status = run_on_terminal(&top, link, error, size);
+	/* Asks before the screen opens: a mistyped socket is reported as by any other command. */
+	if (top_feed_ask(&connection, socket_path, TOP_CLIENTS_MAX, &answers)) {
+		top_model_take(top.model, &answers);
+		status = run_on_terminal(&top, connection, error, size);
 	} else {
 		snprintf(error, size, "%s", answers.error);
 		status = answers.exit_status;
 	}
-	top_answers_clear(&answers);
+	top_feed_clear(&answers);
 	free(top.model);
 	return status;
 }

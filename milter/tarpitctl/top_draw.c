@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "top.h"
-#include "screen.h"
+/* Lays the live screen out: the grid's size decides what is shown of the model, and where. */
+#include "top_draw.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -12,8 +12,8 @@
 struct drawing {
 	const struct top_model *model;
 	const struct top_moment *moment;
-	struct picture *picture;
-	int rows, columns;
+	struct screen_grid *grid;
+	int rows, columns; /* of the grid */
 };
 
 /* A number as the screen shows it. */
@@ -105,34 +105,34 @@ static struct text uptime_text(int64_t uptime_s)
 
 static void draw_title(const struct drawing *drawing, int row)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 	const struct top_model *model = drawing->model;
 	const struct top_moment *moment = drawing->moment;
 	const char *state = moment->paused ? "PAUSED " : "";
 	int end = drawing->columns - (int)(strlen(moment->clock) + strlen(state)) - 1, column = 15;
 
-	picture_fill_row(picture, row, STYLE_TITLE);
-	picture_put(picture, row, 1, STYLE_TITLE, "tarpit-milter");
+	screen_fill_row(grid, row, STYLE_TITLE);
+	screen_put(grid, row, 1, STYLE_TITLE, "tarpit-milter");
 	if (drawing->columns >= 60)
-		column = picture_put(picture, row, column, STYLE_TITLE, "%s  ", model->version);
-	column = picture_put(picture, row, column, STYLE_TITLE, "%s  up %s", model->mode,
-			     uptime_text(model->uptime_s).s);
+		column = screen_put(grid, row, column, STYLE_TITLE, "%s  ", model->version);
+	column = screen_put(grid, row, column, STYLE_TITLE, "%s  up %s", model->mode,
+			    uptime_text(model->uptime_s).s);
 	if (column + 1 < end)
-		picture_put(picture, row, end, STYLE_TITLE, "%s%s", state, moment->clock);
+		screen_put(grid, row, end, STYLE_TITLE, "%s%s", state, moment->clock);
 	else if (moment->paused)
-		picture_put(picture, row, drawing->columns - 8, STYLE_TITLE, " PAUSED ");
+		screen_put(grid, row, drawing->columns - 8, STYLE_TITLE, " PAUSED ");
 }
 
 static void draw_trouble(const struct drawing *drawing, int row)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 
-	picture_fill_row(picture, row, STYLE_ALARM);
-	picture_put(picture, row, drawing->columns > 8 ? 1 : 0, STYLE_ALARM, "%s",
-		    drawing->moment->trouble);
+	screen_fill_row(grid, row, STYLE_ALARM);
+	screen_put(grid, row, drawing->columns > 8 ? 1 : 0, STYLE_ALARM, "%s",
+		   drawing->moment->trouble);
 }
 
-static enum picture_style state_style(const char *state)
+static enum screen_style state_style(const char *state)
 {
 	if (strcmp(state, "up") == 0)
 		return STYLE_GOOD;
@@ -141,19 +141,19 @@ static enum picture_style state_style(const char *state)
 
 static void draw_store(const struct drawing *drawing, int row)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 	const struct top_model *model = drawing->model;
-	int column = picture_put(picture, row, 1, STYLE_PLAIN, "Store     %s ", model->store);
+	int column = screen_put(grid, row, 1, STYLE_PLAIN, "Store     %s ", model->store);
 
-	column = picture_put(picture, row, column, state_style(model->store_state), "%s",
-			     model->store_state);
+	column = screen_put(grid, row, column, state_style(model->store_state), "%s",
+			    model->store_state);
 	for (size_t i = 0; i < model->server_count; i++) {
 		const struct top_server *server = &model->servers[i];
 
-		column = picture_put(picture, row, column, STYLE_DIM, "%s%s ",
-				     i == 0 ? "   " : "  ", server->name);
-		column = picture_put(picture, row, column, state_style(server->state), "%s",
-				     server->state);
+		column = screen_put(grid, row, column, STYLE_DIM, "%s%s ", i == 0 ? "   " : "  ",
+				    server->name);
+		column = screen_put(grid, row, column, state_style(server->state), "%s",
+				    server->state);
 	}
 }
 
@@ -162,36 +162,34 @@ static double part_of(int64_t value, int64_t max)
 	return value > 0 && max > 0 ? (double)value / (double)max : 0;
 }
 
-static enum picture_style fill_style(double part)
+static enum screen_style fill_style(double part)
 {
 	if (part < 0.5)
 		return STYLE_GOOD;
 	return part < 0.85 ? STYLE_WARNING : STYLE_BAD;
 }
 
-/* "Stalls    [###     ]  12 of 40", and what else is to be said where there is room. */
+/* "Stalls    [###     ]  12 of 40", and another number where there is room. */
 static void draw_gauge(const struct drawing *drawing, int row, const char *name, int64_t value,
 		       int64_t max, const char *more, int64_t more_value)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 	int more_width = drawing->columns >= 64 ? 20 : 0;
 	int bar = drawing->columns - 11 - 18 - more_width, column = 11;
 	double part = part_of(value, max);
 
-	picture_put(picture, row, 1, STYLE_PLAIN, "%s", name);
+	screen_put(grid, row, 1, STYLE_PLAIN, "%s", name);
 	if (bar >= 5) {
-		column = picture_put_bar(picture, row, column, bar, part, fill_style(part)) + 1;
-		column =
-			picture_put_right(picture, row, column, 7, STYLE_BOLD, whole_text(value).s);
+		column = screen_put_bar(grid, row, column, bar, part, fill_style(part)) + 1;
+		column = screen_put_right(grid, row, column, 7, STYLE_BOLD, whole_text(value).s);
 	} else {
-		column = picture_put(picture, row, column, STYLE_BOLD, "%s", whole_text(value).s);
+		column = screen_put(grid, row, column, STYLE_BOLD, "%s", whole_text(value).s);
 	}
-	picture_put(picture, row, column, STYLE_PLAIN, " of %s", whole_text(max).s);
+	screen_put(grid, row, column, STYLE_PLAIN, " of %s", whole_text(max).s);
 	if (more_width == 0)
 		return;
-	picture_put(picture, row, drawing->columns - more_width + 2, STYLE_PLAIN, "%s", more);
-	picture_put_right(picture, row, drawing->columns - 9, 8, STYLE_BOLD,
-			  whole_text(more_value).s);
+	screen_put(grid, row, drawing->columns - more_width + 2, STYLE_PLAIN, "%s", more);
+	screen_put_right(grid, row, drawing->columns - 9, 8, STYLE_BOLD, whole_text(more_value).s);
 }
 
 static void draw_sessions(const struct drawing *drawing, int row)
@@ -210,10 +208,10 @@ static void draw_budget(const struct drawing *drawing, int row)
 		   model->flagged);
 }
 
-/* Heading, rates, and totals unless that row is negative. */
+/* Heading, rates, and totals; a negative totals_row is outside the grid, and so not drawn. */
 static void draw_rates(const struct drawing *drawing, int row, int totals_row)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 	static const struct {
 		const char *name;
 		int width;
@@ -225,28 +223,27 @@ static void draw_rates(const struct drawing *drawing, int row, int totals_row)
 	};
 	int column = 11;
 
-	picture_fill_row(picture, row, STYLE_HEADING);
-	picture_put(picture, row + 1, 1, STYLE_PLAIN, "per second");
-	picture_put(picture, totals_row, 1, STYLE_PLAIN, "in all");
+	screen_fill_row(grid, row, STYLE_HEADING);
+	screen_put(grid, row + 1, 1, STYLE_PLAIN, "per second");
+	screen_put(grid, totals_row, 1, STYLE_PLAIN, "in all");
 	for (size_t i = 0; i < TOP_COUNTERS; i++) {
 		bool is_trouble = i == TOP_STORE_FAILURES && drawing->model->rates[i] > 0;
 		int width = columns[i].width;
 
 		if (column + width > drawing->columns)
 			return;
-		picture_put_right(picture, row, column, width, STYLE_HEADING, columns[i].name);
-		picture_put_right(picture, row + 1, column, width,
-				  is_trouble ? STYLE_BAD : STYLE_BOLD,
-				  rate_text(drawing->model->rates[i]).s);
-		picture_put_right(picture, totals_row, column, width, STYLE_PLAIN,
-				  whole_text(drawing->model->totals[i]).s);
+		screen_put_right(grid, row, column, width, STYLE_HEADING, columns[i].name);
+		screen_put_right(grid, row + 1, column, width, is_trouble ? STYLE_BAD : STYLE_BOLD,
+				 rate_text(drawing->model->rates[i]).s);
+		screen_put_right(grid, totals_row, column, width, STYLE_PLAIN,
+				 whole_text(drawing->model->totals[i]).s);
 		column += width;
 	}
 }
 
 /* --- the tables */
 
-/* What a width of the screen leaves to each column of the table of stalls; 0: not shown. */
+/* Widths of the columns of the table of stalls; 0: not shown. */
 struct stall_widths {
 	int client, stage, score, bar, remains, delay;
 };
@@ -273,55 +270,54 @@ static struct stall_widths stall_widths(int columns)
 static void draw_stall(const struct drawing *drawing, int row, const struct stall_widths *widths,
 		       const struct top_stall *stall)
 {
-	struct picture *picture = drawing->picture;
-	int64_t remains_ms = top_remains_ms(drawing->model, stall, drawing->moment->now_ms);
+	struct screen_grid *grid = drawing->grid;
+	int64_t remains_ms = top_model_remains_ms(drawing->model, stall, drawing->moment->now_ms);
 	int column = 1;
 
-	picture_put_cut(picture, row, column, widths->client - 1, STYLE_PLAIN, stall->client);
+	screen_put_cut(grid, row, column, widths->client - 1, STYLE_PLAIN, stall->client);
 	column += widths->client;
-	picture_put_cut(picture, row, column, widths->stage - 1, STYLE_PLAIN, stall->stage);
+	screen_put_cut(grid, row, column, widths->stage - 1, STYLE_PLAIN, stall->stage);
 	column += widths->stage;
-	column = picture_put_right(picture, row, column, widths->score, STYLE_PLAIN,
-				   score_text(stall->score).s);
+	column = screen_put_right(grid, row, column, widths->score, STYLE_PLAIN,
+				  score_text(stall->score).s);
 	column += widths->score > 0;
-	picture_put_bar(picture, row, column, widths->bar, part_of(remains_ms, stall->delay_ms),
-			STYLE_BAR);
+	screen_put_bar(grid, row, column, widths->bar, part_of(remains_ms, stall->delay_ms),
+		       STYLE_BAR);
 	column += widths->bar;
-	column = picture_put_right(picture, row, column, widths->remains, STYLE_BOLD,
-				   seconds_text(remains_ms).s);
+	column = screen_put_right(grid, row, column, widths->remains, STYLE_BOLD,
+				  seconds_text(remains_ms).s);
 	if (widths->delay > 0)
-		picture_put(picture, row, column, STYLE_DIM, " of %s",
-			    seconds_text(stall->delay_ms).s);
+		screen_put(grid, row, column, STYLE_DIM, " of %s", seconds_text(stall->delay_ms).s);
 }
 
 static void draw_stalls(const struct drawing *drawing, int row, int height)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 	const struct top_model *model = drawing->model;
 	struct stall_widths widths = stall_widths(drawing->columns);
 	int count = (int)model->stall_count, shown = count < height ? count : height;
 	size_t hidden;
 
-	picture_fill_row(picture, row, STYLE_HEADING);
-	picture_put_cut(picture, row, 1, widths.client - 1, STYLE_HEADING, "STALLED NOW");
-	picture_put_cut(picture, row, 1 + widths.client, widths.stage - 1, STYLE_HEADING, "STAGE");
-	picture_put_right(picture, row, 1 + widths.client + widths.stage, widths.score,
-			  STYLE_HEADING, "SCORE");
-	picture_put_right(picture, row, drawing->columns - 1 - widths.delay - 8, widths.remains,
-			  STYLE_HEADING, "REMAINS");
-	/* The last line tells of those for whom there is none. */
+	screen_fill_row(grid, row, STYLE_HEADING);
+	screen_put_cut(grid, row, 1, widths.client - 1, STYLE_HEADING, "STALLED NOW");
+	screen_put_cut(grid, row, 1 + widths.client, widths.stage - 1, STYLE_HEADING, "STAGE");
+	screen_put_right(grid, row, 1 + widths.client + widths.stage, widths.score, STYLE_HEADING,
+			 "SCORE");
+	screen_put_right(grid, row, drawing->columns - 1 - widths.delay - 8, widths.remains,
+			 STYLE_HEADING, "REMAINS");
+	/* The last line counts the stalls for which there is no line. */
 	if (height > 2 && model->stalls_active > (size_t)height && shown == height)
 		shown--;
 	for (int i = 0; i < shown; i++)
 		draw_stall(drawing, row + 1 + i, &widths, &model->stalls[i]);
 	hidden = model->stalls_active - (size_t)shown;
 	if (shown < height && hidden > 0)
-		picture_put(picture, row + 1 + shown, 1, STYLE_DIM, "and %zu more", hidden);
+		screen_put(grid, row + 1 + shown, 1, STYLE_DIM, "and %zu more", hidden);
 	else if (count == 0 && height > 0)
-		picture_put(picture, row + 1, 1, STYLE_DIM, "%s",
-			    strcmp(model->mode, "observe") == 0
-				    ? "nobody: in this mode nobody is slowed"
-				    : "nobody");
+		screen_put(grid, row + 1, 1, STYLE_DIM, "%s",
+			   strcmp(model->mode, "observe") == 0
+				   ? "nobody: in this mode nobody is slowed"
+				   : "nobody");
 }
 
 enum list_column {
@@ -334,7 +330,7 @@ enum list_column {
 	LIST_DELAY
 };
 
-/* In the order they stand in; each is there on screens of at least that width. */
+/* In the order of the columns; each is shown on grids of at least `from` columns. */
 static const struct {
 	const char *name;
 	int width, from;
@@ -383,57 +379,53 @@ static int list_client_width(int columns)
 
 static void draw_client(const struct drawing *drawing, int row, const struct top_client *client)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 	int width = list_client_width(drawing->columns), column = 1 + width;
-	enum picture_style style = STYLE_PLAIN;
+	enum screen_style style = client->flagged ? STYLE_BOLD : STYLE_PLAIN;
 
-	/* Who is slowed stands out. */
-	if (client->flagged)
-		style = STYLE_BOLD;
-
-	picture_put_cut(picture, row, 1, width - 1, style, client->client);
+	screen_put_cut(grid, row, 1, width - 1, style, client->client);
 	for (size_t i = 0; i < COUNT(list_columns); i++)
 		if (drawing->columns >= list_columns[i].from)
-			column = picture_put_right(picture, row, column, list_columns[i].width,
-						   i == LIST_FLAG ? style : STYLE_PLAIN,
-						   list_text(client, i).s);
+			column = screen_put_right(grid, row, column, list_columns[i].width,
+						  i == LIST_FLAG ? style : STYLE_PLAIN,
+						  list_text(client, i).s);
 	if (drawing->columns >= 120)
-		picture_put(picture, row, column, STYLE_DIM, "   %s", client->network);
+		screen_put(grid, row, column, STYLE_DIM, "   %s", client->network);
 }
 
 static void draw_list(const struct drawing *drawing, int row, int height)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 	const struct top_model *model = drawing->model;
 	int width = list_client_width(drawing->columns), column = 1 + width;
 
-	picture_fill_row(picture, row, STYLE_HEADING);
-	picture_put_cut(picture, row, 1, width - 1, STYLE_HEADING, "WORST CLIENTS");
+	screen_fill_row(grid, row, STYLE_HEADING);
+	screen_put_cut(grid, row, 1, width - 1, STYLE_HEADING, "WORST CLIENTS");
 	for (size_t i = 0; i < COUNT(list_columns); i++)
 		if (drawing->columns >= list_columns[i].from)
-			column = picture_put_right(picture, row, column, list_columns[i].width,
-						   STYLE_HEADING, list_columns[i].name);
+			column = screen_put_right(grid, row, column, list_columns[i].width,
+						  STYLE_HEADING, list_columns[i].name);
 	if (drawing->columns >= 120)
-		picture_put(picture, row, column, STYLE_HEADING, "   OF NETWORK");
+		screen_put(grid, row, column, STYLE_HEADING, "   OF NETWORK");
 	for (int i = 0; i < height && (size_t)i < model->client_count; i++)
 		draw_client(drawing, row + 1 + i, &model->list[i]);
 	if (model->client_count == 0 && height > 0)
-		picture_put(picture, row + 1, 1, STYLE_DIM, "none");
+		screen_put(grid, row + 1, 1, STYLE_DIM, "none");
 }
 
 static void draw_footer(const struct drawing *drawing, int row)
 {
-	struct picture *picture = drawing->picture;
-	int column = picture_put(picture, row, 1, STYLE_BOLD, "q");
+	struct screen_grid *grid = drawing->grid;
+	int column = screen_put(grid, row, 1, STYLE_BOLD, "q");
 
-	column = picture_put(picture, row, column, STYLE_DIM, " quit   ");
-	column = picture_put(picture, row, column, STYLE_BOLD, "p");
-	picture_put(picture, row, column, STYLE_DIM, drawing->moment->paused ? " go on" : " pause");
+	column = screen_put(grid, row, column, STYLE_DIM, " quit   ");
+	column = screen_put(grid, row, column, STYLE_BOLD, "p");
+	screen_put(grid, row, column, STYLE_DIM, drawing->moment->paused ? " go on" : " pause");
 }
 
 /* --- all of it */
 
-/* The room for both tables, shared: stalls get what they need if clients do, else half. */
+/* Rows for stalls, of the room for both tables: half, or more if clients leave it. */
 static int stall_height(const struct top_model *model, int room)
 {
 	int wanted = model->stall_rows > 3 ? (int)model->stall_rows : 3;
@@ -460,24 +452,24 @@ static void draw_tables(const struct drawing *drawing, int row)
 	draw_list(drawing, row + 1 + height + gap, room - height);
 }
 
-/* While there is no news, what is shown is old. */
+/* Dims old numbers while there are no new answers. */
 static void fade(const struct drawing *drawing, int first, int last)
 {
-	struct picture *picture = drawing->picture;
+	struct screen_grid *grid = drawing->grid;
 
 	for (int i = first * drawing->columns; i < last * drawing->columns; i++)
-		if (picture->styles[i] != STYLE_HEADING)
-			picture->styles[i] = STYLE_DIM;
+		if (grid->styles[i] != STYLE_HEADING)
+			grid->styles[i] = STYLE_DIM;
 }
 
 void top_draw(const struct top_model *model, const struct top_moment *moment,
-	      struct picture *picture)
+	      struct screen_grid *grid)
 {
-	struct drawing drawing = {model, moment, picture, picture->rows, picture->columns};
-	int rows = picture->rows, row = 1;
+	struct drawing drawing = {model, moment, grid, grid->rows, grid->columns};
+	int rows = grid->rows, row = 1;
 
 	for (int i = 0; i < rows; i++)
-		picture_fill_row(picture, i, STYLE_PLAIN);
+		screen_fill_row(grid, i, STYLE_PLAIN);
 	draw_title(&drawing, 0);
 	if (rows >= 4)
 		draw_store(&drawing, row++);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "top.h"
+/* Asks status, stalls and list, in a thread that outlives the screen if the daemon is silent. */
+#include "top_feed.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -10,30 +11,25 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "ask.h"
+#include "base/clock.h"
 
 #define INTERVAL_MS 1000
 
 struct top_feed {
 	pthread_mutex_t mutex;
 	pthread_cond_t change;
-	int event; /* eventfd: there is news */
+	int event; /* an eventfd: readable once there are new answers */
 	char *path;
-	struct ctl_link *link; /* the thread's alone */
-	/* Below the mutex. */
-	int users; /* the last one frees it */
-	bool stopped, paused, has_news;
+	int connection; /* the thread's alone; -1: none */
+	/* The mutex guards the rest. */
+	int users; /* the thread and the screen: the last one frees the feed */
+	bool stopped, paused, has_answers;
 	int clients;
-	struct top_answers news;
+	struct top_answers answers;
 };
 
-static int64_t mono_ms(void)
-{
-	return clock_system.mono_ms(&clock_system);
-}
-
-void top_answers_clear(struct top_answers *answers)
+void top_feed_clear(struct top_answers *answers)
 {
 	json_decref(answers->status);
 	json_decref(answers->stalls);
@@ -43,7 +39,7 @@ void top_answers_clear(struct top_answers *answers)
 
 /* --- asking once */
 
-/* The status with which the daemon says no; nonsense is as good as no daemon. */
+/* The status of a refusal, if that is one that a process can exit with. */
 static int refusal_status(const json_t *answer)
 {
 	json_int_t status = json_integer_value(json_object_get(answer, "status"));
@@ -51,8 +47,8 @@ static int refusal_status(const json_t *answer)
 	return status > 0 && status < 126 ? (int)status : EX_UNAVAILABLE;
 }
 
-/* NULL with the reason and the status in answers. */
-static json_t *ask(struct ctl_link *link, json_t *request, struct top_answers *answers)
+/* Releases the request. NULL with the reason and the status in answers. */
+static json_t *ask(int connection, json_t *request, struct top_answers *answers)
 {
 	json_t *answer = NULL;
 	const char *error;
@@ -61,7 +57,7 @@ static json_t *ask(struct ctl_link *link, json_t *request, struct top_answers *a
 	if (request == NULL)
 		snprintf(answers->error, sizeof(answers->error), "out of memory");
 	else
-		answer = ctl_ask(link, request, answers->error, sizeof(answers->error));
+		answer = ask_daemon(connection, request, answers->error, sizeof(answers->error));
 	json_decref(request);
 	if (answer == NULL || json_is_true(json_object_get(answer, "ok")))
 		return answer;
@@ -73,53 +69,53 @@ static json_t *ask(struct ctl_link *link, json_t *request, struct top_answers *a
 	return NULL;
 }
 
-static bool ask_all(struct ctl_link *link, int clients, struct top_answers *answers)
+static bool ask_all(int connection, int clients, struct top_answers *answers)
 {
-	answers->status = ask(link, json_pack("{s:s}", "command", "status"), answers);
+	answers->status = ask(connection, json_pack("{s:s}", "command", "status"), answers);
 	if (answers->status == NULL)
 		return false;
-	answers->status_ms = mono_ms();
-	answers->stalls = ask(link, json_pack("{s:s}", "command", "stalls"), answers);
+	answers->status_ms = clock_now_ms();
+	answers->stalls = ask(connection, json_pack("{s:s}", "command", "stalls"), answers);
 	if (answers->stalls == NULL)
 		return false;
-	answers->stalls_ms = mono_ms();
-	answers->list =
-		ask(link, json_pack("{s:s,s:i}", "command", "list", "count", clients), answers);
+	answers->stalls_ms = clock_now_ms();
+	answers->list = ask(connection, json_pack("{s:s,s:i}", "command", "list", "count", clients),
+			    answers);
 	return answers->list != NULL;
 }
 
-static bool connect_and_ask(struct ctl_link **link, const char *path, int clients,
+static bool connect_and_ask(int *connection, const char *path, int clients,
 			    struct top_answers *answers)
 {
 	*answers = (struct top_answers){.exit_status = EX_UNAVAILABLE};
-	if (*link == NULL)
-		*link = ctl_connect(path, answers->error, sizeof(answers->error));
-	if (*link == NULL)
+	if (*connection < 0)
+		*connection = ask_connect(path, answers->error, sizeof(answers->error));
+	if (*connection < 0)
 		return false;
-	if (ask_all(*link, clients, answers)) {
+	if (ask_all(*connection, clients, answers)) {
 		answers->exit_status = EX_OK;
 		answers->error[0] = '\0';
 		return true;
 	}
-	ctl_close(*link);
-	*link = NULL;
+	close(*connection);
+	*connection = -1;
 	if (answers->error[0] == '\0')
 		snprintf(answers->error, sizeof(answers->error), "no answer");
 	return false;
 }
 
-bool top_ask(struct ctl_link **link, const char *path, int clients, struct top_answers *answers)
+bool top_feed_ask(int *connection, const char *path, int clients, struct top_answers *answers)
 {
-	bool reused = *link != NULL;
-	int64_t began_ms = mono_ms();
+	bool is_reused = *connection >= 0;
+	int64_t began_ms = clock_now_ms();
 
-	if (connect_and_ask(link, path, clients, answers))
+	if (connect_and_ask(connection, path, clients, answers))
 		return true;
-	/* A daemon that was restarted, or found us idle, has hung up and is there again. */
-	if (!reused || mono_ms() - began_ms >= INTERVAL_MS)
+	/* A daemon that was restarted, or that hangs up on idle clients, takes a new connection. */
+	if (!is_reused || clock_now_ms() - began_ms >= INTERVAL_MS)
 		return false;
-	top_answers_clear(answers);
-	return connect_and_ask(link, path, clients, answers);
+	top_feed_clear(answers);
+	return connect_and_ask(connection, path, clients, answers);
 }
 
 /* --- asking each second */
@@ -133,8 +129,9 @@ static void release(struct top_feed *feed)
 	pthread_mutex_unlock(&feed->mutex);
 	if (!is_last)
 		return;
-	top_answers_clear(&feed->news);
-	ctl_close(feed->link);
+	top_feed_clear(&feed->answers);
+	if (feed->connection >= 0)
+		close(feed->connection);
 	close(feed->event);
 	pthread_cond_destroy(&feed->change);
 	pthread_mutex_destroy(&feed->mutex);
@@ -142,13 +139,13 @@ static void release(struct top_feed *feed)
 	free(feed);
 }
 
-/* False if it is time to end. */
+/* Waits until it is time to ask; false if the feed is stopped. */
 static bool wait_for_turn(struct top_feed *feed, int64_t due_ms, int *clients)
 {
 	bool goes_on;
 
 	pthread_mutex_lock(&feed->mutex);
-	while (!feed->stopped && (feed->paused || mono_ms() < due_ms)) {
+	while (!feed->stopped && (feed->paused || clock_now_ms() < due_ms)) {
 		if (feed->paused)
 			pthread_cond_wait(&feed->change, &feed->mutex);
 		else
@@ -165,32 +162,32 @@ static void post(struct top_feed *feed, const struct top_answers *answers)
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&feed->mutex);
-	top_answers_clear(&feed->news);
-	feed->news = *answers;
-	feed->has_news = true;
+	top_feed_clear(&feed->answers);
+	feed->answers = *answers;
+	feed->has_answers = true;
 	pthread_mutex_unlock(&feed->mutex);
 	if (write(feed->event, &one, sizeof(one)) < 0)
-		return; /* it cannot but be readable already */
+		return; /* the counter is full, so the descriptor is readable already */
 }
 
 static void *serve(void *arg)
 {
 	struct top_feed *feed = arg;
-	int64_t due_ms = mono_ms() + INTERVAL_MS;
+	int64_t due_ms = clock_now_ms() + INTERVAL_MS;
 	int clients;
 
 	while (wait_for_turn(feed, due_ms, &clients)) {
 		struct top_answers answers;
 
-		due_ms = mono_ms() + INTERVAL_MS;
-		top_ask(&feed->link, feed->path, clients, &answers);
+		due_ms = clock_now_ms() + INTERVAL_MS;
+		top_feed_ask(&feed->connection, feed->path, clients, &answers);
 		post(feed, &answers);
 	}
 	release(feed);
 	return NULL;
 }
 
-/* The screen's thread takes all signals. */
+/* Blocks all signals in the thread: they are for the screen. */
 static int start_thread(struct top_feed *feed)
 {
 	sigset_t all, before;
@@ -206,17 +203,18 @@ static int start_thread(struct top_feed *feed)
 	return error;
 }
 
-struct top_feed *top_feed_start(const char *path, struct ctl_link *link)
+struct top_feed *top_feed_start(const char *path, int connection)
 {
 	struct top_feed *feed = calloc(1, sizeof(*feed));
 
 	if (feed == NULL) {
-		ctl_close(link);
+		if (connection >= 0)
+			close(connection);
 		return NULL;
 	}
 	pthread_mutex_init(&feed->mutex, NULL);
 	clock_cond_init(&feed->change);
-	feed->link = link;
+	feed->connection = connection;
 	feed->path = strdup(path);
 	feed->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	feed->clients = TOP_CLIENTS_MAX;
@@ -235,20 +233,20 @@ int top_feed_descriptor(const struct top_feed *feed)
 
 bool top_feed_take(struct top_feed *feed, struct top_answers *answers)
 {
-	bool has_news;
+	bool has_answers;
 	uint64_t count;
 
 	if (read(feed->event, &count, sizeof(count)) < 0)
 		return false;
 	pthread_mutex_lock(&feed->mutex);
-	has_news = feed->has_news;
-	if (has_news) {
-		*answers = feed->news;
-		feed->news = (struct top_answers){0};
-		feed->has_news = false;
+	has_answers = feed->has_answers;
+	if (has_answers) {
+		*answers = feed->answers;
+		feed->answers = (struct top_answers){0};
+		feed->has_answers = false;
 	}
 	pthread_mutex_unlock(&feed->mutex);
-	return has_news;
+	return has_answers;
 }
 
 void top_feed_set(struct top_feed *feed, bool paused, int clients)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "top.h"
+/* Takes answers of any JSON into the model: numbers are clamped, and texts cut. */
+#include "top_model.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Far beyond all that a daemon can have counted, and sums of it are still exact and in range. */
+/* Far beyond what a daemon can have counted, and small enough for exact and safe sums. */
 #define WHOLE_MAX 1000000000000000
 #define NUMBER_MAX 1e15
-/* Less time between two answers says little of a rate. */
+/* Answers that are closer together give no rate worth showing. */
 #define RATE_MS_MIN 100
 #define STALL_ROWS_KEPT_MS 30000
 
@@ -48,7 +49,7 @@ static bool is_true(const json_t *object, const char *key)
 	return json_is_true(json_object_get(object, key));
 }
 
-/* What does not fit is cut off. */
+/* A text that does not fit is cut. */
 static void copy(const json_t *object, const char *key, char *text, size_t size)
 {
 	const char *value = json_string_value(json_object_get(object, key));
@@ -110,7 +111,7 @@ static void take_status(struct top_model *model, const json_t *status, int64_t n
 	model->flagged = whole(status, "flagged");
 }
 
-/* Who ends last stands first, so that a stall which ends moves none of the others. */
+/* The stall that ends last comes first, so that one which ends moves none of the others. */
 static int by_remains(const void *left, const void *right)
 {
 	const struct top_stall *a = left, *b = right;
@@ -139,7 +140,7 @@ static void take_stalls(struct top_model *model, const json_t *answer, int64_t n
 	size_t count = json_array_size(stalls);
 	int64_t active = whole(answer, "active");
 
-	/* The daemon does not list them all either. */
+	/* The daemon lists 1000 stalls at most, and counts all. */
 	model->stalls_active = active > (int64_t)count ? (size_t)active : count;
 	model->stall_count = count < TOP_STALLS_MAX ? count : TOP_STALLS_MAX;
 	for (size_t i = 0; i < model->stall_count; i++)
@@ -176,14 +177,15 @@ static void take_list(struct top_model *model, const json_t *clients)
 		take_client(&model->list[i], json_array_get(clients, i));
 }
 
-void top_take(struct top_model *model, const struct top_answers *answers)
+void top_model_take(struct top_model *model, const struct top_answers *answers)
 {
 	take_status(model, answers->status, answers->status_ms);
 	take_stalls(model, answers->stalls, answers->stalls_ms);
 	take_list(model, json_object_get(answers->list, "clients"));
 }
 
-int64_t top_remains_ms(const struct top_model *model, const struct top_stall *stall, int64_t now_ms)
+int64_t top_model_remains_ms(const struct top_model *model, const struct top_stall *stall,
+			     int64_t now_ms)
 {
 	int64_t remains_ms = stall->remains_ms - (now_ms - model->stalls_ms);
 

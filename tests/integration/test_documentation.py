@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Table, example configurations and manuals say the same, and what they say works."""
 
+import glob
 import gzip
 import os
 import re
@@ -26,6 +27,11 @@ PACKAGING = os.path.join(TOP, "packaging")
 def text_of(*path):
     with open(os.path.join(TOP, *path), encoding="utf-8") as file:
         return file.read()
+
+
+def sources_of(room):
+    """The text of all sources of a room, or of those that match."""
+    return "".join(text_of(path) for path in sorted(glob.glob(os.path.join(TOP, "milter", room, "*.c"))))
 
 
 def unescape(mdoc):
@@ -61,7 +67,7 @@ def test_manual_describes_every_key_with_its_default():
 
 
 def test_manual_names_the_keys_that_a_reload_leaves():
-    table = re.findall(r'^\t\{"(\w+)",(.*?)\},$', text_of("milter", "settings_table.c"), re.M | re.S)
+    table = re.findall(r'^\t\{"(\w+)",(.*?)\},$', sources_of("config"), re.M | re.S)
     manual = text_of("packaging", "tarpit-milter.conf.5").partition("\ntakes all keys but\n")[2]
     listed = manual.partition("for these the daemon")[0]
     assert re.findall(r"^\.Ic (\w+)", listed, re.M) == [key for key, rest in table if ".fixed = true" in rest]
@@ -121,8 +127,7 @@ def test_readme_names_only_keys_that_exist():
 def test_every_event_of_the_manual_is_one_that_is_logged():
     """And the other way round: what the sources log is described."""
     manual = text_of("packaging", "tarpit-milter.8")
-    sources = "".join(text_of("milter", name) for name in os.listdir(os.path.join(TOP, "milter")))
-    logged = set(re.findall(r'log_begin\(&line, [^"]*"(\w+)"\)', sources))
+    logged = set(re.findall(r'log_begin\(&line, [^"]*"(\w+)"\)', sources_of("*")))
     assert {"start", "stop", "reload", "reject", "flag", "stall", "release", "mta"} <= logged
     for event in logged | {"defer", "pass"}:
         assert re.search(rf"\b{event}\b", manual), event

@@ -9,12 +9,12 @@
 #include <string.h>
 
 #include "control/command.h"
-#include "tarpitctl/ask.h"
 #include "fake_clock.h"
 #include "control/frame.h"
 #include "fuzz.h"
-#include "metrics/metrics.h"
+#include "metrics/page.h"
 #include "store/store.h"
+#include "tarpitctl/text.h"
 
 #define SESSIONS 4
 
@@ -43,8 +43,8 @@ static void check_answer(const char *request, const char *answer)
 	CHECK(json_is_boolean(ok) && out != NULL);
 	if (json_is_true(ok)) {
 		asked = json_loads(request, 0, NULL);
-		CHECK(ctl_show(json_string_value(json_object_get(asked, "command")), object, true,
-			       out));
+		CHECK(text_print(json_string_value(json_object_get(asked, "command")), object, true,
+				 out));
 		json_decref(asked);
 	} else {
 		error = json_string_value(json_object_get(object, "error"));
@@ -104,18 +104,18 @@ static void open_session(const char *text)
 /* A page of whole lines, each of which a scraper can read. */
 static void scrape(const char *accept)
 {
-	enum metrics_format format = metrics_negotiate(accept);
-	struct metrics *metrics = metrics_new(&tarpit);
+	enum metrics_format format = metrics_page_negotiate(accept);
+	struct metrics *metrics = metrics_page_new(&tarpit);
 	size_t length = 0;
-	char *page = metrics != NULL ? metrics_text(metrics, format, &length) : NULL;
+	char *page = metrics != NULL ? metrics_page_text(metrics, format, &length) : NULL;
 
 	CHECK(page != NULL && length > 0 && page[length - 1] == '\n');
-	CHECK(strlen(metrics_content_type(format)) > 0);
+	CHECK(strlen(metrics_page_content_type(format)) > 0);
 	for (size_t i = 0; i < length; i++)
 		CHECK(page[i] == '\n' || (page[i] >= ' ' && page[i] <= '~'));
 	CHECK((format == METRICS_OPENMETRICS) == (memmem(page, length, "# EOF\n", 6) != NULL));
 	free(page);
-	metrics_free(metrics);
+	metrics_page_free(metrics);
 }
 
 static void check_frame(const uint8_t *data, size_t size)

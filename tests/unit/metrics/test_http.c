@@ -4,17 +4,20 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "session/journal.h"
-#include "metrics/metrics.h"
+#include "metrics/http.h"
+#include "metrics/page.h"
 #include "session_bed.h"
 #include "base/stats.h"
 
@@ -58,7 +61,7 @@ static int begin(void **state)
 	memset(servers, 0, sizeof(servers));
 	walks = 0;
 	walk_ms = 0;
-	metrics = metrics_new(&tarpit);
+	metrics = metrics_page_new(&tarpit);
 	assert_non_null(metrics);
 	return 0;
 }
@@ -68,7 +71,7 @@ static int end(void **state)
 	(void)state;
 	free(page);
 	page = NULL;
-	metrics_free(metrics);
+	metrics_page_free(metrics);
 	finish();
 	return 0;
 }
@@ -78,7 +81,7 @@ static void scrape(enum metrics_format format)
 	size_t length;
 
 	free(page);
-	page = metrics_text(metrics, format, &length);
+	page = metrics_page_text(metrics, format, &length);
 	assert_non_null(page);
 	assert_int_equal(strlen(page), length);
 	assert_int_equal(page[length - 1], '\n');
@@ -507,12 +510,12 @@ static void format_is_the_one_that_is_accepted(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
-		if ((metrics_negotiate(rows[i].accept) == METRICS_OPENMETRICS) !=
+		if ((metrics_page_negotiate(rows[i].accept) == METRICS_OPENMETRICS) !=
 		    rows[i].is_openmetrics)
 			fail_msg("%s", rows[i].accept);
-	assert_string_equal(metrics_content_type(METRICS_OPENMETRICS),
+	assert_string_equal(metrics_page_content_type(METRICS_OPENMETRICS),
 			    "application/openmetrics-text; version=1.0.0; charset=utf-8");
-	assert_string_equal(metrics_content_type(METRICS_PLAIN),
+	assert_string_equal(metrics_page_content_type(METRICS_PLAIN),
 			    "text/plain; version=0.0.4; charset=utf-8");
 }
 
@@ -538,25 +541,46 @@ static void start_says_why_it_fails(void **state)
 	int fd;
 
 	(void)state;
-	if (!metrics_available()) {
-		assert_null(metrics_version());
-		assert_false(metrics_start("127.0.0.1:9810", &tarpit, error, sizeof(error)));
+	if (metrics_http_version() == NULL) {
+		assert_false(metrics_http_start("127.0.0.1:9810", &tarpit, error, sizeof(error)));
 		assert_non_null(strstr(error, "libmicrohttpd"));
 		return;
 	}
-	assert_non_null(metrics_version());
 	fd = take_port(&port);
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
-	assert_false(metrics_start(address, &tarpit, error, sizeof(error)));
+	assert_false(metrics_http_start(address, &tarpit, error, sizeof(error)));
 	assert_non_null(strstr(error, address));
 	assert_non_null(strstr(error, ": Address already in use"));
 	close(fd);
-	assert_false(metrics_start("nonsense", &tarpit, error, sizeof(error)));
+	assert_false(metrics_http_start("nonsense", &tarpit, error, sizeof(error)));
 	assert_string_equal(error, "nonsense: not HOST:PORT");
-	assert_false(metrics_start("192.0.2.1:9810", &tarpit, error, sizeof(error)));
+	assert_false(metrics_http_start("192.0.2.1:9810", &tarpit, error, sizeof(error)));
 	assert_string_equal(error, "192.0.2.1:9810: Cannot assign requested address");
-	assert_false(metrics_start("[127.0.0.1]:9810", &tarpit, error, sizeof(error)));
+	assert_false(metrics_http_start("[127.0.0.1]:9810", &tarpit, error, sizeof(error)));
 	assert_string_not_equal(error, "192.0.2.1:9810: Cannot assign requested address");
+}
+
+/* Descriptors suffice for the socket, but not for libmicrohttpd too. */
+static void start_that_fails_leaves_no_socket(void **state)
+{
+	char address[64], error[256] = "";
+	struct rlimit limit, few;
+	uint16_t port;
+	int fd;
+
+	(void)state;
+	if (metrics_http_version() == NULL)
+		skip();
+	fd = take_port(&port);
+	close(fd);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = (struct rlimit){(rlim_t)fd + 1, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_false(metrics_http_start(address, &tarpit, error, sizeof(error)));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_string_equal(error, "libmicrohttpd does not start");
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
 #define METRICS_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -579,6 +603,7 @@ int main(void)
 		METRICS_TEST(scraper_can_not_make_us_walk_all_the_time),
 		METRICS_TEST(format_is_the_one_that_is_accepted),
 		METRICS_TEST(start_says_why_it_fails),
+		METRICS_TEST(start_that_fails_leaves_no_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,13 +14,13 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define COLUMNS 12
 
-static void assert_row(const struct picture *picture, int row, const wchar_t *expected)
+static void assert_row(const struct screen_grid *grid, int row, const wchar_t *expected)
 {
-	const wchar_t *glyphs = picture->glyphs + row * picture->columns;
+	const wchar_t *glyphs = grid->glyphs + row * grid->columns;
 
-	for (int i = 0; i < picture->columns; i++)
+	for (int i = 0; i < grid->columns; i++)
 		if (glyphs[i] != expected[i])
-			fail_msg("'%.*ls' is not '%ls'", picture->columns, glyphs, expected);
+			fail_msg("'%.*ls' is not '%ls'", grid->columns, glyphs, expected);
 }
 
 static void bars(void **state)
@@ -55,12 +55,12 @@ static void bars(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct picture picture = {.has_blocks = rows[i].has_blocks};
+		struct screen_grid grid = {.has_blocks = rows[i].has_blocks};
 
-		assert_true(picture_resize(&picture, 1, COLUMNS));
-		picture_put_bar(&picture, 0, 0, rows[i].width, rows[i].part, STYLE_BAR);
-		assert_row(&picture, 0, rows[i].expected);
-		picture_free(&picture);
+		assert_true(screen_resize(&grid, 1, COLUMNS));
+		screen_put_bar(&grid, 0, 0, rows[i].width, rows[i].part, STYLE_BAR);
+		assert_row(&grid, 0, rows[i].expected);
+		screen_free(&grid);
 	}
 }
 
@@ -91,86 +91,86 @@ static void texts_are_cut(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct picture picture = {.has_blocks = rows[i].has_blocks};
+		struct screen_grid grid = {.has_blocks = rows[i].has_blocks};
 
-		assert_true(picture_resize(&picture, 1, COLUMNS));
+		assert_true(screen_resize(&grid, 1, COLUMNS));
 		if (rows[i].right)
-			picture_put_right(&picture, 0, rows[i].column, rows[i].width, STYLE_PLAIN,
+			screen_put_right(&grid, 0, rows[i].column, rows[i].width, STYLE_PLAIN,
 					  rows[i].text);
 		else
-			picture_put_cut(&picture, 0, rows[i].column, rows[i].width, STYLE_PLAIN,
+			screen_put_cut(&grid, 0, rows[i].column, rows[i].width, STYLE_PLAIN,
 					rows[i].text);
-		assert_row(&picture, 0, rows[i].expected);
-		picture_free(&picture);
+		assert_row(&grid, 0, rows[i].expected);
+		screen_free(&grid);
 	}
 }
 
 static void each_put_tells_where_it_ends(void **state)
 {
-	struct picture picture = {0};
+	struct screen_grid grid = {0};
 
 	(void)state;
-	assert_true(picture_resize(&picture, 1, COLUMNS));
-	assert_int_equal(picture_put(&picture, 0, 2, STYLE_PLAIN, "%d-%s", 7, "x"), 5);
-	assert_int_equal(picture_put(&picture, 0, 10, STYLE_PLAIN, "long"), 12);
-	assert_int_equal(picture_put_right(&picture, 0, 1, 6, STYLE_PLAIN, "1"), 7);
-	assert_int_equal(picture_put_cut(&picture, 0, 1, 2, STYLE_PLAIN, "1234"), 3);
-	assert_int_equal(picture_put_cut(&picture, 0, 1, -2, STYLE_PLAIN, "1234"), 1);
-	assert_int_equal(picture_put_bar(&picture, 0, 1, 6, 1, STYLE_BAR), 7);
-	assert_int_equal(picture_put_bar(&picture, 0, 1, 1, 1, STYLE_BAR), 1);
-	picture_free(&picture);
+	assert_true(screen_resize(&grid, 1, COLUMNS));
+	assert_int_equal(screen_put(&grid, 0, 2, STYLE_PLAIN, "%d-%s", 7, "x"), 5);
+	assert_int_equal(screen_put(&grid, 0, 10, STYLE_PLAIN, "long"), 12);
+	assert_int_equal(screen_put_right(&grid, 0, 1, 6, STYLE_PLAIN, "1"), 7);
+	assert_int_equal(screen_put_cut(&grid, 0, 1, 2, STYLE_PLAIN, "1234"), 3);
+	assert_int_equal(screen_put_cut(&grid, 0, 1, -2, STYLE_PLAIN, "1234"), 1);
+	assert_int_equal(screen_put_bar(&grid, 0, 1, 6, 1, STYLE_BAR), 7);
+	assert_int_equal(screen_put_bar(&grid, 0, 1, 1, 1, STYLE_BAR), 1);
+	screen_free(&grid);
 }
 
 static void only_printable_ascii_gets_through(void **state)
 {
-	struct picture picture = {.has_blocks = true};
+	struct screen_grid grid = {.has_blocks = true};
 	char byte[2] = "";
 
 	(void)state;
-	assert_true(picture_resize(&picture, 1, 1));
+	assert_true(screen_resize(&grid, 1, 1));
 	for (int value = 1; value < 256; value++) {
 		wchar_t expected = value >= ' ' && value < 0x7f ? (wchar_t)value : L'?';
 
 		byte[0] = (char)value;
-		picture_put(&picture, 0, 0, STYLE_PLAIN, "%s", byte);
-		assert_int_equal(picture.glyphs[0], expected);
+		screen_put(&grid, 0, 0, STYLE_PLAIN, "%s", byte);
+		assert_int_equal(grid.glyphs[0], expected);
 	}
-	picture_free(&picture);
+	screen_free(&grid);
 }
 
 static void nothing_is_drawn_outside(void **state)
 {
-	struct picture picture = {0};
+	struct screen_grid grid = {0};
 
 	(void)state;
-	assert_true(picture_resize(&picture, 2, 3));
+	assert_true(screen_resize(&grid, 2, 3));
 	for (int row = -2; row < 5; row++) {
 		for (int column = -4; column < 6; column++) {
-			picture_put(&picture, row, column, STYLE_PLAIN, "abc");
-			picture_put_bar(&picture, row, column, 9, 1, STYLE_BAR);
+			screen_put(&grid, row, column, STYLE_PLAIN, "abc");
+			screen_put_bar(&grid, row, column, 9, 1, STYLE_BAR);
 		}
-		picture_fill_row(&picture, row, STYLE_DIM);
+		screen_fill_row(&grid, row, STYLE_DIM);
 	}
-	assert_row(&picture, 0, L"   ");
-	assert_row(&picture, 1, L"   ");
-	assert_int_equal(picture.styles[5], STYLE_DIM);
-	picture_free(&picture);
-	picture_free(&picture);
+	assert_row(&grid, 0, L"   ");
+	assert_row(&grid, 1, L"   ");
+	assert_int_equal(grid.styles[5], STYLE_DIM);
+	screen_free(&grid);
+	screen_free(&grid);
 }
 
 static void a_new_size_is_blank(void **state)
 {
-	struct picture picture = {.has_blocks = true};
+	struct screen_grid grid = {.has_blocks = true};
 
 	(void)state;
-	assert_true(picture_resize(&picture, 1, 3));
-	picture_put(&picture, 0, 0, STYLE_BAD, "abc");
-	assert_true(picture_resize(&picture, 2, 5));
-	assert_row(&picture, 0, L"     ");
-	assert_row(&picture, 1, L"     ");
-	assert_int_equal(picture.styles[0], STYLE_PLAIN);
-	assert_true(picture.has_blocks);
-	picture_free(&picture);
+	assert_true(screen_resize(&grid, 1, 3));
+	screen_put(&grid, 0, 0, STYLE_BAD, "abc");
+	assert_true(screen_resize(&grid, 2, 5));
+	assert_row(&grid, 0, L"     ");
+	assert_row(&grid, 1, L"     ");
+	assert_int_equal(grid.styles[0], STYLE_PLAIN);
+	assert_true(grid.has_blocks);
+	screen_free(&grid);
 }
 
 int main(void)

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "tarpitctl/ask.h"
-#include "tarpitctl/table.h"
 #include "base/stats.h"
+#include "tarpitctl/table.h"
+#include "tarpitctl/text.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -165,7 +165,7 @@ static const struct {
 	 "note: user has changed, but needs a restart\n"},
 };
 
-/* What is shown; *shown is whether ctl_show says that it is right. The caller frees it. */
+/* What is shown; *shown is whether text_print says that it is right. The caller frees it. */
 static char *show(const char *command, const json_t *answer, bool colour, bool *shown)
 {
 	char *text = NULL;
@@ -173,7 +173,7 @@ static char *show(const char *command, const json_t *answer, bool colour, bool *
 	FILE *out = open_memstream(&text, &length);
 
 	assert_non_null(out);
-	*shown = ctl_show(command, answer, colour, out);
+	*shown = text_print(command, answer, colour, out);
 	assert_int_equal(fclose(out), 0);
 	return text;
 }
@@ -381,7 +381,7 @@ static void text_is_escaped(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(texts); i++) {
-		char *escaped = ctl_escape(texts[i].text);
+		char *escaped = table_escape(texts[i].text);
 
 		assert_string_equal(escaped, texts[i].escaped);
 		free(escaped);
@@ -401,5 +401,5 @@ int main(void)
 
 	setenv("TZ", "UTC0", 1);
 	tzset();
-	return cmocka_run_group_tests_name("ctl_text", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

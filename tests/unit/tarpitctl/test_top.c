@@ -10,8 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tarpitctl/top.h"
-#include "tarpitctl/screen.h"
+#include "tarpitctl/top_draw.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define ROWS_MAX 60
@@ -66,34 +65,34 @@ static void take(struct top_model *model, const char *status, const char *stalls
 		.stalls_ms = now_ms,
 	};
 
-	top_take(model, &answers);
-	top_answers_clear(&answers);
+	top_model_take(model, &answers);
+	top_feed_clear(&answers);
 }
 
 /* What the screen shows, line by line without blanks at the end; and the style of each first character. */
 struct screen {
 	char lines[ROWS_MAX][LINE_MAX];
-	enum picture_style styles[ROWS_MAX];
+	enum screen_style styles[ROWS_MAX];
 };
 
 static void draw_moment(const struct top_model *model, const struct top_moment *moment, int rows,
 			int columns, struct screen *screen)
 {
-	struct picture picture = {0};
+	struct screen_grid grid = {0};
 
-	assert_true(picture_resize(&picture, rows, columns));
-	top_draw(model, moment, &picture);
+	assert_true(screen_resize(&grid, rows, columns));
+	top_draw(model, moment, &grid);
 	memset(screen, 0, sizeof(*screen));
 	for (int row = 0; row < rows; row++) {
 		int end = columns;
 
-		while (end > 0 && picture.glyphs[row * columns + end - 1] == L' ')
+		while (end > 0 && grid.glyphs[row * columns + end - 1] == L' ')
 			end--;
 		for (int i = 0; i < end; i++)
-			screen->lines[row][i] = (char)picture.glyphs[row * columns + i];
-		screen->styles[row] = picture.styles[row * columns + (columns > 1)];
+			screen->lines[row][i] = (char)grid.glyphs[row * columns + i];
+		screen->styles[row] = grid.styles[row * columns + (columns > 1)];
 	}
-	picture_free(&picture);
+	screen_free(&grid);
 }
 
 static void draw(const struct top_model *model, int64_t now_ms, int rows, int columns,
@@ -367,7 +366,7 @@ static void what_remains_runs_down_between_answers(void **state)
 
 		snprintf(stalls, sizeof(stalls), STALLS(STALL("192.0.2.1", "%s")), rows[i].remains);
 		take(model, "{}", stalls, "{}", BEGIN_MS);
-		assert_int_equal(top_remains_ms(model, &model->stalls[0],
+		assert_int_equal(top_model_remains_ms(model, &model->stalls[0],
 						BEGIN_MS + rows[i].elapsed_ms),
 				 rows[i].expected_ms);
 		free(model);
@@ -546,19 +545,19 @@ static void assert_harmless(const struct top_model *model, int64_t now_ms, int r
 			    const char *document)
 {
 	struct top_moment moment = {.now_ms = now_ms, .clock = "14:33:05"};
-	struct picture picture = {.has_blocks = true};
+	struct screen_grid grid = {.has_blocks = true};
 
-	assert_true(picture_resize(&picture, rows, columns));
-	top_draw(model, &moment, &picture);
+	assert_true(screen_resize(&grid, rows, columns));
+	top_draw(model, &moment, &grid);
 	for (int i = 0; i < rows * columns; i++) {
-		wchar_t glyph = picture.glyphs[i];
+		wchar_t glyph = grid.glyphs[i];
 
 		if ((glyph < L' ' || glyph > L'~') && (glyph < 0x2588 || glyph > 0x258f) &&
 		    glyph != 0x2026)
 			fail_msg("U+%04X from %s", (unsigned)glyph, document);
-		assert_true(picture.styles[i] < STYLE_COUNT);
+		assert_true(grid.styles[i] < STYLE_COUNT);
 	}
-	picture_free(&picture);
+	screen_free(&grid);
 }
 
 static void no_answer_does_harm(void **state)

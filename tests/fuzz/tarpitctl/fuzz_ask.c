@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tarpitctl reads from the control socket, whoever sits there: frames, or bytes that need not be any,
- * and then the end. The live screen has three questions a round, and shows why one has no answer.
+ * What tarpitctl reads from the control socket, whoever sits there: frames, or bytes that need not
+ * be any, and then the end. The live screen has three questions a round, and shows why one has no
+ * answer.
  */
 #include <jansson.h>
 #include <pthread.h>
@@ -11,11 +12,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "tarpitctl/ask.h"
-#include "tarpitctl/top.h"
 #include "control/frame.h"
 #include "fuzz.h"
-#include "tarpitctl/screen.h"
+#include "tarpitctl/ask.h"
+#include "tarpitctl/top_draw.h"
+#include "tarpitctl/top_feed.h"
 
 enum { HANGS_UP = 1, IS_RAW = 2, IS_SCREEN = 4 };
 
@@ -81,49 +82,50 @@ static void ask(void)
 {
 	json_t *request = json_pack("{s:s}", "command", "status"), *reply;
 	char error[256] = "";
-	struct ctl_link *link = ctl_connect(address.sun_path, error, sizeof(error));
+	int connection = ask_connect(address.sun_path, error, sizeof(error));
 
-	CHECK(link != NULL && request != NULL);
+	CHECK(connection >= 0 && request != NULL);
 	do {
 		error[0] = '\0';
-		reply = ctl_ask(link, request, error, sizeof(error));
+		reply = ask_daemon(connection, request, error, sizeof(error));
 		CHECK((reply != NULL) == (error[0] == '\0'));
 		CHECK(reply == NULL || json_is_object(reply));
 		json_decref(reply);
 	} while (reply != NULL);
 	json_decref(request);
-	ctl_close(link);
+	close(connection);
 }
 
 static void draw_trouble(const struct top_answers *answers)
 {
 	static const struct top_model model;
 	struct top_moment moment = {.clock = "12:34:56", .trouble = answers->error};
-	struct picture picture = {0};
+	struct screen_grid grid = {0};
 
 	CHECK(answers->error[0] != '\0');
 	CHECK(answers->exit_status > 0 && answers->exit_status < 126);
-	CHECK(picture_resize(&picture, 24, 80));
-	top_draw(&model, &moment, &picture);
+	CHECK(screen_resize(&grid, 24, 80));
+	top_draw(&model, &moment, &grid);
 	for (int i = 0; i < 24 * 80; i++)
-		CHECK(picture.glyphs[i] >= ' ' && picture.glyphs[i] < 0x7f);
-	picture_free(&picture);
+		CHECK(grid.glyphs[i] >= ' ' && grid.glyphs[i] < 0x7f);
+	screen_free(&grid);
 }
 
 static void ask_for_screen(void)
 {
-	struct ctl_link *link = NULL;
 	struct top_answers answers;
+	int connection = -1;
 
-	if (top_ask(&link, address.sun_path, TOP_CLIENTS_MAX, &answers)) {
-		CHECK(link != NULL && answers.exit_status == 0);
+	if (top_feed_ask(&connection, address.sun_path, TOP_CLIENTS_MAX, &answers)) {
+		CHECK(connection >= 0 && answers.exit_status == 0);
 		CHECK(answers.status != NULL && answers.stalls != NULL && answers.list != NULL);
 	} else {
-		CHECK(link == NULL);
+		CHECK(connection == -1);
 		draw_trouble(&answers);
 	}
-	top_answers_clear(&answers);
-	ctl_close(link);
+	top_feed_clear(&answers);
+	if (connection >= 0)
+		close(connection);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

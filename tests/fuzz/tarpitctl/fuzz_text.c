@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What tarpitctl makes of a daemon's answers: any JSON. The first byte says which command was asked; no
- * control character may reach the terminal. The live screen has a model and a picture of its own.
+ * What tarpitctl makes of a daemon's answers: any JSON. The first byte says which command was
+ * asked; no control character may reach the terminal. The live screen has a model and a grid of its
+ * own.
  */
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tarpitctl/ask.h"
-#include "tarpitctl/top.h"
 #include "fuzz.h"
-#include "tarpitctl/screen.h"
+#include "tarpitctl/text.h"
+#include "tarpitctl/top_draw.h"
 
 static void show(const char *command, const json_t *answer)
 {
@@ -20,7 +20,7 @@ static void show(const char *command, const json_t *answer)
 	bool is_shown;
 
 	CHECK(out != NULL);
-	is_shown = ctl_show(command, answer, false, out);
+	is_shown = text_print(command, answer, false, out);
 	CHECK(fclose(out) == 0);
 	CHECK(is_shown || length == 0);
 	for (size_t i = 0; i < length; i++)
@@ -28,23 +28,23 @@ static void show(const char *command, const json_t *answer)
 	free(text);
 }
 
-/* A picture of that size; what is in it is one column wide each. */
+/* A grid of that size; what is in it is one column wide each. */
 static void draw(const struct top_model *model, int64_t now_ms, int rows, int columns,
 		 bool has_blocks)
 {
 	struct top_moment moment = {.now_ms = now_ms, .clock = "12:34:56"};
-	struct picture picture = {.has_blocks = has_blocks};
+	struct screen_grid grid = {.has_blocks = has_blocks};
 
-	CHECK(picture_resize(&picture, rows, columns));
-	top_draw(model, &moment, &picture);
+	CHECK(screen_resize(&grid, rows, columns));
+	top_draw(model, &moment, &grid);
 	for (int i = 0; i < rows * columns; i++) {
-		wchar_t glyph = picture.glyphs[i];
+		wchar_t glyph = grid.glyphs[i];
 
 		CHECK(glyph >= ' ' && glyph != 0x7f && (glyph < 0x80 || glyph >= 0xa0));
 		CHECK(has_blocks || glyph < 0x7f);
-		CHECK(picture.styles[i] < STYLE_COUNT);
+		CHECK(grid.styles[i] < STYLE_COUNT);
 	}
-	picture_free(&picture);
+	screen_free(&grid);
 }
 
 static void take(struct top_model *model, json_t *answer, int64_t now_ms)
@@ -57,8 +57,8 @@ static void take(struct top_model *model, json_t *answer, int64_t now_ms)
 		.stalls_ms = now_ms,
 	};
 
-	top_take(model, &answers);
-	top_answers_clear(&answers);
+	top_model_take(model, &answers);
+	top_feed_clear(&answers);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
