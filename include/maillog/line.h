@@ -13,7 +13,7 @@ struct span {
 	size_t length;
 };
 
-enum logline_mta { LOGLINE_POSTFIX, LOGLINE_SENDMAIL };
+enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
 
 /*
  * "address" below is always with host. Where a line has one it is the truth for that line: XCLIENT
@@ -24,54 +24,54 @@ enum logline_mta { LOGLINE_POSTFIX, LOGLINE_SENDMAIL };
  * ends, be it by RSET or a hang-up; none as it ends after a mail. At LogLevel 10 it begins with
  * CONNECT.
  */
-enum logline_kind {
-	LOGLINE_OTHER,		/* a log's line that says nothing to us */
-	LOGLINE_UNREADABLE,	/* no log's line, or a mail program's that is cut or garbled */
-	LOGLINE_SUBMISSION,	/* of a service of Postfix's for the site's own users */
-	LOGLINE_CONNECT,	/* address */
+enum maillog_kind {
+	MAILLOG_OTHER,		/* a log's line that says nothing to us */
+	MAILLOG_UNREADABLE,	/* no log's line, or a mail program's that is cut or garbled */
+	MAILLOG_SUBMISSION,	/* of a service of Postfix's for the site's own users */
+	MAILLOG_CONNECT,	/* address */
 	/*
 	 * Of the process's session: address. Postfix: authenticated since 3.0. Sendmail: QUEUED may
 	 * follow.
 	 */
-	LOGLINE_DISCONNECT,
+	MAILLOG_DISCONNECT,
 	/*
 	 * A milter sees it at RCPT: recipient, code. Postfix: sender, address, and authenticated
 	 * since 3.10.
 	 */
-	LOGLINE_REJECTED,
+	MAILLOG_REJECTED,
 	/*
 	 * The same, but Sendmail's milters only see a number: code, 4.x.x too, which {nbadrcpts}
 	 * counts as well; recipient and address, some or all of which may be missing.
 	 */
-	LOGLINE_HIDDEN,
+	MAILLOG_HIDDEN,
 	/*
 	 * Who the client is: address, authenticated. With queue_id of that message (Postfix), or
 	 * of its first (Sendmail); without one (Sendmail, and Postfix with a smtpd_proxy_filter)
 	 * of the process's session.
 	 */
-	LOGLINE_CLIENT,
+	MAILLOG_CLIENT,
 	/*
 	 * sender, count recipients accepted. Postfix: again at each attempt to deliver, and
 	 * aliases are counted expanded. Sendmail: address, none for mail that did not come by
 	 * SMTP, and authenticated; once a transaction, 0 too.
 	 */
-	LOGLINE_QUEUED,
+	MAILLOG_QUEUED,
 	/*
 	 * A recipient that was accepted: delivered, deferred (again and again) or bounced later.
 	 * The address is what the client wrote, if the line tells. others: more of them, for
-	 * logline_next_recipient.
+	 * maillog_line_next_recipient.
 	 */
-	LOGLINE_RECIPIENT,
-	LOGLINE_REMOVED,	/* queue_id has left the queue; Postfix only */
+	MAILLOG_RECIPIENT,
+	MAILLOG_REMOVED,	/* queue_id has left the queue; Postfix only */
 };
 
 /*
  * Spans point into the line, but for a code that is implied. Of OTHER, UNREADABLE and SUBMISSION
  * nothing but the kind counts.
  */
-struct logline {
-	enum logline_kind kind;
-	enum logline_mta mta;
+struct maillog_line {
+	enum maillog_kind kind;
+	enum maillog_mta mta;
 	struct span host_name;	/* the machine that logged it */
 	uint32_t pid;		/* 0: the line has none */
 	struct span queue_id;	/* none for NOQUEUE */
@@ -87,10 +87,10 @@ struct logline {
 
 /*
  * line is without its line end, may hold any bytes, and may be cut anywhere. The time stamp,
- * already read by logtime, is its first stamp_length bytes.
+ * already read by stamps, is its first stamp_length bytes.
  */
-void logline_parse(const char *line, size_t length, size_t stamp_length, struct logline *parsed);
+void maillog_line_parse(const char *line, size_t length, size_t stamp_length, struct maillog_line *parsed);
 /* Takes the next one off others. False if there is none. */
-bool logline_next_recipient(struct span *others, struct span *recipient);
+bool maillog_line_next_recipient(struct span *others, struct span *recipient);
 
 #endif

@@ -12,21 +12,21 @@
 #include <stdint.h>
 
 /* A stamp whose year was guessed, as if it were UTC; year 0: none. */
-struct logtime_guess {
+struct maillog_guess {
 	int year;
 	int64_t seconds;
 	bool is_forced;		/* by latest_s, against the order of the lines */
 };
 
 /* One for each stream of lines, for one thread. */
-struct logtime {
+struct maillog_timestamps {
 	int64_t latest_s;	/* no line is younger: where the year is to be guessed */
 	int first_year;		/* of the first such line; 0: it is to be guessed too */
 	bool is_survey;
 	bool is_lost;		/* the year of some lines could not be told */
-	struct logtime_guess last;
+	struct maillog_guess last;
 	/* far from last, and not borne out by another stamp yet: it may be garbled */
-	struct logtime_guess doubtful;
+	struct maillog_guess doubtful;
 	/*
 	 * When a half hour of local time began, so that mktime is not asked for each line; and when
 	 * again, where clocks were set back, else the same.
@@ -36,13 +36,13 @@ struct logtime {
 };
 
 /* latest_s: when the file was last written, seconds since the epoch. */
-void logtime_begin(struct logtime *logtime, int64_t latest_s);
+void maillog_timestamp_begin(struct maillog_timestamps *stamps, int64_t latest_s);
 /*
- * The same, to read all lines beforehand; after that logtime_survey_end gives the first_year of a
+ * The same, to read all lines beforehand; after that maillog_timestamp_first_year gives the first_year of a
  * log that may be of more than a year, 0 if it has none without one.
  */
-void logtime_survey_begin(struct logtime *logtime, int64_t latest_s);
-int logtime_survey_end(const struct logtime *logtime);
+void maillog_timestamp_survey(struct maillog_timestamps *stamps, int64_t latest_s);
+int maillog_timestamp_first_year(const struct maillog_timestamps *stamps);
 /*
  * Milliseconds since the epoch of the stamp that the line begins with, and its length with the
  * blank after it. False if there is none. A stamp without a zone, or with a zone's name that is
@@ -50,7 +50,7 @@ int logtime_survey_end(const struct logtime *logtime);
  * of the log steps back. Times step back where the log's lines do, as they do that are not
  * sorted.
  */
-bool logtime_read(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,
+bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length, int64_t *wall_ms,
 		  size_t *stamp_length);
 
 #endif

@@ -156,7 +156,7 @@ static bool take_word(struct span *rest, struct span *word)
 }
 
 /* "program[pid]:", what stands before it, and Solaris' "[ID 197553 mail.info]" after it. */
-static bool take_tag(struct span *rest, struct span *program, struct logline *parsed)
+static bool take_tag(struct span *rest, struct span *program, struct maillog_line *parsed)
 {
 	struct span number, inside;
 
@@ -193,7 +193,7 @@ static bool is_rfc5424(const char *line, size_t stamp_length)
 }
 
 /* "host program pid message-id data text", where "-" stands for nothing. */
-static bool take_header(struct span *rest, struct span *program, struct logline *parsed)
+static bool take_header(struct span *rest, struct span *program, struct maillog_line *parsed)
 {
 	struct span pid, ignored;
 
@@ -217,13 +217,14 @@ static bool is_sendmail(struct span program)
 	return span_skip(&program, "sendmail") || span_skip(&program, "sm-");
 }
 
-void logline_parse(const char *line, size_t length, size_t stamp_length, struct logline *parsed)
+void maillog_line_parse(const char *line, size_t length, size_t stamp_length,
+			struct maillog_line *parsed)
 {
 	struct span rest = {line + stamp_length, length - stamp_length};
 	struct span program = {0};
 	bool found;
 
-	*parsed = (struct logline){.kind = LOGLINE_OTHER};
+	*parsed = (struct maillog_line){.kind = MAILLOG_OTHER};
 	if (is_rfc5424(line, stamp_length))
 		found = take_header(&rest, &program, parsed);
 	else
@@ -231,16 +232,16 @@ void logline_parse(const char *line, size_t length, size_t stamp_length, struct 
 	if (!found) {
 		rest = (struct span){line + stamp_length, length - stamp_length};
 		if (!tells_repetition(rest))
-			parsed->kind = LOGLINE_UNREADABLE;
+			parsed->kind = MAILLOG_UNREADABLE;
 	} else if (memchr(program.text, '/', program.length) != NULL) {
-		logline_postfix(program, rest, parsed);
+		maillog_postfix_read(program, rest, parsed);
 	} else if (is_sendmail(program)) {
-		parsed->mta = LOGLINE_SENDMAIL;
-		logline_sendmail(rest, parsed);
+		parsed->mta = MAILLOG_SENDMAIL;
+		maillog_sendmail_read(rest, parsed);
 	}
 }
 
-bool logline_next_recipient(struct span *others, struct span *recipient)
+bool maillog_line_next_recipient(struct span *others, struct span *recipient)
 {
 	struct span before;
 

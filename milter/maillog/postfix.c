@@ -5,7 +5,7 @@
 #define ENVELOPE_TRIES 8
 
 /* "name[address]" and perhaps ":port" (smtpd_client_port_logging), whose name and address it takes off. */
-static bool take_client(struct span *text, struct logline *parsed)
+static bool take_client(struct span *text, struct maillog_line *parsed)
 {
 	struct span port;
 	uint32_t number;
@@ -34,7 +34,7 @@ static bool take_brackets_off(struct span *address)
  * " proto=ESMTP helo=<name>", and " sasl_method=PLAIN sasl_username=name" since Postfix 3.10. No blank nor
  * bracket gets into the name of the helo.
  */
-static bool ends_envelope(struct span text, struct logline *parsed)
+static bool ends_envelope(struct span text, struct maillog_line *parsed)
 {
 	struct span protocol, name;
 
@@ -49,7 +49,7 @@ static bool ends_envelope(struct span text, struct logline *parsed)
 }
 
 /* Addresses as Postfix 3.5 and later write them: as in the SMTP command, with quotes. */
-static bool read_quoted_envelope(struct span text, struct logline *parsed)
+static bool read_quoted_envelope(struct span text, struct maillog_line *parsed)
 {
 	struct span before;
 
@@ -64,7 +64,7 @@ static bool read_quoted_envelope(struct span text, struct logline *parsed)
 }
 
 /* Older ones leave the quotes out, so that "> to=<" may be part of an address: the last one counts. */
-static bool read_bare_envelope(struct span text, struct logline *parsed)
+static bool read_bare_envelope(struct span text, struct maillog_line *parsed)
 {
 	struct span rest = text;
 	struct span envelope, reply;
@@ -82,45 +82,45 @@ static bool read_bare_envelope(struct span text, struct logline *parsed)
 	return take_brackets_off(&parsed->sender) && take_brackets_off(&parsed->recipient);
 }
 
-static enum logline_kind read_rejection(struct span text, struct logline *parsed)
+static enum maillog_kind read_rejection(struct span text, struct maillog_line *parsed)
 {
 	if (!span_skip(&text, "RCPT from "))
-		return LOGLINE_OTHER;
+		return MAILLOG_OTHER;
 	if (!take_client(&text, parsed) || !span_skip(&text, ": "))
-		return LOGLINE_UNREADABLE;
+		return MAILLOG_UNREADABLE;
 	parsed->code = span_code(text);
 	if (!read_quoted_envelope(text, parsed) && !read_bare_envelope(text, parsed))
-		return LOGLINE_UNREADABLE;
-	return LOGLINE_REJECTED;
+		return MAILLOG_UNREADABLE;
+	return MAILLOG_REJECTED;
 }
 
-static enum logline_kind read_client(struct span text, struct logline *parsed)
+static enum maillog_kind read_client(struct span text, struct maillog_line *parsed)
 {
 	struct span before;
 
 	if (!take_client(&text, parsed))
-		return LOGLINE_UNREADABLE;
+		return MAILLOG_UNREADABLE;
 	parsed->authenticated = span_cut(&text, ", sasl_username=", &before);
-	return LOGLINE_CLIENT;
+	return MAILLOG_CLIENT;
 }
 
 /* "name[address] ehlo=1 auth=0/2 mail=1 quit=1 commands=3/5": successes, of so many tries. */
-static enum logline_kind read_disconnect(struct span text, struct logline *parsed)
+static enum maillog_kind read_disconnect(struct span text, struct maillog_line *parsed)
 {
 	struct span before;
 	uint32_t successes;
 
 	if (!take_client(&text, parsed))
-		return LOGLINE_UNREADABLE;
+		return MAILLOG_UNREADABLE;
 	parsed->authenticated = span_cut(&text, " auth=", &before) &&
 				span_number(&text, &successes) && successes > 0;
-	return LOGLINE_DISCONNECT;
+	return MAILLOG_DISCONNECT;
 }
 
-static enum logline_kind read_smtpd(struct span text, struct logline *parsed)
+static enum maillog_kind read_smtpd(struct span text, struct maillog_line *parsed)
 {
 	if (span_skip(&text, "connect from "))
-		return take_client(&text, parsed) ? LOGLINE_CONNECT : LOGLINE_UNREADABLE;
+		return take_client(&text, parsed) ? MAILLOG_CONNECT : MAILLOG_UNREADABLE;
 	if (span_skip(&text, "disconnect from "))
 		return read_disconnect(text, parsed);
 	parsed->queue_id = span_queue_id(&text);
@@ -128,11 +128,11 @@ static enum logline_kind read_smtpd(struct span text, struct logline *parsed)
 		return read_rejection(text, parsed);
 	if (span_skip(&text, "client="))
 		return read_client(text, parsed);
-	return LOGLINE_OTHER;
+	return MAILLOG_OTHER;
 }
 
 /* "<sender>, size=310, nrcpt=2 (queue active)" */
-static bool read_active(struct span text, struct logline *parsed)
+static bool read_active(struct span text, struct maillog_line *parsed)
 {
 	struct span rest = text;
 	uint32_t size;
@@ -147,25 +147,25 @@ static bool read_active(struct span text, struct logline *parsed)
 	       span_number(&rest, &parsed->count);
 }
 
-static enum logline_kind read_qmgr(struct span text, struct logline *parsed)
+static enum maillog_kind read_qmgr(struct span text, struct maillog_line *parsed)
 {
 	struct span before;
 
 	parsed->queue_id = span_queue_id(&text);
 	if (parsed->queue_id.text == NULL)
-		return LOGLINE_OTHER;
+		return MAILLOG_OTHER;
 	if (span_is(text, "removed"))
-		return LOGLINE_REMOVED;
+		return MAILLOG_REMOVED;
 	if (!span_skip(&text, "from="))
-		return LOGLINE_OTHER;
+		return MAILLOG_OTHER;
 	if (read_active(text, parsed))
-		return LOGLINE_QUEUED;
+		return MAILLOG_QUEUED;
 	/* "from=<>, status=expired, returned to sender" */
-	return span_cut(&text, ", status=", &before) ? LOGLINE_OTHER : LOGLINE_UNREADABLE;
+	return span_cut(&text, ", status=", &before) ? MAILLOG_OTHER : MAILLOG_UNREADABLE;
 }
 
 /* "to=<new>, orig_to=<as the client wrote it>, relay=": without quotes before Postfix 3.5. */
-static bool read_recipient(struct span text, struct logline *parsed)
+static bool read_recipient(struct span text, struct maillog_line *parsed)
 {
 	struct span rest = text;
 	struct span before;
@@ -181,16 +181,16 @@ static bool read_recipient(struct span text, struct logline *parsed)
 	return take_brackets_off(&parsed->recipient);
 }
 
-static enum logline_kind read_delivery(struct span text, struct logline *parsed)
+static enum maillog_kind read_delivery(struct span text, struct maillog_line *parsed)
 {
 	struct span before;
 
 	parsed->queue_id = span_queue_id(&text);
 	if (parsed->queue_id.text == NULL || !span_skip(&text, "to="))
-		return LOGLINE_OTHER;
+		return MAILLOG_OTHER;
 	if (!read_recipient(text, parsed) || !span_cut(&text, ", status=", &before))
-		return LOGLINE_UNREADABLE;
-	return LOGLINE_RECIPIENT;
+		return MAILLOG_UNREADABLE;
+	return MAILLOG_RECIPIENT;
 }
 
 /* "postfix/submission", from master.cf's `-o syslog_name=`. */
@@ -203,13 +203,13 @@ static bool is_submission(struct span name)
 		span_is(name, "smtps"));
 }
 
-void logline_postfix(struct span program, struct span text, struct logline *parsed)
+void maillog_postfix_read(struct span program, struct span text, struct maillog_line *parsed)
 {
 	struct span before;
 
 	span_cut_last(&program, "/", &before);
 	if (span_is(program, "smtpd") && is_submission(before))
-		parsed->kind = LOGLINE_SUBMISSION;
+		parsed->kind = MAILLOG_SUBMISSION;
 	else if (span_is(program, "smtpd"))
 		parsed->kind = read_smtpd(text, parsed);
 	else if (span_is(program, "qmgr") || span_is(program, "nqmgr"))

@@ -7,9 +7,9 @@
 
 #include "maillog/line.h"
 
-/* text: what follows the program's tag. parsed has pid and host_name; kind is LOGLINE_OTHER. */
-void logline_postfix(struct span program, struct span text, struct logline *parsed);
-void logline_sendmail(struct span text, struct logline *parsed);
+/* text: what follows the program's tag. parsed has pid and host_name; kind is MAILLOG_OTHER. */
+void maillog_postfix_read(struct span program, struct span text, struct maillog_line *parsed);
+void maillog_sendmail_read(struct span text, struct maillog_line *parsed);
 
 static inline bool span_is(struct span span, const char *word)
 {

@@ -24,15 +24,15 @@ struct stamp {
 	int milliseconds;
 };
 
-void logtime_begin(struct logtime *logtime, int64_t latest_s)
+void maillog_timestamp_begin(struct maillog_timestamps *stamps, int64_t latest_s)
 {
-	*logtime = (struct logtime){.latest_s = latest_s, .half_key = -1};
+	*stamps = (struct maillog_timestamps){.latest_s = latest_s, .half_key = -1};
 }
 
-void logtime_survey_begin(struct logtime *logtime, int64_t latest_s)
+void maillog_timestamp_survey(struct maillog_timestamps *stamps, int64_t latest_s)
 {
-	logtime_begin(logtime, latest_s);
-	logtime->is_survey = true;
+	maillog_timestamp_begin(stamps, latest_s);
+	stamps->is_survey = true;
 }
 
 /* Exactly so many digits. */
@@ -168,7 +168,7 @@ static bool is_wall_time(int64_t seconds, const struct tm *wall)
 	       tm.tm_hour == wall->tm_hour && tm.tm_min == wall->tm_min;
 }
 
-static void look_up_half(struct logtime *logtime, const struct stamp *stamp)
+static void look_up_half(struct maillog_timestamps *stamps, const struct stamp *stamp)
 {
 	static const int64_t shifts[] = {-HALF_S, HALF_S, -2 * HALF_S, 2 * HALF_S};
 	struct tm wall = {.tm_year = stamp->year - 1900,
@@ -179,38 +179,38 @@ static void look_up_half(struct logtime *logtime, const struct stamp *stamp)
 			  .tm_isdst = -1};
 	int64_t seconds = mktime(&wall);
 
-	logtime->half_s = logtime->again_s = seconds;
+	stamps->half_s = stamps->again_s = seconds;
 	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++)
 		if (is_wall_time(seconds + shifts[i], &wall)) {
-			logtime->half_s = shifts[i] < 0 ? seconds + shifts[i] : seconds;
-			logtime->again_s = shifts[i] < 0 ? seconds : seconds + shifts[i];
+			stamps->half_s = shifts[i] < 0 ? seconds + shifts[i] : seconds;
+			stamps->again_s = shifts[i] < 0 ? seconds : seconds + shifts[i];
 		}
 }
 
-static int64_t local_seconds(struct logtime *logtime, const struct stamp *stamp)
+static int64_t local_seconds(struct maillog_timestamps *stamps, const struct stamp *stamp)
 {
 	int64_t key = days(stamp->year, stamp->month, stamp->day) * 48 + stamp->hour * 2 +
 		      stamp->minute / 30;
 	int64_t within_s = stamp->minute % 30 * 60 + stamp->second;
 	int64_t seconds, again_s;
 
-	if (key != logtime->half_key) {
-		look_up_half(logtime, stamp);
-		logtime->half_key = key;
+	if (key != stamps->half_key) {
+		look_up_half(stamps, stamp);
+		stamps->half_key = key;
 	}
-	seconds = logtime->half_s + within_s;
-	again_s = logtime->again_s + within_s;
-	if (again_s > seconds && seconds + UNSORTED_LOCAL_S < logtime->last_local_s &&
-	    again_s + (again_s - seconds) >= logtime->last_local_s)
+	seconds = stamps->half_s + within_s;
+	again_s = stamps->again_s + within_s;
+	if (again_s > seconds && seconds + UNSORTED_LOCAL_S < stamps->last_local_s &&
+	    again_s + (again_s - seconds) >= stamps->last_local_s)
 		seconds = again_s;
-	logtime->last_local_s = seconds;
+	stamps->last_local_s = seconds;
 	return seconds;
 }
 
 /* Guessing is in UTC throughout: hours do not matter to it. */
-static void guess_first_year(struct logtime *logtime, struct stamp *stamp)
+static void guess_first_year(struct maillog_timestamps *stamps, struct stamp *stamp)
 {
-	time_t latest = (time_t)logtime->latest_s;
+	time_t latest = (time_t)stamps->latest_s;
 	struct tm tm;
 
 	if (gmtime_r(&latest, &tm) == NULL || tm.tm_year < 70 || tm.tm_year > 8000)
@@ -219,34 +219,34 @@ static void guess_first_year(struct logtime *logtime, struct stamp *stamp)
 	for (int i = 0; i < YEARS_BACK && stamp->year > 1970; i++, stamp->year--) {
 		bool exists = stamp->month != 2 || stamp->day != 29 || is_leap(stamp->year);
 
-		if (exists && utc_seconds(stamp) <= logtime->latest_s + LATEST_SLACK_S)
+		if (exists && utc_seconds(stamp) <= stamps->latest_s + LATEST_SLACK_S)
 			break;
 	}
 }
 
 /* Lines near each other may be unsorted, and on either side of a year's end. */
-static bool is_near(struct logtime *logtime, struct stamp *stamp)
+static bool is_near(struct maillog_timestamps *stamps, struct stamp *stamp)
 {
-	struct logtime_guess *last = &logtime->last;
+	struct maillog_guess *last = &stamps->last;
 
 	for (stamp->year = last->year - 1; stamp->year <= last->year + 1; stamp->year++) {
 		int64_t seconds = utc_seconds(stamp);
 
 		if (llabs(seconds - last->seconds) <= UNSORTED_S) {
-			*last = (struct logtime_guess){stamp->year, seconds, false};
-			if (seconds > logtime->latest_s + LATEST_SLACK_S)
-				logtime->is_lost = true;
+			*last = (struct maillog_guess){stamp->year, seconds, false};
+			if (seconds > stamps->latest_s + LATEST_SLACK_S)
+				stamps->is_lost = true;
 			return true;
 		}
 	}
 	return false;
 }
 
-static void survey_year(const struct logtime *logtime, struct stamp *stamp)
+static void survey_year(const struct maillog_timestamps *stamps, struct stamp *stamp)
 {
-	stamp->year = logtime->last.year + 1;
-	while (stamp->year > logtime->last.year - 1 &&
-	       utc_seconds(stamp) > logtime->last.seconds + SILENT_S)
+	stamp->year = stamps->last.year + 1;
+	while (stamp->year > stamps->last.year - 1 &&
+	       utc_seconds(stamp) > stamps->last.seconds + SILENT_S)
 		stamp->year--;
 }
 
@@ -255,59 +255,58 @@ static void survey_year(const struct logtime *logtime, struct stamp *stamp)
  * already began a year earlier than was guessed; then its own order is all there is. True if the file's time
  * was against the order.
  */
-static bool guess_year(const struct logtime *logtime, struct stamp *stamp)
+static bool guess_year(const struct maillog_timestamps *stamps, struct stamp *stamp)
 {
-	int64_t limit = logtime->latest_s + LATEST_SLACK_S;
+	int64_t limit = stamps->latest_s + LATEST_SLACK_S;
 	bool is_forced = false;
 
-	if (logtime->last.seconds > limit)
+	if (stamps->last.seconds > limit)
 		limit = INT64_MAX;
-	stamp->year = logtime->last.year;
-	if (utc_seconds(stamp) < logtime->last.seconds)
+	stamp->year = stamps->last.year;
+	if (utc_seconds(stamp) < stamps->last.seconds)
 		stamp->year++;
-	for (; stamp->year > logtime->last.year - 1 && utc_seconds(stamp) > limit; stamp->year--)
+	for (; stamp->year > stamps->last.year - 1 && utc_seconds(stamp) > limit; stamp->year--)
 		is_forced = true;
 	return is_forced;
 }
 
-static void add_year(struct logtime *logtime, struct stamp *stamp)
+static void add_year(struct maillog_timestamps *stamps, struct stamp *stamp)
 {
 	bool is_forced = false;
 
-	if (logtime->last.year == 0) {
-		guess_first_year(logtime, stamp);
-		if (logtime->first_year != 0)
-			stamp->year = logtime->first_year;
+	if (stamps->last.year == 0) {
+		guess_first_year(stamps, stamp);
+		if (stamps->first_year != 0)
+			stamp->year = stamps->first_year;
 		else
-			logtime->first_year = stamp->year;
-		logtime->last = (struct logtime_guess){stamp->year, utc_seconds(stamp), false};
+			stamps->first_year = stamp->year;
+		stamps->last = (struct maillog_guess){stamp->year, utc_seconds(stamp), false};
 		return;
 	}
-	if (is_near(logtime, stamp)) {
-		logtime->doubtful.year = 0;
+	if (is_near(stamps, stamp)) {
+		stamps->doubtful.year = 0;
 		return;
 	}
-	if (logtime->doubtful.year != 0) {
-		logtime->last = logtime->doubtful;
-		logtime->is_lost |= logtime->doubtful.is_forced;
-		logtime->doubtful.year = 0;
-		if (is_near(logtime, stamp))
+	if (stamps->doubtful.year != 0) {
+		stamps->last = stamps->doubtful;
+		stamps->is_lost |= stamps->doubtful.is_forced;
+		stamps->doubtful.year = 0;
+		if (is_near(stamps, stamp))
 			return;
 	}
-	if (logtime->is_survey)
-		survey_year(logtime, stamp);
+	if (stamps->is_survey)
+		survey_year(stamps, stamp);
 	else
-		is_forced = guess_year(logtime, stamp);
-	logtime->doubtful = (struct logtime_guess){stamp->year, utc_seconds(stamp), is_forced};
+		is_forced = guess_year(stamps, stamp);
+	stamps->doubtful = (struct maillog_guess){stamp->year, utc_seconds(stamp), is_forced};
 }
 
-int logtime_survey_end(const struct logtime *logtime)
+int maillog_timestamp_first_year(const struct maillog_timestamps *stamps)
 {
-	int64_t beyond_s = logtime->last.seconds - logtime->latest_s - LATEST_SLACK_S;
+	int64_t beyond_s = stamps->last.seconds - stamps->latest_s - LATEST_SLACK_S;
 	int years = beyond_s > 0 ? (int)((beyond_s - 1) / (365 * (int64_t)DAY_S)) + 1 : 0;
 
-	return logtime->first_year - years >= 1970 ? logtime->first_year - years
-						   : logtime->first_year;
+	return stamps->first_year - years >= 1970 ? stamps->first_year - years : stamps->first_year;
 }
 
 static int month_of(const char *name)
@@ -329,7 +328,7 @@ static bool read_year(struct stamp *stamp)
 }
 
 /* "Nov  1 02:03:04", "Nov  1 2026 02:03:04" */
-static bool read_syslog(struct logtime *logtime, struct stamp *stamp, int64_t *seconds)
+static bool read_syslog(struct maillog_timestamps *stamps, struct stamp *stamp, int64_t *seconds)
 {
 	if (stamp->end - stamp->text < 15)
 		return false;
@@ -343,12 +342,12 @@ static bool read_syslog(struct logtime *logtime, struct stamp *stamp, int64_t *s
 	if (stamp->day < 1 || stamp->day > 31 || !read_year(stamp) || !read_clock(stamp))
 		return false;
 	if (stamp->year == 0)
-		add_year(logtime, stamp);
-	*seconds = local_seconds(logtime, stamp);
+		add_year(stamps, stamp);
+	*seconds = local_seconds(stamps, stamp);
 	return true;
 }
 
-static bool read_dated(struct logtime *logtime, struct stamp *stamp, bool named_zone,
+static bool read_dated(struct maillog_timestamps *stamps, struct stamp *stamp, bool named_zone,
 		       int64_t *seconds)
 {
 	int offset_s = 0;
@@ -361,12 +360,13 @@ static bool read_dated(struct logtime *logtime, struct stamp *stamp, bool named_
 		return false;
 	if (named_zone && read_char(stamp, ' ') && !read_zone_name(stamp, &offset_s, &known))
 		return false;
-	*seconds = known ? utc_seconds(stamp) - offset_s : local_seconds(logtime, stamp);
+	*seconds = known ? utc_seconds(stamp) - offset_s : local_seconds(stamps, stamp);
 	return true;
 }
 
 /* "Fri 2026-11-20 12:34:56 CET" */
-static bool read_short_full(struct logtime *logtime, struct stamp *stamp, int64_t *seconds)
+static bool read_short_full(struct maillog_timestamps *stamps, struct stamp *stamp,
+			    int64_t *seconds)
 {
 	static const char names[] = "MonTueWedThuFriSatSun";
 	int weekday = 0;
@@ -376,7 +376,7 @@ static bool read_short_full(struct logtime *logtime, struct stamp *stamp, int64_
 	while (weekday < 7 && memcmp(names + 3 * weekday, stamp->text, 3) != 0)
 		weekday++;
 	stamp->text += 3;
-	return weekday < 7 && read_char(stamp, ' ') && read_dated(logtime, stamp, true, seconds);
+	return weekday < 7 && read_char(stamp, ' ') && read_dated(stamps, stamp, true, seconds);
 }
 
 /* "1763642096.123456" */
@@ -406,8 +406,8 @@ static void skip_priority(struct stamp *stamp)
 		stamp->text = begin;
 }
 
-bool logtime_read(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,
-		  size_t *stamp_length)
+bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
+			    int64_t *wall_ms, size_t *stamp_length)
 {
 	struct stamp stamp = {.text = line, .end = line + length};
 	const char *text;
@@ -420,10 +420,10 @@ bool logtime_read(struct logtime *logtime, const char *line, size_t length, int6
 		return false;
 	if (!is_next_digit(&stamp))
 		found = text[3] == ' ' && text[4] >= '1' && text[4] <= '9' && text[8] == '-'
-				? read_short_full(logtime, &stamp, &seconds)
-				: read_syslog(logtime, &stamp, &seconds);
+				? read_short_full(stamps, &stamp, &seconds)
+				: read_syslog(stamps, &stamp, &seconds);
 	else if (text[4] == '-')
-		found = read_dated(logtime, &stamp, false, &seconds);
+		found = read_dated(stamps, &stamp, false, &seconds);
 	else
 		found = read_unix(&stamp, &seconds);
 	if (!found ||

@@ -119,7 +119,7 @@ static void connect_visit(struct player *player, struct visit *visit)
 	struct connect_event event = {
 		.host = visit->host,
 		.address = has_address ? (const struct sockaddr *)&visit->address : NULL,
-		.mta_version = visit->mta == LOGLINE_POSTFIX ? "Postfix 3" : "8",
+		.mta_version = visit->mta == MAILLOG_POSTFIX ? "Postfix 3" : "8",
 		.mta_name = visit->key.machine,
 		.client_name = visit->host,
 		.client_resolve = has_verified_name(visit) ? "OK" : "FAIL",
@@ -195,7 +195,7 @@ static void tell_rcpt(struct player *player, struct visit *visit, struct message
 		.host = host,
 	};
 
-	if (visit->mta == LOGLINE_SENDMAIL && message != NULL) {
+	if (visit->mta == MAILLOG_SENDMAIL && message != NULL) {
 		snprintf(count, sizeof(count), "%u", message->bad_count);
 		event.bad_count = count;
 	}
@@ -262,7 +262,7 @@ static void finish_message(struct player *player, struct visit *visit, struct me
 {
 	unsigned accepted = accepted_count(message);
 	bool is_taken = accepted > 0 && !message->is_aborted;
-	bool is_sendmail = visit->mta == LOGLINE_SENDMAIL;
+	bool is_sendmail = visit->mta == MAILLOG_SENDMAIL;
 	char count[COUNT_TEXT_MAX];
 
 	if (!visit->has_ended) {
@@ -308,7 +308,7 @@ static void play_rejected(struct player *player, struct happening *happening)
 		tell_accepted_before(player, visit, message);
 		message->bad_count++;
 	}
-	if (happening->kind == LOGLINE_REJECTED && happening->recipient != NULL)
+	if (happening->kind == MAILLOG_REJECTED && happening->recipient != NULL)
 		tell_rcpt(player, visit, message, happening->recipient,
 			  happening->code[0] != '\0' ? "error" : NULL, happening->code);
 	if (message != NULL && message->is_queued && accepted_count(message) > 0 &&
@@ -341,7 +341,7 @@ static void play_queued(struct player *player, struct happening *happening)
 			enter(player, visit, message, message->sender);
 		finish_message(player, visit, message);
 	}
-	if (visit->mta == LOGLINE_SENDMAIL && !visit->has_ended)
+	if (visit->mta == MAILLOG_SENDMAIL && !visit->has_ended)
 		pause_visit(player, visit);
 }
 
@@ -361,19 +361,19 @@ static void play(struct happening *happening, void *arg)
 	player->now_ms = happening->wall_ms;
 	for (size_t i = 0; i < player->count; i++)
 		crowd_advance(&site_book(player->sites[i])->crowd, player->now_ms);
-	if (happening->kind == LOGLINE_CONNECT && !happening->visit->has_begun)
+	if (happening->kind == MAILLOG_CONNECT && !happening->visit->has_begun)
 		connect_visit(player, happening->visit);
-	else if (happening->kind == LOGLINE_REJECTED || happening->kind == LOGLINE_HIDDEN)
+	else if (happening->kind == MAILLOG_REJECTED || happening->kind == MAILLOG_HIDDEN)
 		play_rejected(player, happening);
-	else if (happening->kind == LOGLINE_CLIENT)
+	else if (happening->kind == MAILLOG_CLIENT)
 		play_client(player, happening);
-	else if (happening->kind == LOGLINE_QUEUED)
+	else if (happening->kind == MAILLOG_QUEUED)
 		play_queued(player, happening);
-	else if (happening->kind == LOGLINE_DISCONNECT)
+	else if (happening->kind == MAILLOG_DISCONNECT)
 		play_disconnect(player, happening);
 }
 
-void player_take(struct player *player, const struct logline *line, int64_t wall_ms)
+void player_take(struct player *player, const struct maillog_line *line, int64_t wall_ms)
 {
 	if (player->log == NULL)
 		player->log = replay_log_new(player->count, play, player);

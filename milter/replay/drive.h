@@ -22,7 +22,7 @@ size_t player_sites(const struct player *player);
 struct site *player_site(struct player *player, size_t index);
 
 /* A line that was logged then; moments before an earlier line's count as that one's. */
-void player_take(struct player *player, const struct logline *line, int64_t wall_ms);
+void player_take(struct player *player, const struct maillog_line *line, int64_t wall_ms);
 void player_finish(struct player *player);
 /* Of the first line and the last; 0 if there was none. */
 int64_t player_first_ms(const struct player *player);

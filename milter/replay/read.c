@@ -40,9 +40,9 @@ struct kept {
 struct source {
 	struct source *next;
 	struct replay_file *from;
-	struct logfile *file;
+	struct maillog_file *file;
 	const char *path;
-	struct logtime logtime;
+	struct maillog_timestamps stamps;
 	uint64_t number;
 	int64_t last_ms;
 	struct stamped line; /* the next one to take */
@@ -102,14 +102,14 @@ static void note_unreadable(struct replay_lines *lines, const char *path, uint64
 /* The next line that has a stamp. */
 static bool read_stamped(struct source *source, struct replay_lines *lines, struct stamped *line)
 {
-	while (logfile_line(source->file, &line->text, &line->length)) {
+	while (maillog_file_line(source->file, &line->text, &line->length)) {
 		source->number++;
 		lines->read++;
 		line->number = source->number;
 		if (line->length == 0)
 			lines->other++;
-		else if (logtime_read(&source->logtime, line->text, line->length, &line->wall_ms,
-				      &line->stamp_length))
+		else if (maillog_timestamp_read(&source->stamps, line->text, line->length,
+						&line->wall_ms, &line->stamp_length))
 			return true;
 		else
 			note_unreadable(lines, source->path, source->number);
@@ -223,19 +223,19 @@ static struct source *source_open(struct replay_file *from, char *error, size_t 
 	}
 	source->from = from;
 	source->path = from->path;
-	source->file = logfile_open(from->path, error, size);
+	source->file = maillog_file_open(from->path, error, size);
 	if (source->file == NULL) {
 		free(source);
 		return NULL;
 	}
-	logtime_begin(&source->logtime, logfile_changed_s(source->file));
-	source->logtime.first_year = from->first_year;
+	maillog_timestamp_begin(&source->stamps, maillog_file_changed_s(source->file));
+	source->stamps.first_year = from->first_year;
 	return source;
 }
 
 static void source_close(struct source *source)
 {
-	logfile_close(source->file);
+	maillog_file_close(source->file);
 	for (size_t i = 0; i < AHEAD_MAX; i++)
 		free(source->ahead[i].text);
 	free(source);
@@ -244,9 +244,9 @@ static void source_close(struct source *source)
 /* A file that is damaged, or of a kind that we don't know, from its very begin; says so in error. */
 static bool is_illegible(const struct source *source, char *error, size_t size)
 {
-	if (logfile_error(source->file) == NULL || source->number > 0)
+	if (maillog_file_error(source->file) == NULL || source->number > 0)
 		return false;
-	snprintf(error, size, "%s", logfile_error(source->file));
+	snprintf(error, size, "%s", maillog_file_error(source->file));
 	return true;
 }
 
@@ -254,21 +254,21 @@ static bool is_illegible(const struct source *source, char *error, size_t size)
 static void find_first_year(struct replay_file *from)
 {
 	char ignored[1];
-	struct logfile *file = logfile_open(from->path, ignored, sizeof(ignored));
-	struct logtime logtime;
+	struct maillog_file *file = maillog_file_open(from->path, ignored, sizeof(ignored));
+	struct maillog_timestamps stamps;
 	const char *line;
 	size_t length, stamp_length;
 	int64_t wall_ms;
 
 	if (file == NULL)
 		return;
-	logtime_survey_begin(&logtime, logfile_changed_s(file));
-	while (logfile_line(file, &line, &length))
-		if (logtime_read(&logtime, line, length, &wall_ms, &stamp_length) &&
-		    logtime.first_year == 0)
+	maillog_timestamp_survey(&stamps, maillog_file_changed_s(file));
+	while (maillog_file_line(file, &line, &length))
+		if (maillog_timestamp_read(&stamps, line, length, &wall_ms, &stamp_length) &&
+		    stamps.first_year == 0)
 			break;
-	from->first_year = logtime_survey_end(&logtime);
-	logfile_close(file);
+	from->first_year = maillog_timestamp_first_year(&stamps);
+	maillog_file_close(file);
 }
 
 bool replay_order(struct replay_file *files, size_t count, char *error, size_t size)
@@ -323,7 +323,7 @@ static void show_progress(struct reader *reader)
 		return;
 	reader->shown_ms = now_ms;
 	for (const struct source *source = reader->sources; source != NULL; source = source->next) {
-		logfile_progress(source->file, &done, &total);
+		maillog_file_progress(source->file, &done, &total);
 		all_done += done;
 	}
 	if (reader->total <= 0) {
@@ -353,9 +353,9 @@ static void wipe_progress(const struct reader *reader)
 static void note_damage(const struct reader *reader, const struct source *source)
 {
 	wipe_progress(reader);
-	fprintf(stderr, "tarpitctl: %s\n", logfile_error(source->file));
+	fprintf(stderr, "tarpitctl: %s\n", maillog_file_error(source->file));
 	snprintf(source->from->damage, sizeof(source->from->damage), "%s",
-		 logfile_reason(source->file));
+		 maillog_file_reason(source->file));
 }
 
 /* Goes on to the source's next line, or takes it from the list, at *link, if there is none. */
@@ -368,14 +368,14 @@ static bool advance_or_close(struct reader *reader, struct source **link)
 		return true;
 	if (is_illegible(source, reader->error, reader->error_size))
 		reader->has_failed = true;
-	else if (logfile_error(source->file) != NULL)
+	else if (maillog_file_error(source->file) != NULL)
 		note_damage(reader, source);
-	if (source->logtime.is_lost) {
+	if (source->stamps.is_lost) {
 		wipe_progress(reader);
 		fprintf(stderr, "tarpitctl: %s: the year of some lines can't be told\n",
 			strcmp(source->path, "-") == 0 ? "standard input" : source->path);
 	}
-	logfile_progress(source->file, &done, &total);
+	maillog_file_progress(source->file, &done, &total);
 	reader->done_before += done;
 	*link = source->next;
 	source_close(source);
@@ -386,14 +386,14 @@ static void take_line(struct reader *reader, const struct source *source)
 {
 	const struct stamped *line = &source->line;
 	struct replay_lines *lines = reader->lines;
-	struct logline parsed;
+	struct maillog_line parsed;
 
-	logline_parse(line->text, line->length, line->stamp_length, &parsed);
-	if (parsed.kind == LOGLINE_UNREADABLE)
+	maillog_line_parse(line->text, line->length, line->stamp_length, &parsed);
+	if (parsed.kind == MAILLOG_UNREADABLE)
 		note_unreadable(lines, source->path, line->number);
-	else if (parsed.kind == LOGLINE_OTHER)
+	else if (parsed.kind == MAILLOG_OTHER)
 		lines->other++;
-	else if (parsed.kind == LOGLINE_SUBMISSION)
+	else if (parsed.kind == MAILLOG_SUBMISSION)
 		lines->submission++;
 	player_take(reader->player, &parsed, line->wall_ms);
 	if (lines->read % PROGRESS_LINES == 0)

@@ -123,8 +123,8 @@ static size_t span_size(const struct span *span)
 	return (span->length < TEXT_MAX ? span->length : TEXT_MAX) + 1;
 }
 
-static void enqueue(struct replay_log *log, enum logline_kind kind, struct visit *visit,
-		    struct message *message, const struct logline *line)
+static void enqueue(struct replay_log *log, enum maillog_kind kind, struct visit *visit,
+		    struct message *message, const struct maillog_line *line)
 {
 	size_t size = line != NULL ? span_size(&line->recipient) + span_size(&line->sender) : 0;
 	struct happening *happening = malloc(sizeof(*happening) + size);
@@ -156,7 +156,7 @@ static bool may_be_authenticated(const struct replay_log *log, const struct happ
 {
 	const struct visit *visit = happening->visit;
 
-	return happening->kind == LOGLINE_REJECTED && visit->mta == LOGLINE_POSTFIX &&
+	return happening->kind == MAILLOG_REJECTED && visit->mta == MAILLOG_POSTFIX &&
 	       !visit->is_told && happening->wall_ms + TOLD_WITHIN_MS > log->now_ms &&
 	       log->waiting <= WAITING_MAX;
 }
@@ -172,7 +172,7 @@ static bool must_wait(const struct replay_log *log, const struct happening *happ
 		return true;
 	if (message == NULL || message->is_finished || message->is_settled)
 		return false;
-	if (happening->kind == LOGLINE_REJECTED && message->has_client_line)
+	if (happening->kind == MAILLOG_REJECTED && message->has_client_line)
 		return false;
 	return message->deadline_ms > log->now_ms && log->waiting <= WAITING_MAX;
 }
@@ -209,8 +209,8 @@ static void hurry(struct replay_log *log, struct message *message)
 static void end_visit(struct replay_log *log, struct visit *visit)
 {
 	visit->is_told = true;
-	enqueue(log, LOGLINE_DISCONNECT, visit, NULL, NULL);
-	if (visit->mta == LOGLINE_POSTFIX)
+	enqueue(log, MAILLOG_DISCONNECT, visit, NULL, NULL);
+	if (visit->mta == MAILLOG_POSTFIX)
 		hurry(log, visit->message);
 	HASH_DEL(log->visits, visit);
 	DL_DELETE(log->idle[visit->patience], visit);
@@ -233,7 +233,7 @@ static void touch(struct replay_log *log, struct visit *visit, enum patience pat
 	DL_APPEND(log->idle[patience], visit);
 }
 
-static void visit_key_of(const struct logline *line, struct visit_key *key)
+static void visit_key_of(const struct maillog_line *line, struct visit_key *key)
 {
 	memset(key, 0, sizeof(*key));
 	copy_span(key->machine, sizeof(key->machine), &line->host_name);
@@ -241,7 +241,7 @@ static void visit_key_of(const struct logline *line, struct visit_key *key)
 	key->mta = line->mta;
 }
 
-static struct visit *find_visit(struct replay_log *log, const struct logline *line)
+static struct visit *find_visit(struct replay_log *log, const struct maillog_line *line)
 {
 	struct visit_key key;
 	struct visit *visit;
@@ -250,7 +250,7 @@ static struct visit *find_visit(struct replay_log *log, const struct logline *li
 	HASH_FIND(hh, log->visits, &key, sizeof(key), visit);
 	if (visit != NULL)
 		touch(log, visit,
-		      visit->mta == LOGLINE_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL);
+		      visit->mta == MAILLOG_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL);
 	return visit;
 }
 
@@ -269,14 +269,14 @@ static void parse_address(const struct span *span, struct sockaddr_storage *addr
 }
 
 /* Who the client is, as this line has it. */
-static void set_client(struct visit *visit, const struct logline *line)
+static void set_client(struct visit *visit, const struct maillog_line *line)
 {
 	visit->has_client = true;
 	parse_address(&line->address, &visit->address);
 	copy_span(visit->host, sizeof(visit->host), &line->host);
 }
 
-static bool is_same_client(const struct visit *visit, const struct logline *line)
+static bool is_same_client(const struct visit *visit, const struct maillog_line *line)
 {
 	struct sockaddr_storage address;
 
@@ -299,7 +299,7 @@ static void end_oldest_visit(struct replay_log *log)
 }
 
 /* NULL if out of memory. */
-static struct visit *add_visit(struct replay_log *log, const struct logline *line)
+static struct visit *add_visit(struct replay_log *log, const struct maillog_line *line)
 {
 	struct visit *visit = find_visit(log, line);
 
@@ -318,7 +318,7 @@ static struct visit *add_visit(struct replay_log *log, const struct logline *lin
 		return NULL;
 	}
 	visit->references = 1;
-	visit->patience = line->mta == LOGLINE_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL;
+	visit->patience = line->mta == MAILLOG_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL;
 	visit->touched_ms = log->now_ms;
 	DL_APPEND(log->idle[visit->patience], visit);
 	if (line->address.text != NULL)
@@ -327,7 +327,7 @@ static struct visit *add_visit(struct replay_log *log, const struct logline *lin
 }
 
 /* The session that this line is of, which may have begun before the log did. */
-static struct visit *visit_of(struct replay_log *log, const struct logline *line)
+static struct visit *visit_of(struct replay_log *log, const struct maillog_line *line)
 {
 	struct visit *visit = find_visit(log, line);
 
@@ -338,7 +338,7 @@ static struct visit *visit_of(struct replay_log *log, const struct logline *line
 	return visit;
 }
 
-static struct message *find_message(struct replay_log *log, const struct logline *line)
+static struct message *find_message(struct replay_log *log, const struct maillog_line *line)
 {
 	struct message_key key = {{0}, {0}};
 	struct message *message;
@@ -349,7 +349,7 @@ static struct message *find_message(struct replay_log *log, const struct logline
 	return message;
 }
 
-static struct message *add_message(struct replay_log *log, const struct logline *line,
+static struct message *add_message(struct replay_log *log, const struct maillog_line *line,
 				   struct visit *visit)
 {
 	struct message *message;
@@ -377,7 +377,7 @@ static struct message *add_message(struct replay_log *log, const struct logline 
 }
 
 /* The message that this line is of; NULL if it is of none, or there is no memory. */
-static struct message *message_of(struct replay_log *log, const struct logline *line,
+static struct message *message_of(struct replay_log *log, const struct maillog_line *line,
 				  struct visit *visit)
 {
 	struct message *message;
@@ -388,7 +388,7 @@ static struct message *message_of(struct replay_log *log, const struct logline *
 	return message != NULL ? message : add_message(log, line, visit);
 }
 
-static void take_connect(struct replay_log *log, const struct logline *line)
+static void take_connect(struct replay_log *log, const struct maillog_line *line)
 {
 	struct visit *visit = add_visit(log, line);
 
@@ -396,7 +396,7 @@ static void take_connect(struct replay_log *log, const struct logline *line)
 		return;
 	/* Without an address it was a local one. */
 	visit->has_client = true;
-	enqueue(log, LOGLINE_CONNECT, visit, NULL, line);
+	enqueue(log, MAILLOG_CONNECT, visit, NULL, line);
 }
 
 static void set_sender(struct message *message, const struct span *sender)
@@ -409,13 +409,13 @@ static void set_sender(struct message *message, const struct span *sender)
 	message->sender = strdup(text);
 }
 
-static void note_authentication(struct visit *visit, const struct logline *line)
+static void note_authentication(struct visit *visit, const struct maillog_line *line)
 {
 	visit->authenticated |= line->authenticated;
-	visit->is_told |= line->authenticated || line->kind == LOGLINE_CLIENT;
+	visit->is_told |= line->authenticated || line->kind == MAILLOG_CLIENT;
 }
 
-static void take_rejected(struct replay_log *log, const struct logline *line)
+static void take_rejected(struct replay_log *log, const struct maillog_line *line)
 {
 	struct visit *visit = visit_of(log, line);
 	struct message *message;
@@ -431,7 +431,7 @@ static void take_rejected(struct replay_log *log, const struct logline *line)
 	enqueue(log, line->kind, visit, message, line);
 }
 
-static void take_client(struct replay_log *log, const struct logline *line)
+static void take_client(struct replay_log *log, const struct maillog_line *line)
 {
 	struct visit *visit = visit_of(log, line);
 	struct message *message;
@@ -440,11 +440,11 @@ static void take_client(struct replay_log *log, const struct logline *line)
 		return;
 	note_authentication(visit, line);
 	message = message_of(log, line, visit);
-	if (message == NULL || message->has_client_line || line->mta != LOGLINE_POSTFIX)
+	if (message == NULL || message->has_client_line || line->mta != MAILLOG_POSTFIX)
 		return;
 	message->has_client_line = true;
 	message->rejections = 0;
-	enqueue(log, LOGLINE_CLIENT, visit, message, line);
+	enqueue(log, MAILLOG_CLIENT, visit, message, line);
 }
 
 static void settle(struct message *message)
@@ -454,12 +454,12 @@ static void settle(struct message *message)
 }
 
 /* Of Sendmail, whose line tells whose message it was; of Postfix only if that is known already. */
-static struct message *queued_message(struct replay_log *log, const struct logline *line)
+static struct message *queued_message(struct replay_log *log, const struct maillog_line *line)
 {
 	struct message *message = find_message(log, line);
 	struct visit *visit;
 
-	if (line->mta == LOGLINE_POSTFIX)
+	if (line->mta == MAILLOG_POSTFIX)
 		return message;
 	if (message == NULL) {
 		visit = visit_of(log, line);
@@ -482,7 +482,7 @@ static struct message *queued_message(struct replay_log *log, const struct logli
 	return message;
 }
 
-static void take_queued(struct replay_log *log, const struct logline *line)
+static void take_queued(struct replay_log *log, const struct maillog_line *line)
 {
 	struct message *message = queued_message(log, line);
 	struct visit *visit;
@@ -496,8 +496,8 @@ static void take_queued(struct replay_log *log, const struct logline *line)
 	set_sender(message, &line->sender);
 	message->deadline_ms = log->now_ms + NAMED_WITHIN_MS;
 	settle(message);
-	enqueue(log, LOGLINE_QUEUED, message->visit, message, NULL);
-	visit = line->mta == LOGLINE_SENDMAIL ? find_visit(log, line) : NULL;
+	enqueue(log, MAILLOG_QUEUED, message->visit, message, NULL);
+	visit = line->mta == MAILLOG_SENDMAIL ? find_visit(log, line) : NULL;
 	if (visit != NULL && visit == message->visit)
 		touch(log, visit, PATIENCE_DONE);
 }
@@ -531,7 +531,7 @@ static void add_name(struct replay_log *log, struct message *message, struct spa
 	log->names_bytes += span.length;
 }
 
-static void take_recipient(struct replay_log *log, const struct logline *line)
+static void take_recipient(struct replay_log *log, const struct maillog_line *line)
 {
 	struct message *message = find_message(log, line);
 	struct span others = line->others, other;
@@ -539,12 +539,12 @@ static void take_recipient(struct replay_log *log, const struct logline *line)
 	if (message == NULL || line->recipient.text == NULL)
 		return;
 	add_name(log, message, line->recipient);
-	while (logline_next_recipient(&others, &other))
+	while (maillog_line_next_recipient(&others, &other))
 		add_name(log, message, other);
 	settle(message);
 }
 
-static void take_removed(struct replay_log *log, const struct logline *line)
+static void take_removed(struct replay_log *log, const struct maillog_line *line)
 {
 	struct message *message = find_message(log, line);
 
@@ -552,7 +552,7 @@ static void take_removed(struct replay_log *log, const struct logline *line)
 		message->is_settled = true;
 }
 
-static void take_disconnect(struct replay_log *log, const struct logline *line)
+static void take_disconnect(struct replay_log *log, const struct maillog_line *line)
 {
 	struct visit *visit = find_visit(log, line);
 
@@ -562,14 +562,14 @@ static void take_disconnect(struct replay_log *log, const struct logline *line)
 	end_visit(log, visit);
 }
 
-void replay_log_take(struct replay_log *log, const struct logline *line, int64_t wall_ms)
+void replay_log_take(struct replay_log *log, const struct maillog_line *line, int64_t wall_ms)
 {
-	typedef void take(struct replay_log * log, const struct logline *line);
+	typedef void take(struct replay_log * log, const struct maillog_line *line);
 	static take *const takes[] = {
-		[LOGLINE_CONNECT] = take_connect,     [LOGLINE_DISCONNECT] = take_disconnect,
-		[LOGLINE_REJECTED] = take_rejected,   [LOGLINE_HIDDEN] = take_rejected,
-		[LOGLINE_CLIENT] = take_client,	      [LOGLINE_QUEUED] = take_queued,
-		[LOGLINE_RECIPIENT] = take_recipient, [LOGLINE_REMOVED] = take_removed,
+		[MAILLOG_CONNECT] = take_connect,     [MAILLOG_DISCONNECT] = take_disconnect,
+		[MAILLOG_REJECTED] = take_rejected,   [MAILLOG_HIDDEN] = take_rejected,
+		[MAILLOG_CLIENT] = take_client,	      [MAILLOG_QUEUED] = take_queued,
+		[MAILLOG_RECIPIENT] = take_recipient, [MAILLOG_REMOVED] = take_removed,
 	};
 
 	if ((size_t)line->kind >= sizeof(takes) / sizeof(takes[0]) || takes[line->kind] == NULL)

@@ -33,7 +33,7 @@ struct visit_key {
 /* One SMTP session. */
 struct visit {
 	struct visit_key key;
-	enum logline_mta mta;
+	enum maillog_mta mta;
 	bool has_client;		/* who it is, is known; without an address it was a local one */
 	bool authenticated;
 	struct sockaddr_storage address;	/* ss_family 0: none */
@@ -90,7 +90,7 @@ struct message {
 
 /* What to do at one moment. */
 struct happening {
-	enum logline_kind kind;		/* CONNECT, DISCONNECT, REJECTED, HIDDEN, CLIENT or QUEUED */
+	enum maillog_kind kind;		/* CONNECT, DISCONNECT, REJECTED, HIDDEN, CLIENT or QUEUED */
 	int64_t wall_ms;
 	struct visit *visit;
 	struct message *message;	/* NULL: none */
@@ -108,7 +108,7 @@ typedef void replay_play(struct happening *happening, void *arg);
 struct replay_log *replay_log_new(size_t sites, replay_play *play, void *arg);
 void replay_log_free(struct replay_log *log);
 /* wall_ms does not go back. */
-void replay_log_take(struct replay_log *log, const struct logline *line, int64_t wall_ms);
+void replay_log_take(struct replay_log *log, const struct maillog_line *line, int64_t wall_ms);
 /* The log has ended: nothing waits any longer, and all sessions end. */
 void replay_log_finish(struct replay_log *log, int64_t wall_ms);
 /* Done with a message: its later lines mean nothing. */

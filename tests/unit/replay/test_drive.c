@@ -77,10 +77,10 @@ static struct book *book(void)
 
 static void take(int64_t at_ms, const char *text)
 {
-	struct logline line;
+	struct maillog_line line;
 
-	logline_parse(text, strlen(text), 0, &line);
-	if (line.kind == LOGLINE_OTHER || line.kind == LOGLINE_UNREADABLE)
+	maillog_line_parse(text, strlen(text), 0, &line);
+	if (line.kind == MAILLOG_OTHER || line.kind == MAILLOG_UNREADABLE)
 		fail_msg("not read: %s", text);
 	player_take(player, &line, NOON + at_ms);
 }
