@@ -9,25 +9,25 @@
 
 #define COUNT_TEXT_MAX 12
 
-struct player {
+struct replay_drive {
 	struct clock clock; /* first */
 	int64_t now_ms, first_ms, last_ms;
-	struct replay_log *log;
-	struct site **sites;
+	struct replay_sessions *log;
+	struct replay_scenario **scenarios;
 	size_t count;
 	uint64_t lost;
 };
 
-static int64_t player_now_ms(const struct clock *clock)
+static int64_t drive_now_ms(const struct clock *clock)
 {
-	const struct player *player = (const struct player *)clock;
+	const struct replay_drive *drive = (const struct replay_drive *)clock;
 
-	return player->now_ms;
+	return drive->now_ms;
 }
 
 /* Nobody waits in mode observe. */
-static bool player_wait_until(const struct clock *clock, pthread_cond_t *cond,
-			      pthread_mutex_t *mutex, int64_t mono_ms)
+static bool drive_wait_until(const struct clock *clock, pthread_cond_t *cond,
+			     pthread_mutex_t *mutex, int64_t mono_ms)
 {
 	(void)clock;
 	(void)cond;
@@ -36,68 +36,68 @@ static bool player_wait_until(const struct clock *clock, pthread_cond_t *cond,
 	return false;
 }
 
-struct player *player_new(void)
+struct replay_drive *replay_drive_new(void)
 {
-	struct player *player = calloc(1, sizeof(*player));
+	struct replay_drive *drive = calloc(1, sizeof(*drive));
 
-	if (player == NULL)
+	if (drive == NULL)
 		return NULL;
-	player->clock = (struct clock){.wall_ms = player_now_ms,
-				       .mono_ms = player_now_ms,
-				       .wait_until = player_wait_until};
-	return player;
+	drive->clock = (struct clock){
+		.wall_ms = drive_now_ms, .mono_ms = drive_now_ms, .wait_until = drive_wait_until};
+	return drive;
 }
 
-void player_free(struct player *player)
+void replay_drive_free(struct replay_drive *drive)
 {
-	if (player == NULL)
+	if (drive == NULL)
 		return;
-	replay_log_free(player->log);
-	for (size_t i = 0; i < player->count; i++)
-		site_free(player->sites[i]);
-	free(player->sites);
-	free(player);
+	replay_sessions_free(drive->log);
+	for (size_t i = 0; i < drive->count; i++)
+		replay_scenario_free(drive->scenarios[i]);
+	free(drive->scenarios);
+	free(drive);
 }
 
-bool player_add(struct player *player, const char *name, struct config *config)
+bool replay_drive_add(struct replay_drive *drive, const char *name, struct config *config)
 {
-	struct site **sites = reallocarray(player->sites, player->count + 1, sizeof(*sites));
+	struct replay_scenario **scenarios =
+		reallocarray(drive->scenarios, drive->count + 1, sizeof(*scenarios));
 
-	if (sites == NULL) {
+	if (scenarios == NULL) {
 		config_release(config);
 		return false;
 	}
-	player->sites = sites;
-	sites[player->count] = site_new(name, config, &player->clock);
-	if (sites[player->count] == NULL)
+	drive->scenarios = scenarios;
+	scenarios[drive->count] = replay_scenario_new(name, config, &drive->clock);
+	if (scenarios[drive->count] == NULL)
 		return false;
-	player->count++;
+	drive->count++;
 	return true;
 }
 
-size_t player_sites(const struct player *player)
+size_t replay_drive_scenarios(const struct replay_drive *drive)
 {
-	return player->count;
+	return drive->count;
 }
 
-struct site *player_site(struct player *player, size_t index)
+struct replay_scenario *replay_drive_scenario(struct replay_drive *drive, size_t index)
 {
-	return player->sites[index];
+	return drive->scenarios[index];
 }
 
-int64_t player_first_ms(const struct player *player)
+int64_t replay_drive_first_ms(const struct replay_drive *drive)
 {
-	return player->first_ms;
+	return drive->first_ms;
 }
 
-int64_t player_last_ms(const struct player *player)
+int64_t replay_drive_last_ms(const struct replay_drive *drive)
 {
-	return player->last_ms;
+	return drive->last_ms;
 }
 
-uint64_t player_lost(const struct player *player)
+uint64_t replay_drive_lost(const struct replay_drive *drive)
 {
-	return player->lost;
+	return drive->lost;
 }
 
 static const char *in_brackets(const char *address, char *text, size_t size)
@@ -107,86 +107,88 @@ static const char *in_brackets(const char *address, char *text, size_t size)
 }
 
 /* Names that the MTA has not verified are "unknown", or the address. */
-static bool has_verified_name(const struct visit *visit)
+static bool has_verified_name(const struct log_session *session)
 {
-	return visit->host[0] != '\0' && visit->host[0] != '[' &&
-	       strcmp(visit->host, "unknown") != 0;
+	return session->host[0] != '\0' && session->host[0] != '[' &&
+	       strcmp(session->host, "unknown") != 0;
 }
 
-static void connect_visit(struct player *player, struct visit *visit)
+static void connect_session(struct replay_drive *drive, struct log_session *session)
 {
-	bool has_address = visit->address.ss_family != 0;
+	bool has_address = session->address.ss_family != 0;
 	struct connect_event event = {
-		.host = visit->host,
-		.address = has_address ? (const struct sockaddr *)&visit->address : NULL,
-		.mta_version = visit->mta == MAILLOG_POSTFIX ? "Postfix 3" : "8",
-		.mta_name = visit->key.machine,
-		.client_name = visit->host,
-		.client_resolve = has_verified_name(visit) ? "OK" : "FAIL",
+		.host = session->host,
+		.address = has_address ? (const struct sockaddr *)&session->address : NULL,
+		.mta_version = session->mta == MAILLOG_POSTFIX ? "Postfix 3" : "8",
+		.mta_name = session->key.machine,
+		.client_name = session->host,
+		.client_resolve = has_verified_name(session) ? "OK" : "FAIL",
 	};
 
-	visit->has_begun = true;
-	for (size_t i = 0; i < player->count; i++)
-		if (visit->is_paused)
-			site_resume(player->sites[i], &visit->sites[i], &event);
+	session->has_begun = true;
+	for (size_t i = 0; i < drive->count; i++)
+		if (session->is_paused)
+			replay_scenario_resume(drive->scenarios[i], &session->scenarios[i], &event);
 		else
-			site_connect(player->sites[i], &visit->sites[i], &event);
-	visit->is_paused = false;
+			replay_scenario_connect(drive->scenarios[i], &session->scenarios[i],
+						&event);
+	session->is_paused = false;
 }
 
 /* A log does not tell when a client greets: it is taken to do so just before its first MAIL. */
-static void greet(struct player *player, struct visit *visit)
+static void greet(struct replay_drive *drive, struct log_session *session)
 {
-	for (size_t i = 0; i < player->count; i++)
-		site_helo(player->sites[i], &visit->sites[i]);
+	for (size_t i = 0; i < drive->count; i++)
+		replay_scenario_helo(drive->scenarios[i], &session->scenarios[i]);
 }
 
-static void begin_mail(struct player *player, struct visit *visit, struct message *message,
-		       const char *sender)
+static void begin_mail(struct replay_drive *drive, struct log_session *session,
+		       struct log_message *message, const char *sender)
 {
 	char text[REPLAY_ADDRESS_MAX + 2];
 	struct mail_event event = {
 		.sender = in_brackets(sender, text, sizeof(text)),
-		.auth_type = visit->authenticated ? "PLAIN" : NULL,
+		.auth_type = session->authenticated ? "PLAIN" : NULL,
 	};
 
-	visit->in_mail = true;
-	visit->mail = message;
-	snprintf(visit->sender, sizeof(visit->sender), "%s", sender);
-	for (size_t i = 0; i < player->count; i++)
-		site_mail(player->sites[i], &visit->sites[i], &event);
+	session->in_mail = true;
+	session->mail = message;
+	snprintf(session->sender, sizeof(session->sender), "%s", sender);
+	for (size_t i = 0; i < drive->count; i++)
+		replay_scenario_mail(drive->scenarios[i], &session->scenarios[i], &event);
 }
 
 /* Makes sure that the session is in the transaction that this is of. sender may be NULL: nobody knows. */
-static void enter(struct player *player, struct visit *visit, struct message *message,
-		  const char *sender)
+static void enter(struct replay_drive *drive, struct log_session *session,
+		  struct log_message *message, const char *sender)
 {
-	if (!visit->has_begun || visit->is_paused)
-		connect_visit(player, visit);
-	if (!visit->has_greeted) {
-		visit->has_greeted = true;
-		greet(player, visit);
+	if (!session->has_begun || session->is_paused)
+		connect_session(drive, session);
+	if (!session->has_greeted) {
+		session->has_greeted = true;
+		greet(drive, session);
 	}
-	if (visit->in_mail && visit->mail == message && message != NULL)
+	if (session->in_mail && session->mail == message && message != NULL)
 		return;
 	/* Postfix gives a queue id with the first accepted recipient, so it may come later. */
-	if (visit->in_mail && visit->mail == NULL &&
-	    (sender == NULL || strcmp(sender, visit->sender) == 0)) {
-		visit->mail = message;
+	if (session->in_mail && session->mail == NULL &&
+	    (sender == NULL || strcmp(sender, session->sender) == 0)) {
+		session->mail = message;
 		return;
 	}
-	begin_mail(player, visit, message, sender != NULL ? sender : "unknown");
+	begin_mail(drive, session, message, sender != NULL ? sender : "unknown");
 }
 
-static const char *sender_of(const struct happening *happening)
+static const char *sender_of(const struct log_event *event)
 {
-	if (happening->sender != NULL)
-		return happening->sender;
-	return happening->message != NULL ? happening->message->sender : NULL;
+	if (event->sender != NULL)
+		return event->sender;
+	return event->message != NULL ? event->message->sender : NULL;
 }
 
-static void tell_rcpt(struct player *player, struct visit *visit, struct message *message,
-		      const char *recipient, const char *mailer, const char *host)
+static void tell_rcpt(struct replay_drive *drive, struct log_session *session,
+		      struct log_message *message, const char *recipient, const char *mailer,
+		      const char *host)
 {
 	char address[REPLAY_ADDRESS_MAX + 2], count[COUNT_TEXT_MAX];
 	struct rcpt_event event = {
@@ -195,16 +197,16 @@ static void tell_rcpt(struct player *player, struct visit *visit, struct message
 		.host = host,
 	};
 
-	if (visit->mta == MAILLOG_SENDMAIL && message != NULL) {
+	if (session->mta == MAILLOG_SENDMAIL && message != NULL) {
 		snprintf(count, sizeof(count), "%u", message->bad_count);
 		event.bad_count = count;
 	}
-	for (size_t i = 0; i < player->count; i++)
-		site_rcpt(player->sites[i], &visit->sites[i], &event);
+	for (size_t i = 0; i < drive->count; i++)
+		replay_scenario_rcpt(drive->scenarios[i], &session->scenarios[i], &event);
 }
 
 /* How many recipients were accepted, as far as is known now. */
-static unsigned accepted_count(const struct message *message)
+static unsigned accepted_count(const struct log_message *message)
 {
 	unsigned unnamed;
 
@@ -219,17 +221,17 @@ static unsigned accepted_count(const struct message *message)
 }
 
 /* NULL: it has not been named. */
-static const char *accepted_name(const struct message *message, unsigned number)
+static const char *accepted_name(const struct log_message *message, unsigned number)
 {
-	const struct accepted *name = message->names;
+	const struct log_recipient *name = message->names;
 
 	while (name != NULL && number-- > 0)
 		name = name->next;
 	return name != NULL ? name->text : NULL;
 }
 
-static void tell_accepted(struct player *player, struct visit *visit, struct message *message,
-			  unsigned upto)
+static void tell_accepted(struct replay_drive *drive, struct log_session *session,
+			  struct log_message *message, unsigned upto)
 {
 	char made_up[REPLAY_QUEUE_ID_MAX + 32];
 	const char *recipient;
@@ -242,7 +244,7 @@ static void tell_accepted(struct player *player, struct visit *visit, struct mes
 			recipient = made_up;
 		}
 		message->played_accepted++;
-		tell_rcpt(player, visit, message, recipient, "local", "");
+		tell_rcpt(drive, session, message, recipient, "local", "");
 	}
 }
 
@@ -250,149 +252,154 @@ static void tell_accepted(struct player *player, struct visit *visit, struct mes
  * Sendmail logs no end of a session, and most end with their message. Left open, they would count against
  * max_flagged_sessions.
  */
-static void pause_visit(struct player *player, struct visit *visit)
+static void pause_session(struct replay_drive *drive, struct log_session *session)
 {
-	visit->is_paused = true;
-	for (size_t i = 0; i < player->count; i++)
-		site_pause(player->sites[i], &visit->sites[i]);
+	session->is_paused = true;
+	for (size_t i = 0; i < drive->count; i++)
+		replay_scenario_pause(drive->scenarios[i], &session->scenarios[i]);
 }
 
 /* All of the message is known and told: what remains is DATA. */
-static void finish_message(struct player *player, struct visit *visit, struct message *message)
+static void finish_message(struct replay_drive *drive, struct log_session *session,
+			   struct log_message *message)
 {
 	unsigned accepted = accepted_count(message);
 	bool is_taken = accepted > 0 && !message->is_aborted;
-	bool is_sendmail = visit->mta == MAILLOG_SENDMAIL;
+	bool is_sendmail = session->mta == MAILLOG_SENDMAIL;
 	char count[COUNT_TEXT_MAX];
 
-	if (!visit->has_ended) {
-		tell_accepted(player, visit, message, accepted);
+	if (!session->has_ended) {
+		tell_accepted(drive, session, message, accepted);
 		snprintf(count, sizeof(count), "%u", message->bad_count);
-		for (size_t i = 0; i < player->count && is_taken; i++)
-			site_data(player->sites[i], &visit->sites[i], is_sendmail ? count : NULL);
-		visit->in_mail = false;
+		for (size_t i = 0; i < drive->count && is_taken; i++)
+			replay_scenario_data(drive->scenarios[i], &session->scenarios[i],
+					     is_sendmail ? count : NULL);
+		session->in_mail = false;
 	}
-	for (size_t i = 0; i < player->count && is_taken; i++)
-		site_delivered(player->sites[i], &visit->sites[i], visit->host, accepted);
-	replay_log_finished(player->log, message);
+	for (size_t i = 0; i < drive->count && is_taken; i++)
+		replay_scenario_delivered(drive->scenarios[i], &session->scenarios[i],
+					  session->host, accepted);
+	replay_sessions_finished(drive->log, message);
 }
 
 /*
  * The order of accepted and rejected recipients is only known for the first accepted one of Postfix: the
  * others are spread evenly.
  */
-static void tell_accepted_before(struct player *player, struct visit *visit,
-				 struct message *message)
+static void tell_accepted_before(struct replay_drive *drive, struct log_session *session,
+				 struct log_message *message)
 {
 	unsigned first = message->has_client_line ? 1 : 0, accepted = accepted_count(message);
 
 	if (!message->is_queued || accepted < first || message->rejections == 0)
 		return;
-	tell_accepted(player, visit, message,
+	tell_accepted(drive, session, message,
 		      first + (unsigned)((uint64_t)(accepted - first) * message->played_rejections /
 					 ((uint64_t)message->rejections + 1)));
 }
 
-static void play_rejected(struct player *player, struct happening *happening)
+static void play_rejected(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
-	struct message *message = happening->message;
+	struct log_session *session = event->session;
+	struct log_message *message = event->message;
 
-	if (!visit->has_client || visit->has_ended) {
-		player->lost++;
+	if (!session->has_client || session->has_ended) {
+		drive->lost++;
 		return;
 	}
-	enter(player, visit, message, sender_of(happening));
+	enter(drive, session, message, sender_of(event));
 	if (message != NULL) {
 		message->played_rejections++;
-		tell_accepted_before(player, visit, message);
+		tell_accepted_before(drive, session, message);
 		message->bad_count++;
 	}
-	if (happening->kind == MAILLOG_REJECTED && happening->recipient != NULL)
-		tell_rcpt(player, visit, message, happening->recipient,
-			  happening->code[0] != '\0' ? "error" : NULL, happening->code);
+	if (event->kind == MAILLOG_REJECTED && event->recipient != NULL)
+		tell_rcpt(drive, session, message, event->recipient,
+			  event->code[0] != '\0' ? "error" : NULL, event->code);
 	if (message != NULL && message->is_queued && accepted_count(message) > 0 &&
 	    message->played_rejections == message->rejections)
-		finish_message(player, visit, message);
+		finish_message(drive, session, message);
 }
 
 /* Postfix's, at the first accepted recipient. */
-static void play_client(struct player *player, struct happening *happening)
+static void play_client(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
-	struct message *message = happening->message;
+	struct log_session *session = event->session;
+	struct log_message *message = event->message;
 
-	if (message == NULL || message->is_finished || visit->has_ended)
+	if (message == NULL || message->is_finished || session->has_ended)
 		return;
-	enter(player, visit, message, message->sender);
+	enter(drive, session, message, message->sender);
 	message->played_rejections = 0;
-	tell_accepted(player, visit, message, 1);
+	tell_accepted(drive, session, message, 1);
 	if (message->is_queued && message->rejections == 0)
-		finish_message(player, visit, message);
+		finish_message(drive, session, message);
 }
 
-static void play_queued(struct player *player, struct happening *happening)
+static void play_queued(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
-	struct message *message = happening->message;
+	struct log_session *session = event->session;
+	struct log_message *message = event->message;
 
 	if (!message->is_finished) {
-		if (!visit->has_ended)
-			enter(player, visit, message, message->sender);
-		finish_message(player, visit, message);
+		if (!session->has_ended)
+			enter(drive, session, message, message->sender);
+		finish_message(drive, session, message);
 	}
-	if (visit->mta == MAILLOG_SENDMAIL && !visit->has_ended)
-		pause_visit(player, visit);
+	if (session->mta == MAILLOG_SENDMAIL && !session->has_ended)
+		pause_session(drive, session);
 }
 
-static void play_disconnect(struct player *player, struct happening *happening)
+static void play_disconnect(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
+	struct log_session *session = event->session;
 
-	visit->has_ended = true;
-	for (size_t i = 0; i < player->count; i++)
-		site_close(player->sites[i], &visit->sites[i]);
+	session->has_ended = true;
+	for (size_t i = 0; i < drive->count; i++)
+		replay_scenario_close(drive->scenarios[i], &session->scenarios[i]);
 }
 
-static void play(struct happening *happening, void *arg)
+static void play(struct log_event *event, void *arg)
 {
-	struct player *player = arg;
+	struct replay_drive *drive = arg;
 
-	player->now_ms = happening->wall_ms;
-	for (size_t i = 0; i < player->count; i++)
-		crowd_advance(&site_book(player->sites[i])->crowd, player->now_ms);
-	if (happening->kind == MAILLOG_CONNECT && !happening->visit->has_begun)
-		connect_visit(player, happening->visit);
-	else if (happening->kind == MAILLOG_REJECTED || happening->kind == MAILLOG_HIDDEN)
-		play_rejected(player, happening);
-	else if (happening->kind == MAILLOG_CLIENT)
-		play_client(player, happening);
-	else if (happening->kind == MAILLOG_QUEUED)
-		play_queued(player, happening);
-	else if (happening->kind == MAILLOG_DISCONNECT)
-		play_disconnect(player, happening);
+	drive->now_ms = event->wall_ms;
+	for (size_t i = 0; i < drive->count; i++)
+		replay_concurrency_advance(
+			&replay_scenario_result(drive->scenarios[i])->concurrency, drive->now_ms);
+	if (event->kind == MAILLOG_CONNECT && !event->session->has_begun)
+		connect_session(drive, event->session);
+	else if (event->kind == MAILLOG_REJECTED || event->kind == MAILLOG_HIDDEN)
+		play_rejected(drive, event);
+	else if (event->kind == MAILLOG_CLIENT)
+		play_client(drive, event);
+	else if (event->kind == MAILLOG_QUEUED)
+		play_queued(drive, event);
+	else if (event->kind == MAILLOG_DISCONNECT)
+		play_disconnect(drive, event);
 }
 
-void player_take(struct player *player, const struct maillog_line *line, int64_t wall_ms)
+void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms)
 {
-	if (player->log == NULL)
-		player->log = replay_log_new(player->count, play, player);
-	if (player->log == NULL)
+	if (drive->log == NULL)
+		drive->log = replay_sessions_new(drive->count, play, drive);
+	if (drive->log == NULL)
 		return;
-	if (player->first_ms == 0) {
-		player->first_ms = wall_ms;
-		for (size_t i = 0; i < player->count; i++)
-			crowd_reach(&site_book(player->sites[i])->crowd, wall_ms);
+	if (drive->first_ms == 0) {
+		drive->first_ms = wall_ms;
+		for (size_t i = 0; i < drive->count; i++)
+			replay_concurrency_reach(
+				&replay_scenario_result(drive->scenarios[i])->concurrency, wall_ms);
 	}
-	if (wall_ms > player->last_ms)
-		player->last_ms = wall_ms;
-	replay_log_take(player->log, line, player->last_ms);
+	if (wall_ms > drive->last_ms)
+		drive->last_ms = wall_ms;
+	replay_sessions_take(drive->log, line, drive->last_ms);
 }
 
-void player_finish(struct player *player)
+void replay_drive_finish(struct replay_drive *drive)
 {
-	if (player->log != NULL)
-		replay_log_finish(player->log, player->last_ms);
-	for (size_t i = 0; i < player->count; i++)
-		book_finish(site_book(player->sites[i]), player->last_ms);
+	if (drive->log != NULL)
+		replay_sessions_finish(drive->log, drive->last_ms);
+	for (size_t i = 0; i < drive->count; i++)
+		replay_result_finish(replay_scenario_result(drive->scenarios[i]), drive->last_ms);
 }

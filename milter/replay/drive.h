@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Plays what a log tells to one or more sites, as an MTA would have told their filters. For one thread. */
+/* Plays what a log tells to one or more scenarios, as an MTA would have told their filters. For one thread. */
 #ifndef TARPIT_REPLAY_DRIVE_H
 #define TARPIT_REPLAY_DRIVE_H
 
@@ -11,23 +11,23 @@
 #include "scenario.h"
 #include "config/config.h"
 
-struct player;
+struct replay_drive;
 
 /* NULL if out of memory. */
-struct player *player_new(void);
-void player_free(struct player *player);
+struct replay_drive *replay_drive_new(void);
+void replay_drive_free(struct replay_drive *drive);
 /* Before the first line: takes config's reference; name is kept. False if out of memory. */
-bool player_add(struct player *player, const char *name, struct config *config);
-size_t player_sites(const struct player *player);
-struct site *player_site(struct player *player, size_t index);
+bool replay_drive_add(struct replay_drive *drive, const char *name, struct config *config);
+size_t replay_drive_scenarios(const struct replay_drive *drive);
+struct replay_scenario *replay_drive_scenario(struct replay_drive *drive, size_t index);
 
 /* A line that was logged then; moments before an earlier line's count as that one's. */
-void player_take(struct player *player, const struct maillog_line *line, int64_t wall_ms);
-void player_finish(struct player *player);
+void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms);
+void replay_drive_finish(struct replay_drive *drive);
 /* Of the first line and the last; 0 if there was none. */
-int64_t player_first_ms(const struct player *player);
-int64_t player_last_ms(const struct player *player);
+int64_t replay_drive_first_ms(const struct replay_drive *drive);
+int64_t replay_drive_last_ms(const struct replay_drive *drive);
 /* Rejections of sessions whose client no line tells. */
-uint64_t player_lost(const struct player *player);
+uint64_t replay_drive_lost(const struct replay_drive *drive);
 
 #endif

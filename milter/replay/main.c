@@ -90,7 +90,7 @@ static int fail(const struct arguments *arguments, int status, const char *forma
 	va_start(list, format);
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
-	report_plain(text, plain, sizeof(plain));
+	replay_text_plain(text, plain, sizeof(plain));
 	if (arguments->as_json)
 		print_json(json_pack("{s:b, s:i, s:s}", "ok", 0, "status", status, "error", plain));
 	if (!arguments->as_json || status == EX_USAGE)
@@ -136,8 +136,8 @@ static void gather_faults(const struct arguments *arguments, const struct varian
 
 	for (char *line = strtok_r(faults->text, "\n", &rest); line != NULL;
 	     line = strtok_r(NULL, "\n", &rest)) {
-		report_plain(place_fault(arguments, variant, line, placed, sizeof(placed)), plain,
-			     sizeof(plain));
+		replay_text_plain(place_fault(arguments, variant, line, placed, sizeof(placed)),
+				  plain, sizeof(plain));
 		if (!has_text(lines, plain))
 			json_array_append_new(lines, json_string(plain));
 	}
@@ -190,7 +190,7 @@ static bool parse_rows(const char *text, size_t *rows)
 	value = strtoul(text, &end, 10);
 	*rows = value;
 	return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' &&
-	       value <= REPORT_ROWS_MAX;
+	       value <= REPLAY_ROWS_MAX;
 }
 
 static int take_option(struct arguments *arguments, int option)
@@ -210,7 +210,7 @@ static int take_option(struct arguments *arguments, int option)
 		return parse_rows(optarg, &arguments->rows)
 			       ? EX_OK
 			       : fail(arguments, EX_USAGE, "%s: not a number from 0 to %d", optarg,
-				      REPORT_ROWS_MAX);
+				      REPLAY_ROWS_MAX);
 	case 's':
 		arguments->svg = optarg;
 		return EX_OK;
@@ -291,8 +291,8 @@ static struct config *load(const struct arguments *arguments, const struct varia
 	return config;
 }
 
-static int add_site(const struct arguments *arguments, const struct variant *variant,
-		    struct player *player, json_t *all_faults)
+static int add_scenario(const struct arguments *arguments, const struct variant *variant,
+			struct replay_drive *drive, json_t *all_faults)
 {
 	const char *name = variant->name != NULL ? variant->name : "as configured";
 	struct faults faults = {0};
@@ -304,18 +304,18 @@ static int add_site(const struct arguments *arguments, const struct variant *var
 	faults_free(&faults);
 	if (config == NULL && has_faults)
 		return EX_OK;
-	if (config == NULL || !player_add(player, name, config))
+	if (config == NULL || !replay_drive_add(drive, name, config))
 		return fail(arguments, EX_OSERR, "out of memory");
 	return EX_OK;
 }
 
-static int add_sites(const struct arguments *arguments, struct player *player)
+static int add_scenarios(const struct arguments *arguments, struct replay_drive *drive)
 {
 	json_t *faults = json_array();
 	int status = EX_OK;
 
 	for (size_t i = 0; i < arguments->variants_count && status == EX_OK; i++)
-		status = add_site(arguments, &arguments->variants[i], player, faults);
+		status = add_scenario(arguments, &arguments->variants[i], drive, faults);
 	if (status == EX_OK && json_array_size(faults) > 0)
 		status = fail_with_faults(arguments, faults);
 	json_decref(faults);
@@ -335,11 +335,11 @@ static unsigned terminal_width(void)
 	return (unsigned)(width < WIDTH_MAX ? width : WIDTH_MAX);
 }
 
-static int print_report(const struct arguments *arguments, struct player *player,
+static int print_report(const struct arguments *arguments, struct replay_drive *drive,
 			const struct replay_lines *lines)
 {
-	struct report report = {
-		.player = player,
+	struct replay_report report = {
+		.drive = drive,
 		.lines = lines,
 		.files = arguments->files,
 		.files_count = arguments->files_count,
@@ -355,18 +355,18 @@ static int print_report(const struct arguments *arguments, struct player *player
 	if (status != EX_OK)
 		return fail(arguments, status, "%s", error);
 	if (arguments->as_json)
-		print_json(report_json(&report));
+		print_json(replay_json(&report));
 	else
-		report_print(&report, stdout);
+		replay_text_print(&report, stdout);
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
 /* Whether there can be a picture is looked up before the log is read, for that may take a while. */
-static int replay(struct arguments *arguments, struct player *player)
+static int replay(struct arguments *arguments, struct replay_drive *drive)
 {
 	struct replay_lines lines = {0};
 	char error[ERROR_MAX];
-	int status = add_sites(arguments, player);
+	int status = add_scenarios(arguments, drive);
 
 	if (status != EX_OK)
 		return status;
@@ -375,12 +375,12 @@ static int replay(struct arguments *arguments, struct player *player)
 				      error, sizeof(error));
 	if (status != EX_OK)
 		return fail(arguments, status, "%s", error);
-	if (!replay_order(arguments->files, arguments->files_count, error, sizeof(error)))
+	if (!replay_read_order(arguments->files, arguments->files_count, error, sizeof(error)))
 		return fail(arguments, EX_NOINPUT, "%s", error);
-	if (replay_read(player, arguments->files, arguments->files_count, &lines, error,
-			sizeof(error))) {
-		player_finish(player);
-		status = print_report(arguments, player, &lines);
+	if (replay_read_all(drive, arguments->files, arguments->files_count, &lines, error,
+			    sizeof(error))) {
+		replay_drive_finish(drive);
+		status = print_report(arguments, drive, &lines);
 	} else {
 		status = fail(arguments, EX_NOINPUT, "%s", error);
 	}
@@ -401,7 +401,7 @@ int replay_main(int argc, char **argv, bool as_json)
 {
 	struct arguments arguments = {
 		.config_file = DEFAULT_CONFIG_FILE, .as_json = as_json, .rows = ROWS_DEFAULT};
-	struct player *player = NULL;
+	struct replay_drive *drive = NULL;
 	int status = parse(&arguments, argc, argv);
 
 	if (status == EX_USAGE)
@@ -410,11 +410,11 @@ int replay_main(int argc, char **argv, bool as_json)
 		fputs(usage, stdout);
 	} else if (status == EX_OK) {
 		setlocale(LC_CTYPE, "");
-		player = hash_init() == 0 ? player_new() : NULL;
-		status = player != NULL ? replay(&arguments, player)
-					: fail(&arguments, EX_OSERR, "out of memory");
+		drive = hash_init() == 0 ? replay_drive_new() : NULL;
+		status = drive != NULL ? replay(&arguments, drive)
+				       : fail(&arguments, EX_OSERR, "out of memory");
 	}
-	player_free(player);
+	replay_drive_free(drive);
 	free_arguments(&arguments);
 	return status;
 }

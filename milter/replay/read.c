@@ -51,7 +51,7 @@ struct source {
 };
 
 struct reader {
-	struct player *player;
+	struct replay_drive *drive;
 	struct replay_lines *lines;
 	struct source *sources; /* that are being read */
 	/* of all files, in bytes */
@@ -271,7 +271,7 @@ static void find_first_year(struct replay_file *from)
 	maillog_file_close(file);
 }
 
-bool replay_order(struct replay_file *files, size_t count, char *error, size_t size)
+bool replay_read_order(struct replay_file *files, size_t count, char *error, size_t size)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct replay_lines ignored = {0};
@@ -395,7 +395,7 @@ static void take_line(struct reader *reader, const struct source *source)
 		lines->other++;
 	else if (parsed.kind == MAILLOG_SUBMISSION)
 		lines->submission++;
-	player_take(reader->player, &parsed, line->wall_ms);
+	replay_drive_take(reader->drive, &parsed, line->wall_ms);
 	if (lines->read % PROGRESS_LINES == 0)
 		show_progress(reader);
 }
@@ -470,11 +470,11 @@ static int64_t total_size(const struct replay_file *files, size_t count)
 	return total;
 }
 
-bool replay_read(struct player *player, struct replay_file *files, size_t count,
-		 struct replay_lines *lines, char *error, size_t size)
+bool replay_read_all(struct replay_drive *drive, struct replay_file *files, size_t count,
+		     struct replay_lines *lines, char *error, size_t size)
 {
 	struct reader reader = {
-		.player = player,
+		.drive = drive,
 		.lines = lines,
 		.total = total_size(files, count),
 		.shows_progress = isatty(STDERR_FILENO) == 1,

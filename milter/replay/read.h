@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads log files into a player, merged by time. For one thread. */
+/* Reads log files into a drive, merged by time. For one thread. */
 #ifndef TARPIT_REPLAY_READ_H
 #define TARPIT_REPLAY_READ_H
 
@@ -33,13 +33,13 @@ struct replay_lines {
  * Fills in first_ms and first_year, and puts the files in its order. False with the reason in error if one can't be
  * opened, or is so damaged that it has no line.
  */
-bool replay_order(struct replay_file *files, size_t count, char *error, size_t size);
+bool replay_read_order(struct replay_file *files, size_t count, char *error, size_t size);
 /*
- * Reads them all, which replay_order has put in order: rotated logs one after the other, logs of several
+ * Reads them all, which replay_read_order has put in order: rotated logs one after the other, logs of several
  * machines side by side. Shows how far it has come on stderr if that is a terminal. A file that breaks off
  * is said on stderr, and counts as far as it goes. False as above.
  */
-bool replay_read(struct player *player, struct replay_file *files, size_t count,
+bool replay_read_all(struct replay_drive *drive, struct replay_file *files, size_t count,
 		 struct replay_lines *lines, char *error, size_t size);
 
 #endif

@@ -14,17 +14,17 @@
 #include "config/config.h"
 #include "base/table.h"
 
-#define BOOK_FLAGS_MAX 10000
-#define BOOK_NAME_MAX 64
+#define REPLAY_FLAGS_MAX 10000
+#define REPLAY_HOST_MAX 64
 /* Clients of whom more than their number is kept; the flagged ones last longer. */
-#define BOOK_PLAIN_MAX 50000
-#define BOOK_FLAGGED_MAX 20000
+#define REPLAY_UNFLAGGED_MAX 50000
+#define REPLAY_FLAGGED_MAX 20000
 /* Clients are counted one by one up to here. */
-#define BOOK_CLIENTS_MAX 1000000
+#define REPLAY_CLIENTS_MAX 1000000
 
-struct book_client {
+struct replay_client {
 	struct prefix key;
-	char name[BOOK_NAME_MAX];	/* as the MTA has it; empty if nobody knows */
+	char name[REPLAY_HOST_MAX];	/* as the MTA has it; empty if nobody knows */
 	double score_max;
 	int64_t first_flagged_ms;
 	uint64_t flags, rejected, messages, stalls, deferrals;
@@ -32,48 +32,48 @@ struct book_client {
 	UT_hash_handle hh;
 };
 
-struct book_flag {
+struct replay_flag {
 	int64_t wall_ms;
 	double score;
 	char client[PREFIX_TEXT_MAX];
 };
 
-struct book {
+struct replay_result {
 	struct journal journal;		/* first */
 	const struct clock *clock;
 	/* the run of the session that is being served */
-	struct crowd_run **run;
+	struct replay_concurrency_run **run;
 	bool is_muted;			/* nothing is noted */
 	uint64_t sessions, sessions_exempt;
-	uint64_t clients;		/* exact unless it is BOOK_CLIENTS_MAX */
+	uint64_t clients;		/* exact unless it is REPLAY_CLIENTS_MAX */
 	uint64_t clients_flagged, flagged_delivering;
 	uint64_t rejected, rejected_counted, messages, recipients;
 	uint64_t stalls[STAGE_COUNT], deferrals[STAGE_COUNT], passes;
 	int64_t stalled_ms[STAGE_COUNT];
 	uint64_t flags_total;		/* of them the first are kept */
-	struct book_flag *flags;
+	struct replay_flag *flags;
 	size_t flags_count;
-	struct book_client *plain, *flagged;
+	struct replay_client *unflagged, *flagged;
 	uint64_t flagged_forgotten;
-	struct crowd crowd;
+	struct replay_concurrency concurrency;
 	/* private */
 	uint64_t *seen;
 	size_t seen_used, seen_size;
 };
 
-void book_init(struct book *book, const struct clock *clock, unsigned max_stalls);
-void book_free(struct book *book);
+void replay_result_init(struct replay_result *result, const struct clock *clock, unsigned max_stalls);
+void replay_result_free(struct replay_result *result);
 /* A session that is left alone, and one that is watched. */
-void book_exempt(struct book *book);
-void book_session(struct book *book, const struct prefix *key);
+void replay_result_exempt(struct replay_result *result);
+void replay_result_session(struct replay_result *result, const struct prefix *key);
 /* A message of this client that was taken. name is what the MTA calls it. */
-void book_delivered(struct book *book, const struct prefix *key, const char *name,
+void replay_result_delivered(struct replay_result *result, const struct prefix *key, const char *name,
 		    unsigned recipients);
 /* The log has come to its end. */
-void book_finish(struct book *book, int64_t last_ms);
+void replay_result_finish(struct replay_result *result, int64_t last_ms);
 /* The flagged clients that are worst to this site, worst first; returns how many. */
-size_t book_worst(const struct book *book, const struct book_client **worst, size_t max);
+size_t replay_result_worst(const struct replay_result *result, const struct replay_client **worst, size_t max);
 /* The flagged clients that delivered mail too, those with most messages first. */
-size_t book_innocents(const struct book *book, const struct book_client **innocents, size_t max);
+size_t replay_result_innocents(const struct replay_result *result, const struct replay_client **innocents, size_t max);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VISITS_MAX 16384
+#define SESSIONS_MAX 16384
 #define MESSAGES_MAX 32768
 #define WAITING_MAX 32768
 /* Names of recipients that are kept, of a message and of all together; further ones are only counted. */
@@ -30,39 +30,40 @@ static const int64_t patience_ms[PATIENCE_COUNT] = {
 	[PATIENCE_POSTFIX] = 3600000,
 };
 
-struct replay_log {
-	size_t sites;
-	replay_play *play;
+struct replay_sessions {
+	size_t scenarios;
+	replay_sessions_handler *play;
 	void *arg;
-	struct visit *visits, *idle[PATIENCE_COUNT];
-	struct message *messages;
-	struct happening *first, *last;
+	struct log_session *sessions, *idle[PATIENCE_COUNT];
+	struct log_message *messages;
+	struct log_event *first, *last;
 	size_t waiting, names_bytes;
 	int64_t now_ms;
 	bool is_ending;
 };
 
-struct replay_log *replay_log_new(size_t sites, replay_play *play, void *arg)
+struct replay_sessions *replay_sessions_new(size_t scenarios, replay_sessions_handler *play,
+					    void *arg)
 {
-	struct replay_log *log = calloc(1, sizeof(*log));
+	struct replay_sessions *log = calloc(1, sizeof(*log));
 
 	if (log == NULL)
 		return NULL;
-	log->sites = sites;
+	log->scenarios = scenarios;
 	log->play = play;
 	log->arg = arg;
 	return log;
 }
 
-static void visit_release(struct visit *visit)
+static void session_release(struct log_session *session)
 {
-	if (visit != NULL && --visit->references == 0)
-		free(visit);
+	if (session != NULL && --session->references == 0)
+		free(session);
 }
 
-static void message_release(struct replay_log *log, struct message *message)
+static void message_release(struct replay_sessions *log, struct log_message *message)
 {
-	struct accepted *name;
+	struct log_recipient *name;
 
 	if (message == NULL || --message->references > 0)
 		return;
@@ -71,14 +72,14 @@ static void message_release(struct replay_log *log, struct message *message)
 		log->names_bytes -= name->length;
 		free(name);
 	}
-	if (message->visit->message == message)
-		message->visit->message = NULL;
-	visit_release(message->visit);
+	if (message->session->message == message)
+		message->session->message = NULL;
+	session_release(message->session);
 	free(message->sender);
 	free(message);
 }
 
-static void message_unlist(struct replay_log *log, struct message *message)
+static void message_unlist(struct replay_sessions *log, struct log_message *message)
 {
 	if (!message->listed)
 		return;
@@ -87,7 +88,7 @@ static void message_unlist(struct replay_log *log, struct message *message)
 	message_release(log, message);
 }
 
-void replay_log_finished(struct replay_log *log, struct message *message)
+void replay_sessions_finished(struct replay_sessions *log, struct log_message *message)
 {
 	message->is_finished = true;
 	message_unlist(log, message);
@@ -123,82 +124,83 @@ static size_t span_size(const struct span *span)
 	return (span->length < TEXT_MAX ? span->length : TEXT_MAX) + 1;
 }
 
-static void enqueue(struct replay_log *log, enum maillog_kind kind, struct visit *visit,
-		    struct message *message, const struct maillog_line *line)
+static void enqueue(struct replay_sessions *log, enum maillog_kind kind,
+		    struct log_session *session, struct log_message *message,
+		    const struct maillog_line *line)
 {
 	size_t size = line != NULL ? span_size(&line->recipient) + span_size(&line->sender) : 0;
-	struct happening *happening = malloc(sizeof(*happening) + size);
+	struct log_event *event = malloc(sizeof(*event) + size);
 	char *text;
 
-	if (happening == NULL)
+	if (event == NULL)
 		return;
-	*happening = (struct happening){
-		.kind = kind, .wall_ms = log->now_ms, .visit = visit, .message = message};
+	*event = (struct log_event){
+		.kind = kind, .wall_ms = log->now_ms, .session = session, .message = message};
 	if (line != NULL) {
-		text = happening->text;
-		happening->recipient = keep_span(&text, &line->recipient);
-		happening->sender = keep_span(&text, &line->sender);
-		copy_span(happening->code, sizeof(happening->code), &line->code);
+		text = event->text;
+		event->recipient = keep_span(&text, &line->recipient);
+		event->sender = keep_span(&text, &line->sender);
+		copy_span(event->code, sizeof(event->code), &line->code);
 	}
-	visit->references++;
+	session->references++;
 	if (message != NULL)
 		message->references++;
 	if (log->first == NULL)
-		log->first = happening;
+		log->first = event;
 	else
-		log->last->next = happening;
-	log->last = happening;
+		log->last->next = event;
+	log->last = event;
 	log->waiting++;
 }
 
 /* Before the first accepted recipient only the line that ends the session tells who it was. */
-static bool may_be_authenticated(const struct replay_log *log, const struct happening *happening)
+static bool may_be_authenticated(const struct replay_sessions *log, const struct log_event *event)
 {
-	const struct visit *visit = happening->visit;
+	const struct log_session *session = event->session;
 
-	return happening->kind == MAILLOG_REJECTED && visit->mta == MAILLOG_POSTFIX &&
-	       !visit->is_told && happening->wall_ms + TOLD_WITHIN_MS > log->now_ms &&
+	return event->kind == MAILLOG_REJECTED && session->mta == MAILLOG_POSTFIX &&
+	       !session->is_told && event->wall_ms + TOLD_WITHIN_MS > log->now_ms &&
 	       log->waiting <= WAITING_MAX;
 }
 
 /* What a log tells of a session or a message only later is worth waiting for. */
-static bool must_wait(const struct replay_log *log, const struct happening *happening)
+static bool must_wait(const struct replay_sessions *log, const struct log_event *event)
 {
-	const struct message *message = happening->message;
+	const struct log_message *message = event->message;
 
 	if (log->is_ending)
 		return false;
-	if (may_be_authenticated(log, happening))
+	if (may_be_authenticated(log, event))
 		return true;
 	if (message == NULL || message->is_finished || message->is_settled)
 		return false;
-	if (happening->kind == MAILLOG_REJECTED && message->has_client_line)
+	if (event->kind == MAILLOG_REJECTED && message->has_client_line)
 		return false;
 	return message->deadline_ms > log->now_ms && log->waiting <= WAITING_MAX;
 }
 
-static void drain(struct replay_log *log)
+static void drain(struct replay_sessions *log)
 {
-	struct happening *happening;
+	struct log_event *event;
 
-	while ((happening = log->first) != NULL && !must_wait(log, happening)) {
-		log->first = happening->next;
+	while ((event = log->first) != NULL && !must_wait(log, event)) {
+		log->first = event->next;
 		log->waiting--;
 		/* Which session a message is of may have turned out since. */
-		if (happening->message != NULL) {
-			happening->message->visit->references++;
-			visit_release(happening->visit);
-			happening->visit = happening->message->visit;
+		if (event->message != NULL) {
+			event->message->session->references++;
+			session_release(event->session);
+			event->session = event->message->session;
 		}
-		log->play(happening, log->arg);
-		message_release(log, happening->message);
-		visit_release(happening->visit);
-		free(happening);
+		log->play(event, log->arg);
+		message_release(log, event->message);
+		session_release(event->session);
+		free(event);
 	}
 }
 
 /* Its session has ended, or begun another message. */
-static void hurry(struct replay_log *log, struct message *message)
+static void hurry(struct replay_sessions *log, struct log_message *message)
 {
 	int64_t deadline_ms = log->now_ms + ABORTED_WITHIN_MS;
 
@@ -206,34 +208,34 @@ static void hurry(struct replay_log *log, struct message *message)
 		message->deadline_ms = deadline_ms;
 }
 
-static void end_visit(struct replay_log *log, struct visit *visit)
+static void end_session(struct replay_sessions *log, struct log_session *session)
 {
-	visit->is_told = true;
-	enqueue(log, MAILLOG_DISCONNECT, visit, NULL, NULL);
-	if (visit->mta == MAILLOG_POSTFIX)
-		hurry(log, visit->message);
-	HASH_DEL(log->visits, visit);
-	DL_DELETE(log->idle[visit->patience], visit);
-	visit_release(visit);
+	session->is_told = true;
+	enqueue(log, MAILLOG_DISCONNECT, session, NULL, NULL);
+	if (session->mta == MAILLOG_POSTFIX)
+		hurry(log, session->message);
+	HASH_DEL(log->sessions, session);
+	DL_DELETE(log->idle[session->patience], session);
+	session_release(session);
 }
 
-static void expire(struct replay_log *log)
+static void expire(struct replay_sessions *log)
 {
 	for (size_t i = 0; i < PATIENCE_COUNT; i++)
 		while (log->idle[i] != NULL &&
 		       log->idle[i]->touched_ms + patience_ms[i] <= log->now_ms)
-			end_visit(log, log->idle[i]);
+			end_session(log, log->idle[i]);
 }
 
-static void touch(struct replay_log *log, struct visit *visit, enum patience patience)
+static void touch(struct replay_sessions *log, struct log_session *session, enum patience patience)
 {
-	DL_DELETE(log->idle[visit->patience], visit);
-	visit->patience = patience;
-	visit->touched_ms = log->now_ms;
-	DL_APPEND(log->idle[patience], visit);
+	DL_DELETE(log->idle[session->patience], session);
+	session->patience = patience;
+	session->touched_ms = log->now_ms;
+	DL_APPEND(log->idle[patience], session);
 }
 
-static void visit_key_of(const struct maillog_line *line, struct visit_key *key)
+static void session_key_of(const struct maillog_line *line, struct log_session_key *key)
 {
 	memset(key, 0, sizeof(*key));
 	copy_span(key->machine, sizeof(key->machine), &line->host_name);
@@ -241,17 +243,18 @@ static void visit_key_of(const struct maillog_line *line, struct visit_key *key)
 	key->mta = line->mta;
 }
 
-static struct visit *find_visit(struct replay_log *log, const struct maillog_line *line)
+static struct log_session *find_session(struct replay_sessions *log,
+					const struct maillog_line *line)
 {
-	struct visit_key key;
-	struct visit *visit;
+	struct log_session_key key;
+	struct log_session *session;
 
-	visit_key_of(line, &key);
-	HASH_FIND(hh, log->visits, &key, sizeof(key), visit);
-	if (visit != NULL)
-		touch(log, visit,
-		      visit->mta == MAILLOG_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL);
-	return visit;
+	session_key_of(line, &key);
+	HASH_FIND(hh, log->sessions, &key, sizeof(key), session);
+	if (session != NULL)
+		touch(log, session,
+		      session->mta == MAILLOG_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL);
+	return session;
 }
 
 static void parse_address(const struct span *span, struct sockaddr_storage *address)
@@ -269,79 +272,80 @@ static void parse_address(const struct span *span, struct sockaddr_storage *addr
 }
 
 /* Who the client is, as this line has it. */
-static void set_client(struct visit *visit, const struct maillog_line *line)
+static void set_client(struct log_session *session, const struct maillog_line *line)
 {
-	visit->has_client = true;
-	parse_address(&line->address, &visit->address);
-	copy_span(visit->host, sizeof(visit->host), &line->host);
+	session->has_client = true;
+	parse_address(&line->address, &session->address);
+	copy_span(session->host, sizeof(session->host), &line->host);
 }
 
-static bool is_same_client(const struct visit *visit, const struct maillog_line *line)
+static bool is_same_client(const struct log_session *session, const struct maillog_line *line)
 {
 	struct sockaddr_storage address;
 
-	if (!visit->has_client || line->address.text == NULL)
+	if (!session->has_client || line->address.text == NULL)
 		return true;
 	parse_address(&line->address, &address);
-	return memcmp(&address, &visit->address, sizeof(address)) == 0;
+	return memcmp(&address, &session->address, sizeof(address)) == 0;
 }
 
-static void end_oldest_visit(struct replay_log *log)
+static void end_oldest_session(struct replay_sessions *log)
 {
-	struct visit *oldest = NULL;
+	struct log_session *oldest = NULL;
 
 	for (size_t i = 0; i < PATIENCE_COUNT; i++)
 		if (log->idle[i] != NULL &&
 		    (oldest == NULL || log->idle[i]->touched_ms < oldest->touched_ms))
 			oldest = log->idle[i];
 	if (oldest != NULL)
-		end_visit(log, oldest);
+		end_session(log, oldest);
 }
 
 /* NULL if out of memory. */
-static struct visit *add_visit(struct replay_log *log, const struct maillog_line *line)
+static struct log_session *add_session(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct visit *visit = find_visit(log, line);
+	struct log_session *session = find_session(log, line);
 
-	if (visit != NULL)
-		end_visit(log, visit);
-	if (HASH_COUNT(log->visits) >= VISITS_MAX)
-		end_oldest_visit(log);
-	visit = calloc(1, sizeof(*visit) + log->sites * sizeof(visit->sites[0]));
-	if (visit == NULL)
+	if (session != NULL)
+		end_session(log, session);
+	if (HASH_COUNT(log->sessions) >= SESSIONS_MAX)
+		end_oldest_session(log);
+	session = calloc(1, sizeof(*session) + log->scenarios * sizeof(session->scenarios[0]));
+	if (session == NULL)
 		return NULL;
-	visit_key_of(line, &visit->key);
-	visit->mta = line->mta;
-	HASH_ADD(hh, log->visits, key, sizeof(visit->key), visit);
-	if (visit->hh.tbl == NULL) {
-		free(visit);
+	session_key_of(line, &session->key);
+	session->mta = line->mta;
+	HASH_ADD(hh, log->sessions, key, sizeof(session->key), session);
+	if (session->hh.tbl == NULL) {
+		free(session);
 		return NULL;
 	}
-	visit->references = 1;
-	visit->patience = line->mta == MAILLOG_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL;
-	visit->touched_ms = log->now_ms;
-	DL_APPEND(log->idle[visit->patience], visit);
+	session->references = 1;
+	session->patience = line->mta == MAILLOG_POSTFIX ? PATIENCE_POSTFIX : PATIENCE_SENDMAIL;
+	session->touched_ms = log->now_ms;
+	DL_APPEND(log->idle[session->patience], session);
 	if (line->address.text != NULL)
-		set_client(visit, line);
-	return visit;
+		set_client(session, line);
+	return session;
 }
 
 /* The session that this line is of, which may have begun before the log did. */
-static struct visit *visit_of(struct replay_log *log, const struct maillog_line *line)
+static struct log_session *session_of(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct visit *visit = find_visit(log, line);
+	struct log_session *session = find_session(log, line);
 
-	if (visit == NULL || !is_same_client(visit, line))
-		return add_visit(log, line);
-	if (!visit->has_client && line->address.text != NULL)
-		set_client(visit, line);
-	return visit;
+	if (session == NULL || !is_same_client(session, line))
+		return add_session(log, line);
+	if (!session->has_client && line->address.text != NULL)
+		set_client(session, line);
+	return session;
 }
 
-static struct message *find_message(struct replay_log *log, const struct maillog_line *line)
+static struct log_message *find_message(struct replay_sessions *log,
+					const struct maillog_line *line)
 {
-	struct message_key key = {{0}, {0}};
-	struct message *message;
+	struct log_message_key key = {{0}, {0}};
+	struct log_message *message;
 
 	copy_span(key.machine, sizeof(key.machine), &line->host_name);
 	copy_span(key.queue_id, sizeof(key.queue_id), &line->queue_id);
@@ -349,10 +353,10 @@ static struct message *find_message(struct replay_log *log, const struct maillog
 	return message;
 }
 
-static struct message *add_message(struct replay_log *log, const struct maillog_line *line,
-				   struct visit *visit)
+static struct log_message *add_message(struct replay_sessions *log, const struct maillog_line *line,
+				       struct log_session *session)
 {
-	struct message *message;
+	struct log_message *message;
 
 	if (HASH_COUNT(log->messages) >= MESSAGES_MAX)
 		message_unlist(log, log->messages);
@@ -368,38 +372,38 @@ static struct message *add_message(struct replay_log *log, const struct maillog_
 	}
 	message->listed = true;
 	message->references = 1;
-	message->visit = visit;
+	message->session = session;
 	message->deadline_ms = log->now_ms + QUEUED_WITHIN_MS;
-	visit->references++;
-	hurry(log, visit->message);
-	visit->message = message;
+	session->references++;
+	hurry(log, session->message);
+	session->message = message;
 	return message;
 }
 
 /* The message that this line is of; NULL if it is of none, or there is no memory. */
-static struct message *message_of(struct replay_log *log, const struct maillog_line *line,
-				  struct visit *visit)
+static struct log_message *message_of(struct replay_sessions *log, const struct maillog_line *line,
+				      struct log_session *session)
 {
-	struct message *message;
+	struct log_message *message;
 
 	if (line->queue_id.text == NULL)
 		return NULL;
 	message = find_message(log, line);
-	return message != NULL ? message : add_message(log, line, visit);
+	return message != NULL ? message : add_message(log, line, session);
 }
 
-static void take_connect(struct replay_log *log, const struct maillog_line *line)
+static void take_connect(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct visit *visit = add_visit(log, line);
+	struct log_session *session = add_session(log, line);
 
-	if (visit == NULL)
+	if (session == NULL)
 		return;
 	/* Without an address it was a local one. */
-	visit->has_client = true;
-	enqueue(log, MAILLOG_CONNECT, visit, NULL, line);
+	session->has_client = true;
+	enqueue(log, MAILLOG_CONNECT, session, NULL, line);
 }
 
-static void set_sender(struct message *message, const struct span *sender)
+static void set_sender(struct log_message *message, const struct span *sender)
 {
 	char text[TEXT_MAX + 1];
 
@@ -409,111 +413,112 @@ static void set_sender(struct message *message, const struct span *sender)
 	message->sender = strdup(text);
 }
 
-static void note_authentication(struct visit *visit, const struct maillog_line *line)
+static void note_authentication(struct log_session *session, const struct maillog_line *line)
 {
-	visit->authenticated |= line->authenticated;
-	visit->is_told |= line->authenticated || line->kind == MAILLOG_CLIENT;
+	session->authenticated |= line->authenticated;
+	session->is_told |= line->authenticated || line->kind == MAILLOG_CLIENT;
 }
 
-static void take_rejected(struct replay_log *log, const struct maillog_line *line)
+static void take_rejected(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct visit *visit = visit_of(log, line);
-	struct message *message;
+	struct log_session *session = session_of(log, line);
+	struct log_message *message;
 
-	if (visit == NULL)
+	if (session == NULL)
 		return;
-	note_authentication(visit, line);
-	message = message_of(log, line, visit);
+	note_authentication(session, line);
+	message = message_of(log, line, session);
 	if (message != NULL) {
 		message->rejections++;
 		set_sender(message, &line->sender);
 	}
-	enqueue(log, line->kind, visit, message, line);
+	enqueue(log, line->kind, session, message, line);
 }
 
-static void take_client(struct replay_log *log, const struct maillog_line *line)
+static void take_client(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct visit *visit = visit_of(log, line);
-	struct message *message;
+	struct log_session *session = session_of(log, line);
+	struct log_message *message;
 
-	if (visit == NULL)
+	if (session == NULL)
 		return;
-	note_authentication(visit, line);
-	message = message_of(log, line, visit);
+	note_authentication(session, line);
+	message = message_of(log, line, session);
 	if (message == NULL || message->has_client_line || line->mta != MAILLOG_POSTFIX)
 		return;
 	message->has_client_line = true;
 	message->rejections = 0;
-	enqueue(log, MAILLOG_CLIENT, visit, message, line);
+	enqueue(log, MAILLOG_CLIENT, session, message, line);
 }
 
-static void settle(struct message *message)
+static void settle(struct log_message *message)
 {
 	if (message->is_queued && message->names_count >= message->count)
 		message->is_settled = true;
 }
 
 /* Of Sendmail, whose line tells whose message it was; of Postfix only if that is known already. */
-static struct message *queued_message(struct replay_log *log, const struct maillog_line *line)
+static struct log_message *queued_message(struct replay_sessions *log,
+					  const struct maillog_line *line)
 {
-	struct message *message = find_message(log, line);
-	struct visit *visit;
+	struct log_message *message = find_message(log, line);
+	struct log_session *session;
 
 	if (line->mta == MAILLOG_POSTFIX)
 		return message;
 	if (message == NULL) {
-		visit = visit_of(log, line);
-		return visit != NULL ? message_of(log, line, visit) : NULL;
+		session = session_of(log, line);
+		return session != NULL ? message_of(log, line, session) : NULL;
 	}
-	visit = message->visit;
-	if (!is_same_client(visit, line)) {
-		visit = add_visit(log, line);
-		if (visit == NULL)
+	session = message->session;
+	if (!is_same_client(session, line)) {
+		session = add_session(log, line);
+		if (session == NULL)
 			return NULL;
-		visit->references++;
-		if (message->visit->message == message)
-			message->visit->message = NULL;
-		visit_release(message->visit);
-		message->visit = visit;
-		visit->message = message;
+		session->references++;
+		if (message->session->message == message)
+			message->session->message = NULL;
+		session_release(message->session);
+		message->session = session;
+		session->message = message;
 	}
-	if (!visit->has_client)
-		set_client(visit, line);
+	if (!session->has_client)
+		set_client(session, line);
 	return message;
 }
 
-static void take_queued(struct replay_log *log, const struct maillog_line *line)
+static void take_queued(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct message *message = queued_message(log, line);
-	struct visit *visit;
+	struct log_message *message = queued_message(log, line);
+	struct log_session *session;
 
 	if (message == NULL || message->is_queued)
 		return;
 	message->is_queued = true;
 	message->count = line->count;
 	message->is_aborted = line->aborted;
-	message->visit->authenticated |= line->authenticated;
+	message->session->authenticated |= line->authenticated;
 	set_sender(message, &line->sender);
 	message->deadline_ms = log->now_ms + NAMED_WITHIN_MS;
 	settle(message);
-	enqueue(log, MAILLOG_QUEUED, message->visit, message, NULL);
-	visit = line->mta == MAILLOG_SENDMAIL ? find_visit(log, line) : NULL;
-	if (visit != NULL && visit == message->visit)
-		touch(log, visit, PATIENCE_DONE);
+	enqueue(log, MAILLOG_QUEUED, message->session, message, NULL);
+	session = line->mta == MAILLOG_SENDMAIL ? find_session(log, line) : NULL;
+	if (session != NULL && session == message->session)
+		touch(log, session, PATIENCE_DONE);
 }
 
-static bool has_name(const struct message *message, const struct span *name)
+static bool has_name(const struct log_message *message, const struct span *name)
 {
-	for (const struct accepted *known = message->names; known != NULL; known = known->next)
+	for (const struct log_recipient *known = message->names; known != NULL; known = known->next)
 		if (known->length == name->length &&
 		    memcmp(known->text, name->text, name->length) == 0)
 			return true;
 	return false;
 }
 
-static void add_name(struct replay_log *log, struct message *message, struct span span)
+static void add_name(struct replay_sessions *log, struct log_message *message, struct span span)
 {
-	struct accepted *name;
+	struct log_recipient *name;
 
 	if (span.length > TEXT_MAX)
 		span.length = TEXT_MAX;
@@ -531,9 +536,9 @@ static void add_name(struct replay_log *log, struct message *message, struct spa
 	log->names_bytes += span.length;
 }
 
-static void take_recipient(struct replay_log *log, const struct maillog_line *line)
+static void take_recipient(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct message *message = find_message(log, line);
+	struct log_message *message = find_message(log, line);
 	struct span others = line->others, other;
 
 	if (message == NULL || line->recipient.text == NULL)
@@ -544,27 +549,28 @@ static void take_recipient(struct replay_log *log, const struct maillog_line *li
 	settle(message);
 }
 
-static void take_removed(struct replay_log *log, const struct maillog_line *line)
+static void take_removed(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct message *message = find_message(log, line);
+	struct log_message *message = find_message(log, line);
 
 	if (message != NULL)
 		message->is_settled = true;
 }
 
-static void take_disconnect(struct replay_log *log, const struct maillog_line *line)
+static void take_disconnect(struct replay_sessions *log, const struct maillog_line *line)
 {
-	struct visit *visit = find_visit(log, line);
+	struct log_session *session = find_session(log, line);
 
-	if (visit == NULL)
+	if (session == NULL)
 		return;
-	note_authentication(visit, line);
-	end_visit(log, visit);
+	note_authentication(session, line);
+	end_session(log, session);
 }
 
-void replay_log_take(struct replay_log *log, const struct maillog_line *line, int64_t wall_ms)
+void replay_sessions_take(struct replay_sessions *log, const struct maillog_line *line,
+			  int64_t wall_ms)
 {
-	typedef void take(struct replay_log * log, const struct maillog_line *line);
+	typedef void take(struct replay_sessions * log, const struct maillog_line *line);
 	static take *const takes[] = {
 		[MAILLOG_CONNECT] = take_connect,     [MAILLOG_DISCONNECT] = take_disconnect,
 		[MAILLOG_REJECTED] = take_rejected,   [MAILLOG_HIDDEN] = take_rejected,
@@ -580,21 +586,21 @@ void replay_log_take(struct replay_log *log, const struct maillog_line *line, in
 	drain(log);
 }
 
-void replay_log_finish(struct replay_log *log, int64_t wall_ms)
+void replay_sessions_finish(struct replay_sessions *log, int64_t wall_ms)
 {
 	log->now_ms = wall_ms;
 	log->is_ending = true;
 	drain(log);
-	while (log->visits != NULL)
-		end_visit(log, log->visits);
+	while (log->sessions != NULL)
+		end_session(log, log->sessions);
 	drain(log);
 }
 
-void replay_log_free(struct replay_log *log)
+void replay_sessions_free(struct replay_sessions *log)
 {
 	if (log == NULL)
 		return;
-	replay_log_finish(log, log->now_ms);
+	replay_sessions_finish(log, log->now_ms);
 	while (log->messages != NULL)
 		message_unlist(log, log->messages);
 	free(log);

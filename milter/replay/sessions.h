@@ -25,14 +25,14 @@
 #define REPLAY_ADDRESS_MAX (ADDRESS_TEXT_MAX + 1)
 
 /* Whose process logged it. No padding, for it is hashed as bytes. */
-struct visit_key {
+struct log_session_key {
 	char machine[REPLAY_NAME_MAX];
 	uint32_t pid, mta;
 };
 
 /* One SMTP session. */
-struct visit {
-	struct visit_key key;
+struct log_session {
+	struct log_session_key key;
 	enum maillog_mta mta;
 	bool has_client;		/* who it is, is known; without an address it was a local one */
 	bool authenticated;
@@ -41,7 +41,7 @@ struct visit {
 	/* of who plays it */
 	bool has_begun, has_greeted, has_ended, in_mail;
 	bool is_paused;			/* it may have ended: the log does not tell */
-	struct message *mail;		/* that in_mail is of; only to compare with */
+	struct log_message *mail;		/* that in_mail is of; only to compare with */
 	char sender[REPLAY_ADDRESS_MAX];
 	/* private */
 	unsigned references;
@@ -49,34 +49,34 @@ struct visit {
 	bool is_told;			/* authenticated or not: no line will tell it later */
 	unsigned patience;
 	int64_t touched_ms;
-	struct message *message;	/* the last one; not a reference */
-	struct visit *prev, *next;
+	struct log_message *message;	/* the last one; not a reference */
+	struct log_session *prev, *next;
 	UT_hash_handle hh;
-	struct site_session sites[];
+	struct replay_scenario_session scenarios[];
 };
 
-struct message_key {
+struct log_message_key {
 	char machine[REPLAY_NAME_MAX], queue_id[REPLAY_QUEUE_ID_MAX];
 };
 
 /* A name of an accepted recipient. */
-struct accepted {
-	struct accepted *next;
+struct log_recipient {
+	struct log_recipient *next;
 	size_t length;
 	char text[];
 };
 
 /* One message: what has a queue id. */
-struct message {
-	struct message_key key;
-	struct visit *visit;
+struct log_message {
+	struct log_message_key key;
+	struct log_session *session;
 	bool has_client_line;		/* Postfix's, at the first accepted recipient */
 	bool is_queued;			/* its sender and the number of its recipients are known */
 	char *sender;			/* NULL: no line has told it */
 	bool is_aborted;		/* and it never came */
 	unsigned count;			/* accepted recipients, as far as is_queued */
 	unsigned rejections;		/* after the client line, if there is one */
-	struct accepted *names;
+	struct log_recipient *names;
 	unsigned names_count, name_lines;
 	/* of who plays it */
 	bool is_finished;
@@ -89,29 +89,29 @@ struct message {
 };
 
 /* What to do at one moment. */
-struct happening {
+struct log_event {
 	enum maillog_kind kind;		/* CONNECT, DISCONNECT, REJECTED, HIDDEN, CLIENT or QUEUED */
 	int64_t wall_ms;
-	struct visit *visit;
-	struct message *message;	/* NULL: none */
+	struct log_session *session;
+	struct log_message *message;	/* NULL: none */
 	char code[DSN_TEXT_MAX];	/* empty: none */
 	const char *recipient;		/* NULL: none */
 	const char *sender;		/* NULL: the line has none */
-	struct happening *next;
+	struct log_event *next;
 	char text[];
 };
 
-struct replay_log;
-typedef void replay_play(struct happening *happening, void *arg);
+struct replay_sessions;
+typedef void replay_sessions_handler(struct log_event *event, void *arg);
 
-/* sites: how many site_sessions a visit has. NULL if out of memory. */
-struct replay_log *replay_log_new(size_t sites, replay_play *play, void *arg);
-void replay_log_free(struct replay_log *log);
+/* scenarios: how many replay_scenario_sessions a session has. NULL if out of memory. */
+struct replay_sessions *replay_sessions_new(size_t scenarios, replay_sessions_handler *play, void *arg);
+void replay_sessions_free(struct replay_sessions *log);
 /* wall_ms does not go back. */
-void replay_log_take(struct replay_log *log, const struct maillog_line *line, int64_t wall_ms);
+void replay_sessions_take(struct replay_sessions *log, const struct maillog_line *line, int64_t wall_ms);
 /* The log has ended: nothing waits any longer, and all sessions end. */
-void replay_log_finish(struct replay_log *log, int64_t wall_ms);
+void replay_sessions_finish(struct replay_sessions *log, int64_t wall_ms);
 /* Done with a message: its later lines mean nothing. */
-void replay_log_finished(struct replay_log *log, struct message *message);
+void replay_sessions_finished(struct replay_sessions *log, struct log_message *message);
 
 #endif

@@ -139,9 +139,9 @@ int canvas_check(const char *path, const struct replay_file *files, size_t count
 	return status;
 }
 
-static bool draw(const struct report *report, FILE *out)
+static bool draw(const struct replay_report *report, FILE *out)
 {
-	bool is_drawn = report_svg(report, out);
+	bool is_drawn = replay_svg_draw(report, out);
 
 	return fclose(out) == 0 && is_drawn;
 }
@@ -162,7 +162,7 @@ static bool pass_for(const struct canvas *canvas, int fd)
 	return fchmod(fd, ALL_MAY & ~mode) == 0;
 }
 
-static bool draw_beside(const struct canvas *canvas, const struct report *report)
+static bool draw_beside(const struct canvas *canvas, const struct replay_report *report)
 {
 	char *name;
 	FILE *out = open_beside(canvas, &name);
@@ -181,7 +181,7 @@ static bool draw_beside(const struct canvas *canvas, const struct report *report
 	return is_drawn;
 }
 
-int canvas_draw(const char *path, const struct report *report, char *error, size_t size)
+int canvas_draw(const char *path, const struct replay_report *report, char *error, size_t size)
 {
 	struct canvas canvas;
 	int status = look_at(&canvas, path, error, size);

@@ -14,6 +14,6 @@
 int canvas_check(const char *path, const struct replay_file *files, size_t count, char *error,
 		 size_t size);
 /* Draws in a new file that takes the place of the old one when it is complete. The same returns. */
-int canvas_draw(const char *path, const struct report *report, char *error, size_t size);
+int canvas_draw(const char *path, const struct replay_report *report, char *error, size_t size);
 
 #endif
