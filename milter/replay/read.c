@@ -228,8 +228,8 @@ static struct source *source_open(struct replay_file *from, char *error, size_t 
 		free(source);
 		return NULL;
 	}
-	maillog_timestamp_begin(&source->stamps, maillog_file_changed_s(source->file));
-	source->stamps.first_year = from->first_year;
+	maillog_timestamp_begin(&source->stamps, maillog_file_changed_s(source->file),
+				from->first_year);
 	return source;
 }
 
@@ -265,7 +265,7 @@ static void find_first_year(struct replay_file *from)
 	maillog_timestamp_survey(&stamps, maillog_file_changed_s(file));
 	while (maillog_file_line(file, &line, &length))
 		if (maillog_timestamp_read(&stamps, line, length, &wall_ms, &stamp_length) &&
-		    stamps.first_year == 0)
+		    stamps.years.first == 0)
 			break;
 	from->first_year = maillog_timestamp_first_year(&stamps);
 	maillog_file_close(file);
@@ -370,7 +370,7 @@ static bool advance_or_close(struct reader *reader, struct source **link)
 		reader->has_failed = true;
 	else if (maillog_file_error(source->file) != NULL)
 		note_damage(reader, source);
-	if (source->stamps.is_lost) {
+	if (source->stamps.years.is_lost) {
 		wipe_progress(reader);
 		fprintf(stderr, "tarpitctl: %s: the year of some lines can't be told\n",
 			strcmp(source->path, "-") == 0 ? "standard input" : source->path);

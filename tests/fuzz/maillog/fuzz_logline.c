@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint8_t *end = data + size;
 
 	fuzz_begin();
-	maillog_timestamp_begin(&stamps, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	while (data < end) {
 		const uint8_t *newline = memchr(data, '\n', (size_t)(end - data));
 		struct line line = {.length = (size_t)((newline != NULL ? newline : end) - data)};

@@ -404,7 +404,7 @@ static void logs_of_real_mtas_are_read(void **state)
 		file = maillog_file_open(name, error, sizeof(error));
 		if (file == NULL)
 			fail_msg("%s", error);
-		maillog_timestamp_begin(&stamps, maillog_file_changed_s(file));
+		maillog_timestamp_begin(&stamps, maillog_file_changed_s(file), 0);
 		while (maillog_file_line(file, &line, &length)) {
 			struct maillog_line parsed;
 			int64_t wall_ms;

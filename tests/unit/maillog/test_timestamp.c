@@ -51,7 +51,7 @@ static void check_rows(const struct row *rows, size_t count)
 		int64_t wall_ms = -1;
 		size_t stamp_length = 0;
 
-		maillog_timestamp_begin(&stamps, LATEST_S);
+		maillog_timestamp_begin(&stamps, LATEST_S, 0);
 		if (!read_exactly(&stamps, rows[i].line, strlen(rows[i].line), &wall_ms,
 				  &stamp_length))
 			wall_ms = -1;
@@ -178,7 +178,7 @@ static void hours_of_a_change_of_time_are_near(void **state)
 
 	(void)state;
 	use_zone("CET-1CEST,M3.5.0,M10.5.0/3");
-	maillog_timestamp_begin(&stamps, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		assert_true(maillog_timestamp_read(&stamps, rows[i].line, strlen(rows[i].line),
 						   &wall_ms, &stamp_length));
@@ -199,7 +199,7 @@ static void check_locals(const char *zone, const struct local *rows, size_t coun
 	size_t stamp_length;
 
 	use_zone(zone);
-	maillog_timestamp_begin(&stamps, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (size_t i = 0; i < count; i++) {
 		assert_true(maillog_timestamp_read(&stamps, rows[i].stamp, strlen(rows[i].stamp),
 						   &wall_ms, &stamp_length));
@@ -337,7 +337,7 @@ static void the_year_is_guessed(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct maillog_timestamps stamps;
 
-		maillog_timestamp_begin(&stamps, rows[i].latest_s);
+		maillog_timestamp_begin(&stamps, rows[i].latest_s, 0);
 		for (size_t j = 0; j < COUNT(rows[i].lines) && rows[i].lines[j].stamp != NULL;
 		     j++) {
 			int year = year_of(&stamps, rows[i].lines[j].stamp);
@@ -405,7 +405,7 @@ static void lines_of_an_hour_are_read_alike(void **state)
 
 	(void)state;
 	use_zone("CET-1CEST,M3.5.0,M10.5.0/3");
-	maillog_timestamp_begin(&stamps, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (int second = 0; second < 2 * DAY_S; second += 61) {
 		char line[64];
 
@@ -433,7 +433,7 @@ static void cut_and_garbled_stamps_are_harmless(void **state)
 	size_t stamp_length;
 
 	(void)state;
-	maillog_timestamp_begin(&stamps, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (size_t i = 0; i < COUNT(lines); i++) {
 		size_t length = strlen(lines[i]);
 
