@@ -22,6 +22,8 @@ struct clock {
 
 /* The machine's clocks. Thread-safe. */
 extern const struct clock clock_system;
+/* Milliseconds of the machine's monotonic clock. Thread-safe. */
+int64_t clock_now_ms(void);
 
 /* A condition variable on the monotonic clock. Returns 0 or an errno. */
 int clock_cond_init(pthread_cond_t *cond);

@@ -28,11 +28,11 @@ struct log_limit {
 	_Atomic int64_t next_ms;
 };
 
-/* Lines go to stderr until log_to_syslog is called. One caller at a time. */
-void log_to_syslog(int facility);
-void log_to_stderr(void);
-/* For tests: lines go to sink; NULL goes back to stderr. */
+/* Where lines go from now on; NULL, and at first: stderr, unless its reader would have to be waited for. Thread-safe. */
 void log_to(log_sink *sink);
+/* For sinks: the line that tells how many lines nobody took. text holds LOG_LOST_MAX. */
+#define LOG_LOST_MAX 100
+void log_lost(char *text, unsigned lost);
 /* The least urgent priority that is still logged. Thread-safe. */
 void log_set_level(int priority);
 

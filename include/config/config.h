@@ -80,12 +80,6 @@ void config_print(const struct config *config, FILE *out);
  */
 bool config_keep_fixed(struct config *fresh, const struct config *old, char *keys, size_t size);
 
-/*
- * Milliseconds of a duration as the configuration has it: 500ms 20s 5m 4h 2d; a bare number is seconds.
- * False if it is none. One that is beyond all ranges is a large number.
- */
-bool config_parse_duration(const char *text, int64_t *ms);
-
 /* A variable that holds the current snapshot, for any thread. */
 struct config_box;
 struct config_box *config_box_new(struct config *config);	/* takes the reference; NULL: no memory */
@@ -93,5 +87,8 @@ void config_box_free(struct config_box *box);
 struct config *config_box_get(struct config_box *box);		/* a reference of the caller's own */
 uint32_t config_box_window_s(struct config_box *box);
 void config_box_put(struct config_box *box, struct config *config);	/* takes the reference */
+
+/* "libconfuse 3.3" */
+const char *config_library_version(void);
 
 #endif

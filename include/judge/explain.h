@@ -18,8 +18,5 @@
  */
 char *explain_standing(const struct policy *policy, const struct standing *standing,
 		       uint32_t window_s, const char *network, int64_t by_hand_until_s, char *text);
-/* "500 ms", "5.9 s", "4 h", "1 d 2 h"; text holds EXPLAIN_DURATION_MAX; returned too. */
-#define EXPLAIN_DURATION_MAX 64
-char *explain_duration(int64_t ms, char *text);
 
 #endif

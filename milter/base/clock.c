@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <time.h>
 
-static int64_t now_ms(clockid_t id)
+static int64_t read_clock(clockid_t id)
 {
 	struct timespec now;
 
@@ -15,13 +15,18 @@ static int64_t now_ms(clockid_t id)
 static int64_t system_wall_ms(const struct clock *clock)
 {
 	(void)clock;
-	return now_ms(CLOCK_REALTIME);
+	return read_clock(CLOCK_REALTIME);
+}
+
+int64_t clock_now_ms(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 static int64_t system_mono_ms(const struct clock *clock)
 {
 	(void)clock;
-	return now_ms(CLOCK_MONOTONIC);
+	return clock_now_ms();
 }
 
 static bool system_wait_until(const struct clock *clock, pthread_cond_t *cond,

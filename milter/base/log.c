@@ -1,34 +1,68 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Puts log lines together, and writes them to stderr unless another sink is installed. */
 #include "base/log.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log_writer.h"
+#include "base/printable.h"
 
 #define MINUTE_MS 60000
 
-static log_sink *_Atomic sink = log_writer_stderr;
+void log_lost(char *text, unsigned lost)
+{
+	snprintf(text, LOG_LOST_MAX, "limits: warning=\"%u log line%s lost: nobody took %s\"", lost,
+		 lost == 1 ? "" : "s", lost == 1 ? "it" : "them");
+}
+
+/* One write a line, so that the lines of many threads don't mix. False if the write would wait. */
+static bool write_line(const char *line)
+{
+	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+	char text[LOG_LINE_MAX + 2];
+	int length = snprintf(text, sizeof(text), "%s\n", line);
+
+	/* A pipe that can be written to takes a whole line: PIPE_BUF. */
+	if (poll(&out, 1, 0) == 0)
+		return false;
+	while (write(STDERR_FILENO, text, (size_t)length) < 0 && errno == EINTR)
+		;
+	return true;
+}
+
+/* A log_sink. A session that logs does not wait for a reader: what a full pipe does not take is lost. */
+static void write_stderr(int priority, const char *line)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static unsigned lost;
+	char text[LOG_LOST_MAX];
+
+	(void)priority;
+	pthread_mutex_lock(&mutex);
+	if (lost > 0) {
+		log_lost(text, lost);
+		if (write_line(text))
+			lost = 0;
+	}
+	if (lost > 0 || !write_line(line))
+		lost++;
+	pthread_mutex_unlock(&mutex);
+}
+
+static log_sink *_Atomic sink = write_stderr;
 static _Atomic int level = LOG_INFO;
-
-void log_to_syslog(int facility)
-{
-	log_writer_open_syslog(facility);
-	sink = log_writer_syslog;
-}
-
-void log_to_stderr(void)
-{
-	sink = log_writer_stderr;
-}
 
 void log_to(log_sink *other)
 {
-	sink = other != NULL ? other : log_writer_stderr;
+	sink = other != NULL ? other : write_stderr;
 }
 
 void log_set_level(int priority)
@@ -56,33 +90,6 @@ void log_begin(struct log_line *line, int priority, const char *event)
 	append(line, ":", 1);
 }
 
-/* The two characters that would end a quoted value or start an escape are escaped themselves. */
-static bool is_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
-/* Escapes value into text, which has room for LOG_VALUE_MAX less the quotes. Returns the length. */
-static size_t escape(char *text, const char *value)
-{
-	size_t length = 0;
-
-	for (const char *p = value; *p != '\0'; p++) {
-		unsigned char c = (unsigned char)*p;
-		size_t width = is_plain(c) ? 1 : 4;
-
-		if (length + width > LOG_VALUE_MAX - 2)
-			break;
-		if (is_plain(c))
-			text[length] = (char)c;
-		else
-			snprintf(text + length, width + 1, "\\x%02X", c);
-		length += width;
-	}
-	text[length] = '\0';
-	return length;
-}
-
 void log_put(struct log_line *line, const char *key, const char *format, ...)
 {
 	/* More than LOG_VALUE_MAX is never shown, so no more need be formatted. */
@@ -99,7 +106,8 @@ void log_put(struct log_line *line, const char *key, const char *format, ...)
 		value[0] = '\0';
 	va_end(arguments);
 
-	length = escape(text, value);
+	/* The two characters that would end a quoted value or begin an escape are escaped, too. */
+	length = printable_escape(value, "\"\\", PRINTABLE_UPPER_HEX, text, LOG_VALUE_MAX - 1);
 	quoted = length == 0 || strchr(text, ' ') != NULL;
 	append(line, " ", 1);
 	append(line, key, strlen(key));
@@ -136,7 +144,7 @@ void log_message(int priority, const char *event, const char *format, ...)
 
 bool log_allowed(struct log_limit *limit)
 {
-	int64_t now = clock_system.mono_ms(&clock_system);
+	int64_t now = clock_now_ms();
 	int64_t next = atomic_load(&limit->next_ms);
 
 	return now >= next &&

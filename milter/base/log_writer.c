@@ -2,21 +2,16 @@
 #include "base/log_writer.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-
-#define LOST_LINE_MAX 100
 
 struct waiting {
 	int priority;
@@ -35,55 +30,8 @@ static struct {
 	.filled = PTHREAD_COND_INITIALIZER,
 };
 
-static void tell_lost(char *text, unsigned lost)
-{
-	snprintf(text, LOST_LINE_MAX, "limits: warning=\"%u log line%s lost: nobody took %s\"",
-		 lost, lost == 1 ? "" : "s", lost == 1 ? "it" : "them");
-}
-
 static atomic_bool is_open;
 static _Atomic int current_facility;
-
-/* One write a line, so that the lines of many threads don't mix. False if it would wait. */
-static bool write_line(const char *line)
-{
-	struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
-	char text[LOG_LINE_MAX + 2];
-	int length = snprintf(text, sizeof(text), "%s\n", line);
-
-	/* A pipe that can be written to takes a whole line: PIPE_BUF. */
-	if (poll(&out, 1, 0) == 0)
-		return false;
-	while (write(STDERR_FILENO, text, (size_t)length) < 0 && errno == EINTR)
-		;
-	return true;
-}
-
-void log_writer_stderr(int priority, const char *line)
-{
-	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-	static unsigned lost;
-	char text[LOST_LINE_MAX];
-
-	(void)priority;
-	pthread_mutex_lock(&mutex);
-	if (lost > 0) {
-		tell_lost(text, lost);
-		if (write_line(text))
-			lost = 0;
-	}
-	if (lost > 0 || !write_line(line))
-		lost++;
-	pthread_mutex_unlock(&mutex);
-}
-
-void log_writer_open_syslog(int facility)
-{
-	/* openlog(3) would wait for who is in syslog(3). */
-	if (!atomic_exchange(&is_open, true))
-		openlog("tarpit-milter", LOG_PID, facility);
-	current_facility = facility;
-}
 
 /* The mutex is held. */
 static void enqueue(int priority, const char *line)
@@ -102,19 +50,20 @@ static void enqueue(int priority, const char *line)
 /* Once full, it takes nothing until half of it is free, and says first what it did not. The mutex is held. */
 static void enqueue_after_loss(int priority, const char *line)
 {
-	char text[LOST_LINE_MAX];
+	char text[LOG_LOST_MAX];
 
 	if (queue.count > LOG_WRITER_QUEUE / 2) {
 		queue.lost++;
 		return;
 	}
-	tell_lost(text, queue.lost);
+	log_lost(text, queue.lost);
 	queue.lost = 0;
 	enqueue(LOG_WARNING, text);
 	enqueue(priority, line);
 }
 
-void log_writer_syslog(int priority, const char *line)
+/* A log_sink: to syslog(3) at once until the writer has begun, by its queue then. */
+static void take_line(int priority, const char *line)
 {
 	bool has_begun;
 
@@ -129,7 +78,16 @@ void log_writer_syslog(int priority, const char *line)
 		syslog(current_facility | priority, "%s", line);
 }
 
-/* The mutex is held; let go while syslog(3) may wait. */
+void log_writer_open(int facility)
+{
+	/* openlog(3) would wait for a thread that is in syslog(3). */
+	if (!atomic_exchange(&is_open, true))
+		openlog("tarpit-milter", LOG_PID, facility);
+	current_facility = facility;
+	log_to(take_line);
+}
+
+/* The mutex is held, but released while syslog(3) may wait. */
 static void write_first(void)
 {
 	struct waiting next = queue.lines[queue.first];
@@ -181,12 +139,11 @@ int log_writer_start(void)
 
 void log_writer_flush(int64_t timeout_ms)
 {
-	const struct clock *clock = &clock_system;
-	int64_t end_ms = clock->mono_ms(clock) + timeout_ms;
+	int64_t end_ms = clock_now_ms() + timeout_ms;
 
 	pthread_mutex_lock(&queue.mutex);
 	while (queue.has_begun && (queue.count > 0 || queue.is_writing) &&
-	       clock->mono_ms(clock) < end_ms)
-		clock->wait_until(clock, &queue.written, &queue.mutex, end_ms);
+	       clock_now_ms() < end_ms)
+		clock_system.wait_until(&clock_system, &queue.written, &queue.mutex, end_ms);
 	pthread_mutex_unlock(&queue.mutex);
 }

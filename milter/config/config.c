@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "judge/exempt.h"
+#include "base/printable.h"
 #include "table.h"
 
 void faults_add(struct faults *faults, const char *format, ...)
@@ -26,9 +27,7 @@ void faults_add(struct faults *faults, const char *format, ...)
 		faults->text = text;
 		vsnprintf(text + faults->length, (size_t)length + 1, format, again);
 		/* What a file says must not reach a terminal as it is. */
-		for (char *p = text + faults->length; *p != '\0'; p++)
-			if (*p < 0x20 || *p == 0x7f)
-				*p = '?';
+		printable_mask(text + faults->length);
 		faults->length += (size_t)length + 1;
 		text[faults->length - 1] = '\n';
 		text[faults->length] = '\0';

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "config/file.h"
+#include "file.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -438,7 +438,7 @@ bool config_file_read(const char *path, const struct config_key *keys, size_t co
 	return true;
 }
 
-const char *config_file_version(void)
+const char *config_library_version(void)
 {
 	static char text[32];
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/file.h"
+#include "file.h"
 #include "judge/exempt.h"
 #include "table.h"
 

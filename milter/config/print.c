@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/log.h"
 #include "table.h"
 
@@ -43,18 +44,11 @@ static void print_number(double number, FILE *out)
 	fprintf(out, "%.*s", (int)length, text);
 }
 
-/* In the largest unit that is exact. */
 static void print_duration(int64_t ms, FILE *out)
 {
-	static const struct {
-		const char *name;
-		int64_t ms;
-	} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
-	size_t i = 0;
+	char text[DURATION_TEXT_MAX];
 
-	while (ms % units[i].ms != 0)
-		i++;
-	fprintf(out, "%" PRId64 "%s", ms / units[i].ms, units[i].name);
+	fputs(duration_format(ms, text), out);
 }
 
 static void print_list(const struct string_list *list, FILE *out)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is done to a configuration file's text before libconfuse sees it. */
-#include "config/file.h"
+#include "file.h"
 
 #include <errno.h>
 #include <stdio.h>

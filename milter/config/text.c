@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One KEY=VALUE of the command line. */
-#include "config/file.h"
+#include "file.h"
 
 #include <stdlib.h>
 #include <string.h>

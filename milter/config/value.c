@@ -11,63 +11,19 @@
 #include <unistd.h>
 
 #include "judge/exempt.h"
+#include "base/decimal.h"
+#include "base/duration.h"
 #include "base/listen.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "table.h"
 
-#define DIGITS_MAX 12 /* before the point: what int64_t and double hold with the decimals */
 #define NAME_MAX_LENGTH 64
 #define MEMCACHED_USER_MAX 128
 
 static bool fail(char *error, size_t size, const char *reason)
 {
 	snprintf(error, size, "%s", reason);
-	return false;
-}
-
-/* Reads a decimal number times 10^decimals. Returns what follows, or NULL. */
-static const char *parse_scaled(const char *text, unsigned decimals, int64_t *value)
-{
-	size_t whole = strspn(text, "0123456789"), fraction = 0;
-	const char *end = text + whole;
-	int64_t sum = 0;
-
-	if (whole == 0 || whole > DIGITS_MAX)
-		return NULL;
-	if (*end == '.') {
-		fraction = strspn(end + 1, "0123456789");
-		if (fraction == 0 || fraction > decimals)
-			return NULL;
-		end += 1 + fraction;
-	}
-	for (; text < end; text++)
-		if (*text != '.')
-			sum = sum * 10 + (*text - '0');
-	for (; fraction < decimals; fraction++)
-		sum *= 10;
-	*value = sum;
-	return end;
-}
-
-bool config_parse_duration(const char *text, int64_t *ms)
-{
-	static const struct {
-		const char *name;
-		int64_t ms;
-	} units[] = {{"", 1000},   {"ms", 1},	   {"s", 1000},
-		     {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-	int64_t thousandths;
-	const char *unit = parse_scaled(text, 3, &thousandths);
-
-	for (size_t i = 0; unit != NULL && i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(unit, units[i].name) != 0)
-			continue;
-		if (__builtin_mul_overflow(thousandths, units[i].ms, &thousandths))
-			thousandths = INT64_MAX / 1000 * 1000;
-		*ms = thousandths / 1000;
-		return thousandths % 1000 == 0;
-	}
 	return false;
 }
 
@@ -87,7 +43,7 @@ static bool parse_integer(const struct setting *setting, const char *text, void 
 	int64_t value;
 	uint8_t small;
 	uint32_t middle;
-	const char *end = parse_scaled(text, 0, &value);
+	const char *end = decimal_parse(text, 0, &value);
 
 	if (end == NULL || *end != '\0')
 		return fail(error, size, "not an integer");
@@ -121,7 +77,7 @@ static bool parse_number(const struct setting *setting, const char *text, void *
 {
 	bool hundredths = setting->kind == KIND_HUNDREDTHS;
 	int64_t value;
-	const char *end = parse_scaled(text, hundredths ? 2 : 6, &value);
+	const char *end = decimal_parse(text, hundredths ? 2 : 6, &value);
 
 	if (end == NULL || *end != '\0')
 		return fail(error, size,
@@ -144,7 +100,7 @@ static bool parse_time(const struct setting *setting, const char *text, void *fi
 		*(int64_t *)field = 0;
 		return true;
 	}
-	if (!config_parse_duration(text, &ms))
+	if (!duration_parse(text, &ms))
 		return fail(error, size, "not a duration");
 	if (!in_range(setting, (double)ms, error, size))
 		return false;

@@ -90,9 +90,9 @@ static int fail(const struct daemon *d, int code, const char *reason)
 static void open_log(const struct daemon *d)
 {
 	if (d->options->foreground)
-		log_to_stderr();
+		log_to(NULL);
 	else
-		log_to_syslog(d->config->syslog_facility);
+		log_writer_open(d->config->syslog_facility);
 	log_set_level(d->config->log_level);
 }
 

@@ -10,7 +10,6 @@
 
 #include "control/command.h"
 #include "config.h"
-#include "config/file.h"
 #include "daemon.h"
 #include "mta/filter.h"
 #include "base/hash.h"
@@ -118,7 +117,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 static void print_version(void)
 {
 	printf("tarpit-milter %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, filter_version(),
-	       link_library_version(), config_file_version(), command_library_version(),
+	       link_library_version(), config_library_version(), command_library_version(),
 	       hash_library_version());
 	if (metrics_version() != NULL)
 		printf("libmicrohttpd %s\n", metrics_version());

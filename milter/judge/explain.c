@@ -8,10 +8,9 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/duration.h"
+
 #define SECOND_MS INT64_C(1000)
-#define MINUTE_MS (60 * SECOND_MS)
-#define HOUR_MS (60 * MINUTE_MS)
-#define DAY_MS (24 * HOUR_MS)
 
 /* In a dirty network the first offence flags; see policy.c. */
 #define DIRTY_THRESHOLD 1.0
@@ -41,38 +40,6 @@ static void say(struct sentence *sentence, const char *format, ...)
 		sentence->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
-char *explain_duration(int64_t ms, char *text)
-{
-	static const struct {
-		const char *name;
-		int64_t ms;
-	} units[] = {{"d", DAY_MS}, {"h", HOUR_MS}, {"min", MINUTE_MS}, {"s", SECOND_MS}};
-	int64_t tenths = (ms + 50) / 100, whole, rest;
-	size_t unit = 0;
-
-	if (ms <= 0) {
-		snprintf(text, EXPLAIN_DURATION_MAX, "0 s");
-	} else if (ms < SECOND_MS) {
-		snprintf(text, EXPLAIN_DURATION_MAX, "%" PRId64 " ms", ms);
-	} else if (tenths < 600) {
-		snprintf(text, EXPLAIN_DURATION_MAX, tenths % 10 != 0 ? "%.1f s" : "%.0f s",
-			 (double)tenths / 10);
-	} else {
-		ms = (ms + SECOND_MS / 2) / SECOND_MS * SECOND_MS;
-		while (ms < units[unit].ms)
-			unit++;
-		whole = ms / units[unit].ms;
-		rest = ms % units[unit].ms / units[unit + 1].ms;
-		if (rest > 0)
-			snprintf(text, EXPLAIN_DURATION_MAX, "%" PRId64 " %s %" PRId64 " %s", whole,
-				 units[unit].name, rest, units[unit + 1].name);
-		else
-			snprintf(text, EXPLAIN_DURATION_MAX, "%" PRId64 " %s", whole,
-				 units[unit].name);
-	}
-	return text;
-}
-
 /* Without the sign of a zero that is the rest of a rounding. */
 static double tidy(double value)
 {
@@ -82,14 +49,14 @@ static double tidy(double value)
 static void say_score(struct sentence *sentence, const struct policy *policy,
 		      const struct standing *st, uint32_t window_s)
 {
-	char window[EXPLAIN_DURATION_MAX];
+	char window[DURATION_TEXT_MAX];
 
 	if (policy->good_credit > 0)
 		say(sentence, "%.2f bad - %.10g x %.2f good = %.2f", st->bad, policy->good_credit,
 		    st->good, tidy(st->score));
 	else
 		say(sentence, "%.2f bad", st->bad);
-	say(sentence, " in %s", explain_duration((int64_t)window_s * SECOND_MS, window));
+	say(sentence, " in %s", duration_describe((int64_t)window_s * SECOND_MS, window));
 }
 
 /* What the delay is reckoned from where the network is dirty. */
@@ -120,7 +87,7 @@ static void say_verdict(struct sentence *sentence, const struct policy *policy,
 			const struct standing *st, double threshold, int64_t by_hand_until_s)
 {
 	double below = threshold - st->score;
-	char delay[EXPLAIN_DURATION_MAX];
+	char delay[DURATION_TEXT_MAX];
 
 	if (st->flagged) {
 		say(sentence, ": flagged");
@@ -129,7 +96,7 @@ static void say_verdict(struct sentence *sentence, const struct policy *policy,
 			say_until(sentence, by_hand_until_s);
 		}
 		say(sentence, ", next delay %s",
-		    explain_duration(policy_delay_ms(policy, st, 0), delay));
+		    duration_describe(policy_delay_ms(policy, st, 0), delay));
 	} else if (below < HALF_HUNDREDTH) {
 		say(sentence, ": not flagged, less than 0.01 below");
 	} else {

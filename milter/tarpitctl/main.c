@@ -18,7 +18,7 @@
 #include "ask.h"
 #include "table.h"
 #include "replay/replay.h"
-#include "config/config.h"
+#include "base/duration.h"
 
 #define ERROR_MAX 1024
 #define STATUS_REFUSED 1
@@ -279,7 +279,7 @@ static int run_flag(const struct ctl *ctl, int argc, char **argv)
 
 	if (argc < 3)
 		return run_client(ctl, argc, argv);
-	if (!config_parse_duration(argv[2], &ms))
+	if (!duration_parse(argv[2], &ms))
 		return fail(ctl, EX_USAGE, "'%s': not a duration (20s, 5m, 4h, 2d, or seconds)",
 			    argv[2]);
 	if (ms < 1000 || ms > FLAG_MAX_MS || ms % 1000 != 0)

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "table.h"
-#include "judge/explain.h"
+#include "base/duration.h"
 
 /* What JSON numbers hold exactly; times a thousand it is still an int64_t. */
 #define INTEGER_MAX (INT64_C(1) << 53)
@@ -187,12 +187,12 @@ static bool has_row(const char *name)
 static void add_counter(struct ctl_table *table, const char *group, const char *title,
 			int64_t value, bool is_ms)
 {
-	char duration[EXPLAIN_DURATION_MAX];
+	char duration[DURATION_TEXT_MAX];
 
 	ctl_table_add(table, CTL_PLAIN, "%s", group);
 	ctl_table_add(table, CTL_PLAIN, "%s", title);
 	if (is_ms)
-		ctl_table_add(table, CTL_PLAIN, "%s", explain_duration(value, duration));
+		ctl_table_add(table, CTL_PLAIN, "%s", duration_describe(value, duration));
 	else
 		ctl_table_add(table, CTL_PLAIN, "%" PRId64, value);
 }
@@ -234,10 +234,10 @@ static void show_status(struct view *view, const json_t *answer)
 	struct ctl_table table = {.columns = pair_columns, .columns_count = 2};
 	const json_t *servers = get_array(view, answer, "servers");
 	const char *state = get_text(view, answer, "store_state");
-	char duration[EXPLAIN_DURATION_MAX];
+	char duration[DURATION_TEXT_MAX];
 
 	say(view, CTL_STRONG, "tarpit-milter %s, up %s, mode %s", get_text(view, answer, "version"),
-	    explain_duration(get_integer(view, answer, "uptime_s") * 1000, duration),
+	    duration_describe(get_integer(view, answer, "uptime_s") * 1000, duration),
 	    get_text(view, answer, "mode"));
 	fputc('\n', view->out);
 	add_pair(&table, "store", style_of_state(state), "%s, %s", get_text(view, answer, "store"),
@@ -264,14 +264,14 @@ static void show_status(struct view *view, const json_t *answer)
 
 static void add_stall(struct view *view, struct ctl_table *table, const json_t *stall)
 {
-	char waited[EXPLAIN_DURATION_MAX], remains[EXPLAIN_DURATION_MAX];
+	char waited[DURATION_TEXT_MAX], remains[DURATION_TEXT_MAX];
 
 	ctl_table_add(table, CTL_PLAIN, "%s", get_text(view, stall, "client"));
 	ctl_table_add(table, CTL_PLAIN, "%s", get_text(view, stall, "stage"));
 	ctl_table_add(table, CTL_PLAIN, "%s",
-		      explain_duration(get_integer(view, stall, "waited_ms"), waited));
+		      duration_describe(get_integer(view, stall, "waited_ms"), waited));
 	ctl_table_add(table, CTL_PLAIN, "%s",
-		      explain_duration(get_integer(view, stall, "remains_ms"), remains));
+		      duration_describe(get_integer(view, stall, "remains_ms"), remains));
 	ctl_table_add(table, CTL_PLAIN, "%.2f", get_number(view, stall, "score"));
 }
 
@@ -338,7 +338,7 @@ static void read_entry(struct view *view, const json_t *object, struct entry *en
 static void add_entry(struct view *view, struct ctl_table *table, const json_t *object)
 {
 	struct entry entry;
-	char duration[EXPLAIN_DURATION_MAX];
+	char duration[DURATION_TEXT_MAX];
 	enum ctl_style style;
 
 	read_entry(view, object, &entry);
@@ -352,7 +352,7 @@ static void add_entry(struct view *view, struct ctl_table *table, const json_t *
 	else
 		ctl_table_add(table, CTL_PLAIN, "-");
 	ctl_table_add(table, CTL_PLAIN, "%s",
-		      entry.flagged ? explain_duration(entry.delay_ms, duration) : "-");
+		      entry.flagged ? duration_describe(entry.delay_ms, duration) : "-");
 	ctl_table_add(table, CTL_PLAIN, "%" PRId64, entry.sessions);
 	if (entry.by_hand && !entry.exempt && entry.until[0] != '\0')
 		ctl_table_add(table, style, "by hand until %s", entry.until);
@@ -426,7 +426,7 @@ static void show_client(struct view *view, const json_t *answer)
 	struct ctl_table table = {.columns = pair_columns, .columns_count = 2};
 	bool is_local = !get_boolean(view, answer, "shared");
 	struct entry entry;
-	char duration[EXPLAIN_DURATION_MAX];
+	char duration[DURATION_TEXT_MAX];
 
 	read_entry(view, answer, &entry);
 	say(view, CTL_STRONG, "%s", get_text(view, answer, "explanation"));
@@ -441,7 +441,7 @@ static void show_client(struct view *view, const json_t *answer)
 	add_network(view, &table, answer, &entry);
 	add_flag(&table, &entry);
 	add_pair(&table, "delay", CTL_PLAIN, "%s",
-		 entry.flagged ? explain_duration(entry.delay_ms, duration) : "none");
+		 entry.flagged ? duration_describe(entry.delay_ms, duration) : "none");
 	add_pair(&table, "sessions", CTL_PLAIN, "%" PRId64, entry.sessions);
 	add_pair(&table, "stalls", CTL_PLAIN, "%" PRId64, get_integer(view, answer, "stalls"));
 	add_pair(&table, "mode", CTL_PLAIN, "%s", get_text(view, answer, "mode"));

@@ -270,7 +270,7 @@ static void lines_go_to_stderr_one_write_each(void **state)
 	/* A packet socket keeps the writes apart. */
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
 	assert_true(dup2(ends[1], STDERR_FILENO) >= 0);
-	log_to_stderr();
+	log_to(NULL);
 	log_begin(&line, LOG_INFO, "stop");
 	for (int i = 0; i < 100; i++)
 		log_put(&line, "key", "%0100d", i);

@@ -177,45 +177,6 @@ static void longest_sentence_fits(void **state)
 	assert_non_null(strstr(text, ", next delay 10 min"));
 }
 
-static void durations_are_short(void **state)
-{
-	static const struct {
-		int64_t ms;
-		const char *text;
-	} rows[] = {
-		{-5, "0 s"},
-		{0, "0 s"},
-		{1, "1 ms"},
-		{500, "500 ms"},
-		{999, "999 ms"},
-		{1000, "1 s"},
-		{1049, "1 s"},
-		{1050, "1.1 s"},
-		{5946, "5.9 s"},
-		{20000, "20 s"},
-		{59949, "59.9 s"},
-		{59950, "1 min"},
-		{60000, "1 min"},
-		{61000, "1 min 1 s"},
-		{90499, "1 min 30 s"},
-		{3599499, "59 min 59 s"},
-		{3599500, "1 h"},
-		{3600000, "1 h"},
-		{3630000, "1 h"},
-		{14400000, "4 h"},
-		{5400000, "1 h 30 min"},
-		{93600000, "1 d 2 h"},
-		{86400000, "1 d"},
-		{1209600000, "14 d"},
-		{INT64_MAX - 1000, "106751991167 d 7 h"},
-	};
-	char text[EXPLAIN_DURATION_MAX];
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++)
-		assert_string_equal(explain_duration(rows[i].ms, text), rows[i].text);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,7 +185,6 @@ int main(void)
 		cmocka_unit_test(dirty_network_is_named),
 		cmocka_unit_test(flag_by_hand_is_named),
 		cmocka_unit_test(longest_sentence_fits),
-		cmocka_unit_test(durations_are_short),
 	};
 
 	return cmocka_run_group_tests_name("explain", tests, NULL, NULL);

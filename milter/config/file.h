@@ -43,7 +43,6 @@ void config_text_read(const char *text, const char *file, int line, const struct
 		      size_t count, config_setting_fn *setting, void *arg, struct faults *faults);
 /* The path of what a file names: a relative one is beside that file. The caller frees it; NULL: no memory. */
 char *config_path_beside(const char *file, const char *name);
-const char *config_file_version(void);	/* "libconfuse 3.3" */
 
 /* A whole file, NUL-terminated; the caller frees it. NULL with errno set: EFBIG if it is past 1 MB. */
 char *config_slurp(const char *path, size_t *length);
