@@ -75,6 +75,16 @@ bool span_number(struct span *span, uint32_t *number)
 	return i > 0;
 }
 
+size_t span_copy(struct span span, char *text, size_t size)
+{
+	size_t length = span.length < size ? span.length : size - 1;
+
+	if (length > 0)
+		memcpy(text, span.text, length);
+	text[length] = '\0';
+	return length;
+}
+
 static bool skip_digits(struct span *span, size_t max)
 {
 	size_t i = 0;

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Turns what a log tells of sessions into the commands that a filter sees, in a likely order. */
 #include "drive.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sessions.h"
+#include "events.h"
 
 #define COUNT_TEXT_MAX 12
-
-struct replay_drive {
-	struct clock clock; /* first */
-	int64_t now_ms, first_ms, last_ms;
-	struct replay_sessions *log;
-	struct replay_scenario **scenarios;
-	size_t count;
-	uint64_t lost;
-};
 
 static int64_t drive_now_ms(const struct clock *clock)
 {
@@ -25,7 +17,7 @@ static int64_t drive_now_ms(const struct clock *clock)
 	return drive->now_ms;
 }
 
-/* Nobody waits in mode observe. */
+/* Never called: no session waits in mode observe. */
 static bool drive_wait_until(const struct clock *clock, pthread_cond_t *cond,
 			     pthread_mutex_t *mutex, int64_t mono_ms)
 {
@@ -51,8 +43,8 @@ void replay_drive_free(struct replay_drive *drive)
 {
 	if (drive == NULL)
 		return;
-	replay_sessions_free(drive->log);
-	for (size_t i = 0; i < drive->count; i++)
+	replay_sessions_free(drive->sessions);
+	for (size_t i = 0; i < drive->scenarios_count; i++)
 		replay_scenario_free(drive->scenarios[i]);
 	free(drive->scenarios);
 	free(drive);
@@ -61,43 +53,18 @@ void replay_drive_free(struct replay_drive *drive)
 bool replay_drive_add(struct replay_drive *drive, const char *name, struct config *config)
 {
 	struct replay_scenario **scenarios =
-		reallocarray(drive->scenarios, drive->count + 1, sizeof(*scenarios));
+		reallocarray(drive->scenarios, drive->scenarios_count + 1, sizeof(*scenarios));
 
 	if (scenarios == NULL) {
 		config_release(config);
 		return false;
 	}
 	drive->scenarios = scenarios;
-	scenarios[drive->count] = replay_scenario_new(name, config, &drive->clock);
-	if (scenarios[drive->count] == NULL)
+	scenarios[drive->scenarios_count] = replay_scenario_new(name, config, &drive->clock);
+	if (scenarios[drive->scenarios_count] == NULL)
 		return false;
-	drive->count++;
+	drive->scenarios_count++;
 	return true;
-}
-
-size_t replay_drive_scenarios(const struct replay_drive *drive)
-{
-	return drive->count;
-}
-
-struct replay_scenario *replay_drive_scenario(struct replay_drive *drive, size_t index)
-{
-	return drive->scenarios[index];
-}
-
-int64_t replay_drive_first_ms(const struct replay_drive *drive)
-{
-	return drive->first_ms;
-}
-
-int64_t replay_drive_last_ms(const struct replay_drive *drive)
-{
-	return drive->last_ms;
-}
-
-uint64_t replay_drive_lost(const struct replay_drive *drive)
-{
-	return drive->lost;
 }
 
 static const char *in_brackets(const char *address, char *text, size_t size)
@@ -106,7 +73,7 @@ static const char *in_brackets(const char *address, char *text, size_t size)
 	return text;
 }
 
-/* Names that the MTA has not verified are "unknown", or the address. */
+/* Postfix writes "unknown", Sendmail "[address]", for a client without a verified name. */
 static bool has_verified_name(const struct log_session *session)
 {
 	return session->host[0] != '\0' && session->host[0] != '[' &&
@@ -126,20 +93,34 @@ static void connect_session(struct replay_drive *drive, struct log_session *sess
 	};
 
 	session->has_begun = true;
-	for (size_t i = 0; i < drive->count; i++)
+	for (size_t i = 0; i < drive->scenarios_count; i++)
 		if (session->is_paused)
-			replay_scenario_resume(drive->scenarios[i], &session->scenarios[i], &event);
+			replay_scenario_resume(drive->scenarios[i], &session->own[i], &event);
 		else
-			replay_scenario_connect(drive->scenarios[i], &session->scenarios[i],
-						&event);
+			replay_scenario_connect(drive->scenarios[i], &session->own[i], &event);
 	session->is_paused = false;
+}
+
+/* The next scenario's session that is not left alone, from scenario *next on; NULL: there is none. */
+static struct session *next_session(struct replay_drive *drive, struct log_session *session,
+				    size_t *next)
+{
+	struct session *found = NULL;
+
+	for (; found == NULL && *next < drive->scenarios_count; ++*next)
+		found = replay_scenario_session(drive->scenarios[*next], &session->own[*next]);
+	return found;
 }
 
 /* A log does not tell when a client greets: it is taken to do so just before its first MAIL. */
 static void greet(struct replay_drive *drive, struct log_session *session)
 {
-	for (size_t i = 0; i < drive->count; i++)
-		replay_scenario_helo(drive->scenarios[i], &session->scenarios[i]);
+	struct session *filtered;
+	size_t next = 0;
+
+	session->has_greeted = true;
+	while ((filtered = next_session(drive, session, &next)) != NULL)
+		session_helo(filtered);
 }
 
 static void begin_mail(struct replay_drive *drive, struct log_session *session,
@@ -150,27 +131,27 @@ static void begin_mail(struct replay_drive *drive, struct log_session *session,
 		.sender = in_brackets(sender, text, sizeof(text)),
 		.auth_type = session->authenticated ? "PLAIN" : NULL,
 	};
+	struct session *filtered;
+	size_t next = 0;
 
 	session->in_mail = true;
 	session->mail = message;
 	snprintf(session->sender, sizeof(session->sender), "%s", sender);
-	for (size_t i = 0; i < drive->count; i++)
-		replay_scenario_mail(drive->scenarios[i], &session->scenarios[i], &event);
+	while ((filtered = next_session(drive, session, &next)) != NULL)
+		session_mail(filtered, &event);
 }
 
-/* Makes sure that the session is in the transaction that this is of. sender may be NULL: nobody knows. */
+/* Takes the session into the message's transaction, if it is not there. sender NULL: not known. */
 static void enter(struct replay_drive *drive, struct log_session *session,
 		  struct log_message *message, const char *sender)
 {
 	if (!session->has_begun || session->is_paused)
 		connect_session(drive, session);
-	if (!session->has_greeted) {
-		session->has_greeted = true;
+	if (!session->has_greeted)
 		greet(drive, session);
-	}
 	if (session->in_mail && session->mail == message && message != NULL)
 		return;
-	/* Postfix gives a queue id with the first accepted recipient, so it may come later. */
+	/* Postfix gives the queue id to the first accepted recipient, so the id may come later. */
 	if (session->in_mail && session->mail == NULL &&
 	    (sender == NULL || strcmp(sender, session->sender) == 0)) {
 		session->mail = message;
@@ -196,16 +177,18 @@ static void tell_rcpt(struct replay_drive *drive, struct log_session *session,
 		.mailer = mailer,
 		.host = host,
 	};
+	struct session *filtered;
+	size_t next = 0;
 
 	if (session->mta == MAILLOG_SENDMAIL && message != NULL) {
 		snprintf(count, sizeof(count), "%u", message->bad_count);
 		event.bad_count = count;
 	}
-	for (size_t i = 0; i < drive->count; i++)
-		replay_scenario_rcpt(drive->scenarios[i], &session->scenarios[i], &event);
+	while ((filtered = next_session(drive, session, &next)) != NULL)
+		session_rcpt(filtered, &event);
 }
 
-/* How many recipients were accepted, as far as is known now. */
+/* How many recipients were accepted, as far as the log has told up to now. */
 static unsigned accepted_count(const struct log_message *message)
 {
 	unsigned unnamed;
@@ -220,7 +203,7 @@ static unsigned accepted_count(const struct log_message *message)
 	return message->names_count + unnamed > 0 ? message->names_count + unnamed : 1;
 }
 
-/* NULL: it has not been named. */
+/* NULL: no line has named that accepted recipient. */
 static const char *accepted_name(const struct log_message *message, unsigned number)
 {
 	const struct log_recipient *name = message->names;
@@ -230,61 +213,79 @@ static const char *accepted_name(const struct log_message *message, unsigned num
 	return name != NULL ? name->text : NULL;
 }
 
+/* A recipient without a name gets one that no other has, for it counts as a different one. */
 static void tell_accepted(struct replay_drive *drive, struct log_session *session,
 			  struct log_message *message, unsigned upto)
 {
 	char made_up[REPLAY_QUEUE_ID_MAX + 32];
 	const char *recipient;
 
-	while (message->played_accepted < upto) {
-		recipient = accepted_name(message, message->played_accepted);
+	while (message->driven_accepted < upto) {
+		recipient = accepted_name(message, message->driven_accepted);
 		if (recipient == NULL) {
 			snprintf(made_up, sizeof(made_up), "%s.%u", message->key.queue_id,
-				 message->played_accepted);
+				 message->driven_accepted);
 			recipient = made_up;
 		}
-		message->played_accepted++;
+		message->driven_accepted++;
 		tell_rcpt(drive, session, message, recipient, "local", "");
 	}
 }
 
 /*
- * Sendmail logs no end of a session, and most end with their message. Left open, they would count against
- * max_flagged_sessions.
+ * Sendmail logs no end of a session, and most sessions end with their message. Left open, they would
+ * count against max_flagged_sessions.
  */
 static void pause_session(struct replay_drive *drive, struct log_session *session)
 {
 	session->is_paused = true;
-	for (size_t i = 0; i < drive->count; i++)
-		replay_scenario_pause(drive->scenarios[i], &session->scenarios[i]);
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_scenario_pause(drive->scenarios[i], &session->own[i]);
 }
 
-/* All of the message is known and told: what remains is DATA. */
+static void tell_data(struct replay_drive *drive, struct log_session *session,
+		      const struct log_message *message)
+{
+	bool is_sendmail = session->mta == MAILLOG_SENDMAIL;
+	struct session *filtered;
+	char count[COUNT_TEXT_MAX];
+	size_t next = 0;
+
+	snprintf(count, sizeof(count), "%u", message->bad_count);
+	while ((filtered = next_session(drive, session, &next)) != NULL)
+		session_data(filtered, is_sendmail ? count : NULL);
+}
+
+static void count_delivery(struct replay_drive *drive, const struct log_session *session,
+			   unsigned recipients)
+{
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		if (session->own[i].key.family != 0)
+			replay_result_delivered(&drive->scenarios[i]->result, &session->own[i].key,
+						session->host, recipients);
+}
+
+/* All recipients are known: those that remain, and DATA, end the transaction. */
 static void finish_message(struct replay_drive *drive, struct log_session *session,
 			   struct log_message *message)
 {
 	unsigned accepted = accepted_count(message);
 	bool is_taken = accepted > 0 && !message->is_aborted;
-	bool is_sendmail = session->mta == MAILLOG_SENDMAIL;
-	char count[COUNT_TEXT_MAX];
 
 	if (!session->has_ended) {
 		tell_accepted(drive, session, message, accepted);
-		snprintf(count, sizeof(count), "%u", message->bad_count);
-		for (size_t i = 0; i < drive->count && is_taken; i++)
-			replay_scenario_data(drive->scenarios[i], &session->scenarios[i],
-					     is_sendmail ? count : NULL);
+		if (is_taken)
+			tell_data(drive, session, message);
 		session->in_mail = false;
 	}
-	for (size_t i = 0; i < drive->count && is_taken; i++)
-		replay_scenario_delivered(drive->scenarios[i], &session->scenarios[i],
-					  session->host, accepted);
-	replay_sessions_finished(drive->log, message);
+	if (is_taken)
+		count_delivery(drive, session, accepted);
+	replay_sessions_forget(drive->sessions, message);
 }
 
 /*
- * The order of accepted and rejected recipients is only known for the first accepted one of Postfix: the
- * others are spread evenly.
+ * Of accepted and rejected recipients a log does not tell the order, but for the first accepted one of
+ * Postfix: the others are spread evenly among the rejected ones.
  */
 static void tell_accepted_before(struct replay_drive *drive, struct log_session *session,
 				 struct log_message *message)
@@ -294,22 +295,22 @@ static void tell_accepted_before(struct replay_drive *drive, struct log_session 
 	if (!message->is_queued || accepted < first || message->rejections == 0)
 		return;
 	tell_accepted(drive, session, message,
-		      first + (unsigned)((uint64_t)(accepted - first) * message->played_rejections /
+		      first + (unsigned)((uint64_t)(accepted - first) * message->driven_rejections /
 					 ((uint64_t)message->rejections + 1)));
 }
 
-static void play_rejected(struct replay_drive *drive, struct log_event *event)
+static void drive_rejected(struct replay_drive *drive, struct log_event *event)
 {
 	struct log_session *session = event->session;
 	struct log_message *message = event->message;
 
 	if (!session->has_client || session->has_ended) {
-		drive->lost++;
+		drive->clients_unknown++;
 		return;
 	}
 	enter(drive, session, message, sender_of(event));
 	if (message != NULL) {
-		message->played_rejections++;
+		message->driven_rejections++;
 		tell_accepted_before(drive, session, message);
 		message->bad_count++;
 	}
@@ -317,12 +318,12 @@ static void play_rejected(struct replay_drive *drive, struct log_event *event)
 		tell_rcpt(drive, session, message, event->recipient,
 			  event->code[0] != '\0' ? "error" : NULL, event->code);
 	if (message != NULL && message->is_queued && accepted_count(message) > 0 &&
-	    message->played_rejections == message->rejections)
+	    message->driven_rejections == message->rejections)
 		finish_message(drive, session, message);
 }
 
-/* Postfix's, at the first accepted recipient. */
-static void play_client(struct replay_drive *drive, struct log_event *event)
+/* Postfix's line at the first accepted recipient. */
+static void drive_client(struct replay_drive *drive, struct log_event *event)
 {
 	struct log_session *session = event->session;
 	struct log_message *message = event->message;
@@ -330,13 +331,13 @@ static void play_client(struct replay_drive *drive, struct log_event *event)
 	if (message == NULL || message->is_finished || session->has_ended)
 		return;
 	enter(drive, session, message, message->sender);
-	message->played_rejections = 0;
+	message->driven_rejections = 0;
 	tell_accepted(drive, session, message, 1);
 	if (message->is_queued && message->rejections == 0)
 		finish_message(drive, session, message);
 }
 
-static void play_queued(struct replay_drive *drive, struct log_event *event)
+static void drive_queued(struct replay_drive *drive, struct log_event *event)
 {
 	struct log_session *session = event->session;
 	struct log_message *message = event->message;
@@ -350,56 +351,54 @@ static void play_queued(struct replay_drive *drive, struct log_event *event)
 		pause_session(drive, session);
 }
 
-static void play_disconnect(struct replay_drive *drive, struct log_event *event)
+static void drive_disconnect(struct replay_drive *drive, struct log_event *event)
 {
 	struct log_session *session = event->session;
 
 	session->has_ended = true;
-	for (size_t i = 0; i < drive->count; i++)
-		replay_scenario_close(drive->scenarios[i], &session->scenarios[i]);
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_scenario_close(drive->scenarios[i], &session->own[i]);
 }
 
-static void play(struct log_event *event, void *arg)
+static void drive_event(struct log_event *event, void *arg)
 {
 	struct replay_drive *drive = arg;
 
 	drive->now_ms = event->wall_ms;
-	for (size_t i = 0; i < drive->count; i++)
-		replay_concurrency_advance(
-			&replay_scenario_result(drive->scenarios[i])->concurrency, drive->now_ms);
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_concurrency_advance(&drive->scenarios[i]->result.concurrency, drive->now_ms);
 	if (event->kind == MAILLOG_CONNECT && !event->session->has_begun)
 		connect_session(drive, event->session);
 	else if (event->kind == MAILLOG_REJECTED || event->kind == MAILLOG_HIDDEN)
-		play_rejected(drive, event);
+		drive_rejected(drive, event);
 	else if (event->kind == MAILLOG_CLIENT)
-		play_client(drive, event);
+		drive_client(drive, event);
 	else if (event->kind == MAILLOG_QUEUED)
-		play_queued(drive, event);
+		drive_queued(drive, event);
 	else if (event->kind == MAILLOG_DISCONNECT)
-		play_disconnect(drive, event);
+		drive_disconnect(drive, event);
 }
 
 void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms)
 {
-	if (drive->log == NULL)
-		drive->log = replay_sessions_new(drive->count, play, drive);
-	if (drive->log == NULL)
+	if (drive->sessions == NULL)
+		drive->sessions = replay_sessions_new(drive->scenarios_count, drive_event, drive);
+	if (drive->sessions == NULL)
 		return;
 	if (drive->first_ms == 0) {
 		drive->first_ms = wall_ms;
-		for (size_t i = 0; i < drive->count; i++)
-			replay_concurrency_reach(
-				&replay_scenario_result(drive->scenarios[i])->concurrency, wall_ms);
+		for (size_t i = 0; i < drive->scenarios_count; i++)
+			replay_concurrency_reach(&drive->scenarios[i]->result.concurrency, wall_ms);
 	}
 	if (wall_ms > drive->last_ms)
 		drive->last_ms = wall_ms;
-	replay_sessions_take(drive->log, line, drive->last_ms);
+	replay_sessions_take(drive->sessions, line, drive->last_ms);
 }
 
 void replay_drive_finish(struct replay_drive *drive)
 {
-	if (drive->log != NULL)
-		replay_sessions_finish(drive->log, drive->last_ms);
-	for (size_t i = 0; i < drive->count; i++)
-		replay_result_finish(replay_scenario_result(drive->scenarios[i]), drive->last_ms);
+	if (drive->sessions != NULL)
+		replay_sessions_finish(drive->sessions, drive->last_ms);
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_result_finish(&drive->scenarios[i]->result, drive->last_ms);
 }

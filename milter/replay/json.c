@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes one JSON document of a report. */
 #include <string.h>
 #include <time.h>
 
@@ -13,7 +14,7 @@ static json_t *text_json(const char *text)
 	return json_string(replay_text_plain(text, plain, sizeof(plain)));
 }
 
-/* A name that there may be none of. */
+/* null for no name. */
 static json_t *name_json(const char *name)
 {
 	return name == NULL || *name == '\0' ? json_null() : text_json(name);
@@ -55,7 +56,7 @@ static json_t *lines_json(const struct replay_report *report)
 			 number_json(lines->submission), "misdated", number_json(lines->misdated),
 			 "unreadable", number_json(lines->unreadable), "first_unreadable",
 			 name_json(lines->first_unreadable), "clients_unknown",
-			 number_json(replay_drive_lost(report->drive)));
+			 number_json(report->drive->clients_unknown));
 }
 
 static json_t *client_json(const struct replay_client *client)
@@ -64,7 +65,7 @@ static json_t *client_json(const struct replay_client *client)
 
 	return json_pack(
 		"{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
-		prefix_format(&client->key, key), "host", name_json(client->name), "score_max",
+		prefix_format(&client->key, key), "host", name_json(client->host), "score_max",
 		client->score_max, "first_flagged", time_json(client->first_flagged_ms), "flags",
 		number_json(client->flags), "rejected", number_json(client->rejected), "messages",
 		number_json(client->messages), "stalls", number_json(client->stalls), "stalled_s",
@@ -80,14 +81,14 @@ static json_t *clients_json(const struct replay_client *const *clients, size_t c
 	return array;
 }
 
-static json_t *worst_json(const struct replay_result *result, size_t rows)
+static json_t *worst_json(struct replay_result *result, size_t rows)
 {
 	const struct replay_client *clients[REPLAY_ROWS_MAX];
 
 	return clients_json(clients, replay_result_worst(result, clients, rows));
 }
 
-static json_t *innocents_json(const struct replay_result *result, size_t rows)
+static json_t *innocents_json(struct replay_result *result, size_t rows)
 {
 	const struct replay_client *clients[REPLAY_ROWS_MAX];
 
@@ -112,27 +113,14 @@ static json_t *flags_json(const struct replay_result *result)
 static json_t *stalls_json(const struct replay_result *result)
 {
 	json_t *stages = json_object();
-	uint64_t count = 0;
-	int64_t ms = 0;
 
-	for (size_t i = 0; i < STAGE_COUNT; i++) {
+	for (size_t i = 0; i < STAGE_COUNT; i++)
 		json_object_set_new(stages, stage_name((enum stage)i),
 				    json_pack("{s:o, s:o}", "count", number_json(result->stalls[i]),
 					      "seconds", seconds_json(result->stalled_ms[i])));
-		count += result->stalls[i];
-		ms += result->stalled_ms[i];
-	}
-	return json_pack("{s:o, s:o, s:o}", "count", number_json(count), "seconds",
-			 seconds_json(ms), "by_stage", stages);
-}
-
-static json_t *deferrals_json(const struct replay_result *result)
-{
-	uint64_t count = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		count += result->deferrals[i];
-	return number_json(count);
+	return json_pack("{s:o, s:o, s:o}", "count", number_json(replay_result_stalls(result)),
+			 "seconds", seconds_json(replay_result_stalled_ms(result)), "by_stage",
+			 stages);
 }
 
 static json_t *timeline_json(const struct replay_concurrency *concurrency)
@@ -158,12 +146,12 @@ static json_t *peak_json(const struct replay_concurrency *concurrency)
 
 static json_t *scenario_json(struct replay_scenario *scenario, const struct replay_report *report)
 {
-	const struct replay_result *result = replay_scenario_result(scenario);
+	struct replay_result *result = &scenario->result;
 	const struct {
 		const char *name;
 		json_t *value;
 	} members[] = {
-		{"name", text_json(replay_scenario_name(scenario))},
+		{"name", text_json(scenario->name)},
 		{"sessions", number_json(result->sessions)},
 		{"sessions_exempt", number_json(result->sessions_exempt)},
 		{"clients", number_json(result->clients)},
@@ -177,7 +165,7 @@ static json_t *scenario_json(struct replay_scenario *scenario, const struct repl
 		{"innocents", innocents_json(result, report->rows)},
 		{"worst", worst_json(result, report->rows)},
 		{"stalls", stalls_json(result)},
-		{"deferrals", deferrals_json(result)},
+		{"deferrals", number_json(replay_result_deferrals(result))},
 		{"peak", peak_json(&result->concurrency)},
 		{"flags_total", number_json(result->flags_total)},
 		{"flags", flags_json(result)},
@@ -206,12 +194,11 @@ json_t *replay_json(const struct replay_report *report)
 					      json_pack("{s:o, s:o}", "file", text_json(file->path),
 							"reason", text_json(file->damage)));
 	}
-	for (size_t i = 0; i < replay_drive_scenarios(report->drive); i++)
-		json_array_append_new(
-			scenarios, scenario_json(replay_drive_scenario(report->drive, i), report));
+	for (size_t i = 0; i < report->drive->scenarios_count; i++)
+		json_array_append_new(scenarios,
+				      scenario_json(report->drive->scenarios[i], report));
 	return json_pack("{s:b, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "ok", 1, "files", files,
-			 "damaged", damaged, "period", "from",
-			 time_json(replay_drive_first_ms(report->drive)), "to",
-			 time_json(replay_drive_last_ms(report->drive)), "lines",
-			 lines_json(report), "configurations", scenarios);
+			 "damaged", damaged, "period", "from", time_json(report->drive->first_ms),
+			 "to", time_json(report->drive->last_ms), "lines", lines_json(report),
+			 "configurations", scenarios);
 }

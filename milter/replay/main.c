@@ -336,7 +336,7 @@ static unsigned terminal_width(void)
 }
 
 static int print_report(const struct arguments *arguments, struct replay_drive *drive,
-			const struct replay_lines *lines)
+			const struct replay_lines *lines, const struct replay_svg_file *picture)
 {
 	struct replay_report report = {
 		.drive = drive,
@@ -350,8 +350,8 @@ static int print_report(const struct arguments *arguments, struct replay_drive *
 	char error[ERROR_MAX];
 	int status = EX_OK;
 
-	if (arguments->svg != NULL)
-		status = canvas_draw(arguments->svg, &report, error, sizeof(error));
+	if (picture != NULL)
+		status = replay_svg_file_draw(picture, &report, error, sizeof(error));
 	if (status != EX_OK)
 		return fail(arguments, status, "%s", error);
 	if (arguments->as_json)
@@ -361,31 +361,44 @@ static int print_report(const struct arguments *arguments, struct replay_drive *
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
-/* Whether there can be a picture is looked up before the log is read, for that may take a while. */
-static int replay(struct arguments *arguments, struct replay_drive *drive)
+/* picture is drawn, or closed if the logs can't be read; NULL: none is wanted. */
+static int read_and_print(struct arguments *arguments, struct replay_drive *drive,
+			  const struct replay_svg_file *picture)
 {
 	struct replay_lines lines = {0};
+	char error[ERROR_MAX];
+	int status;
+
+	if (replay_read_order(arguments->files, arguments->files_count, error, sizeof(error)) &&
+	    replay_read_all(drive, arguments->files, arguments->files_count, &lines, error,
+			    sizeof(error))) {
+		replay_drive_finish(drive);
+		status = print_report(arguments, drive, &lines, picture);
+	} else {
+		status = fail(arguments, EX_NOINPUT, "%s", error);
+		if (picture != NULL)
+			replay_svg_file_cancel(picture);
+	}
+	free(lines.first_unreadable);
+	return status;
+}
+
+/* The picture's file is opened before the logs are read, for that may take a while. */
+static int replay(struct arguments *arguments, struct replay_drive *drive)
+{
+	struct replay_svg_file picture;
 	char error[ERROR_MAX];
 	int status = add_scenarios(arguments, drive);
 
 	if (status != EX_OK)
 		return status;
-	if (arguments->svg != NULL)
-		status = canvas_check(arguments->svg, arguments->files, arguments->files_count,
-				      error, sizeof(error));
+	if (arguments->svg == NULL)
+		return read_and_print(arguments, drive, NULL);
+	status = replay_svg_file_open(&picture, arguments->svg, arguments->files,
+				      arguments->files_count, error, sizeof(error));
 	if (status != EX_OK)
 		return fail(arguments, status, "%s", error);
-	if (!replay_read_order(arguments->files, arguments->files_count, error, sizeof(error)))
-		return fail(arguments, EX_NOINPUT, "%s", error);
-	if (replay_read_all(drive, arguments->files, arguments->files_count, &lines, error,
-			    sizeof(error))) {
-		replay_drive_finish(drive);
-		status = print_report(arguments, drive, &lines);
-	} else {
-		status = fail(arguments, EX_NOINPUT, "%s", error);
-	}
-	free(lines.first_unreadable);
-	return status;
+	return read_and_print(arguments, drive, &picture);
 }
 
 static void free_arguments(struct arguments *arguments)

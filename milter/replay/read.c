@@ -296,11 +296,6 @@ bool replay_read_order(struct replay_file *files, size_t count, char *error, siz
 	return true;
 }
 
-static int64_t monotonic_ms(void)
-{
-	return clock_system.mono_ms(&clock_system);
-}
-
 /* Of the bar: a narrow terminal would break the line, and then each new one would be below the last. */
 static int bar_width(void)
 {
@@ -314,7 +309,7 @@ static int bar_width(void)
 
 static void show_progress(struct reader *reader)
 {
-	int64_t now_ms = monotonic_ms(), all_done = reader->done_before, done, total;
+	int64_t now_ms = clock_now_ms(), all_done = reader->done_before, done, total;
 	int width;
 	char bar[PROGRESS_WIDTH + 1];
 	double part;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a replay has found: as text, as a picture in SVG, as JSON. */
+/* What a replay has found: as text, as JSON, as a picture in SVG. For one thread. */
 #ifndef TARPIT_REPLAY_REPORT_H
 #define TARPIT_REPLAY_REPORT_H
 
@@ -24,13 +24,11 @@ struct replay_report {
 	size_t files_count;
 	size_t rows;		/* of the worst clients and of the innocents; REPLAY_ROWS_MAX at most */
 	unsigned width;		/* columns of the terminal */
-	bool is_utf8;		/* it can show block characters */
+	bool is_utf8;		/* the terminal can show block characters */
 };
 
 void replay_text_print(const struct replay_report *report, FILE *out);
-/* Stalls at once over time, in characters. */
-void replay_text_picture(const struct replay_concurrency *concurrency, const struct replay_report *report, FILE *out);
-/* False if it could not be written. */
+/* False if the picture could not be written. */
 bool replay_svg_draw(const struct replay_report *report, FILE *out);
 /* NULL if out of memory. */
 json_t *replay_json(const struct replay_report *report);
@@ -38,9 +36,9 @@ json_t *replay_json(const struct replay_report *report);
 enum replay_time_form { REPLAY_TIME_MOMENT, REPLAY_TIME_DATE, REPLAY_TIME_CLOCK };
 /* Local time: all of it, or a part. text holds REPLAY_TIME_MAX; returned too. */
 const char *replay_text_time(int64_t wall_ms, enum replay_time_form form, char *text);
-/* "12 s", "3 min 20 s", "2 h 5 min", "20 d 3 h". text holds REPLAY_TIME_MAX; returned too. */
+/* "1.5 s", "12 s", "3 min 20 s", "2 h 5 min", "20 d 3 h". text holds REPLAY_TIME_MAX; returned too. */
 const char *replay_text_duration(int64_t ms, char *text);
-/* What came out of a log, as printable ASCII: text holds size; returned too. */
+/* A copy in which '?' stands for all but printable ASCII, cut to size with the NUL; returned too. */
 const char *replay_text_plain(const char *from, char *text, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts what sessions tell their journal, and keeps the clients that matter. */
 #include "result.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 
 static struct replay_result *result_of(const struct journal *journal)
 {
-	/* A journal is const to those who write into it; the result around it is not. */
+	/* Sessions take their journal as const; the result around it is not. */
 	return (struct replay_result *)(uintptr_t)journal;
 }
 
@@ -19,11 +20,8 @@ static int64_t now_ms(const struct replay_result *result)
 	return result->clock->wall_ms(result->clock);
 }
 
-static int compare_hurt(const void *a, const void *b)
+static int compare_stalls(const struct replay_client *one, const struct replay_client *other)
 {
-	const struct replay_client *one = *(const struct replay_client *const *)a;
-	const struct replay_client *other = *(const struct replay_client *const *)b;
-
 	if (one->stalled_ms != other->stalled_ms)
 		return one->stalled_ms > other->stalled_ms ? -1 : 1;
 	if (one->rejected != other->rejected)
@@ -31,61 +29,62 @@ static int compare_hurt(const void *a, const void *b)
 	return memcmp(&one->key, &other->key, sizeof(one->key));
 }
 
-static int compare_messages(const void *a, const void *b)
+static int compare_messages(const struct replay_client *one, const struct replay_client *other)
 {
-	const struct replay_client *one = *(const struct replay_client *const *)a;
-	const struct replay_client *other = *(const struct replay_client *const *)b;
-
 	if (one->messages != other->messages)
 		return one->messages > other->messages ? -1 : 1;
-	return compare_hurt(a, b);
+	return compare_stalls(one, other);
 }
 
-typedef int compare_clients(const void *a, const void *b);
-
-/* All flagged clients in that order; the caller's to free. */
-static const struct replay_client **sorted(const struct replay_result *result,
-					   compare_clients *compare, size_t *count)
-{
-	const struct replay_client **all =
-		calloc(HASH_COUNT(result->flagged) + 1, sizeof(const struct replay_client *));
-
-	*count = 0;
-	if (all == NULL)
-		return NULL;
-	for (const struct replay_client *client = result->flagged; client != NULL;
-	     client = client->hh.next)
-		all[(*count)++] = client;
-	qsort(all, *count, sizeof(*all), compare);
-	return all;
-}
-
-size_t replay_result_worst(const struct replay_result *result, const struct replay_client **worst,
+size_t replay_result_worst(struct replay_result *result, const struct replay_client **worst,
 			   size_t max)
 {
-	size_t count;
-	const struct replay_client **all = sorted(result, compare_hurt, &count);
+	size_t count = 0;
 
-	if (count > max)
-		count = max;
-	if (count > 0)
-		memcpy(worst, all, count * sizeof(*worst));
-	free(all);
+	HASH_SORT(result->flagged, compare_stalls);
+	for (const struct replay_client *client = result->flagged; client != NULL && count < max;
+	     client = client->hh.next)
+		worst[count++] = client;
 	return count;
 }
 
-size_t replay_result_innocents(const struct replay_result *result,
-			       const struct replay_client **innocents, size_t max)
+size_t replay_result_innocents(struct replay_result *result, const struct replay_client **innocents,
+			       size_t max)
 {
-	size_t count, taken = 0;
-	const struct replay_client **all = sorted(result, compare_messages, &count);
+	size_t count = 0;
 
-	while (taken < count && taken < max && all[taken]->messages > 0) {
-		innocents[taken] = all[taken];
-		taken++;
-	}
-	free(all);
-	return taken;
+	HASH_SORT(result->flagged, compare_messages);
+	for (const struct replay_client *client = result->flagged;
+	     client != NULL && client->messages > 0 && count < max; client = client->hh.next)
+		innocents[count++] = client;
+	return count;
+}
+
+uint64_t replay_result_stalls(const struct replay_result *result)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++)
+		sum += result->stalls[i];
+	return sum;
+}
+
+int64_t replay_result_stalled_ms(const struct replay_result *result)
+{
+	int64_t sum_ms = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++)
+		sum_ms += result->stalled_ms[i];
+	return sum_ms;
+}
+
+uint64_t replay_result_deferrals(const struct replay_result *result)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++)
+		sum += result->deferrals[i];
+	return sum;
 }
 
 static void forget(struct replay_client **table, struct replay_client *client)
@@ -103,20 +102,20 @@ static bool add(struct replay_client **table, struct replay_client *client)
 	return false;
 }
 
-/* Room among the flagged: the half that has been hurt least goes, so that this is rarely done. */
-static void thin_out(struct replay_result *result)
+/* Makes room: the half of the flagged with the shortest stalls goes, so that this is rarely done. */
+static void forget_flagged(struct replay_result *result)
 {
-	size_t count;
-	const struct replay_client **all = sorted(result, compare_hurt, &count);
+	size_t left = HASH_COUNT(result->flagged) / 2;
+	struct replay_client *client, *next;
 
-	for (size_t i = count / 2; i < count; i++) {
-		struct replay_client *client;
-
-		HASH_FIND(hh, result->flagged, &all[i]->key, sizeof(client->key), client);
-		forget(&result->flagged, client);
-		result->flagged_forgotten++;
+	HASH_SORT(result->flagged, compare_stalls);
+	for (client = result->flagged; client != NULL; client = next) {
+		next = client->hh.next;
+		if (left > 0)
+			left--;
+		else
+			forget(&result->flagged, client);
 	}
-	free(all);
 }
 
 static struct replay_client *find(const struct replay_result *result, const struct prefix *key)
@@ -130,16 +129,16 @@ static struct replay_client *find(const struct replay_result *result, const stru
 }
 
 /* "[192.0.2.1]" and "unknown" are no names. */
-static void set_name(struct replay_client *client, const char *name)
+static void set_host(struct replay_client *client, const char *host)
 {
-	if (name == NULL || *name == '\0' || *name == '[' || strcmp(name, "unknown") == 0)
+	if (host == NULL || *host == '\0' || *host == '[' || strcmp(host, "unknown") == 0)
 		return;
-	snprintf(client->name, sizeof(client->name), "%s", name);
+	snprintf(client->host, sizeof(client->host), "%s", host);
 }
 
 /* NULL if out of memory. */
 static struct replay_client *find_or_add(struct replay_result *result, const struct prefix *key,
-					 const char *name)
+					 const char *host)
 {
 	struct replay_client *client = find(result, key);
 
@@ -153,21 +152,21 @@ static struct replay_client *find_or_add(struct replay_result *result, const str
 		if (!add(&result->unflagged, client))
 			return NULL;
 	} else if (client->flags == 0 && HASH_COUNT(result->unflagged) > REPLAY_UNFLAGGED_MAX / 2) {
-		/* The last that would be forgotten; not worth it while there is room. */
+		/* Moves to the end, where it is forgotten last; not worth it while there is room. */
 		HASH_DEL(result->unflagged, client);
 		if (!add(&result->unflagged, client))
 			return NULL;
 	}
-	if (client->name[0] == '\0')
-		set_name(client, name);
+	if (client->host[0] == '\0')
+		set_host(client, host);
 	return client;
 }
 
-static void promote(struct replay_result *result, struct replay_client *client)
+static void move_to_flagged(struct replay_result *result, struct replay_client *client)
 {
 	HASH_DEL(result->unflagged, client);
 	if (HASH_COUNT(result->flagged) >= REPLAY_FLAGGED_MAX)
-		thin_out(result);
+		forget_flagged(result);
 	client->first_flagged_ms = now_ms(result);
 	result->clients_flagged++;
 	if (client->messages > 0)
@@ -220,7 +219,7 @@ static void on_flagged(const struct journal *journal, const struct journal_clien
 		return;
 	client->score_max = fmax(client->score_max, standing->score);
 	if (client->flags++ == 0)
-		promote(result, client);
+		move_to_flagged(result, client);
 }
 
 static void count_stall(struct replay_result *result, struct replay_client *client,
@@ -253,8 +252,6 @@ static void on_decided(const struct journal *journal, const struct journal_clien
 		result->deferrals[decision->stage]++;
 		if (client != NULL)
 			client->deferrals++;
-	} else {
-		result->passes++;
 	}
 }
 
@@ -300,7 +297,7 @@ void replay_result_free(struct replay_result *result)
 	replay_concurrency_free(&result->concurrency);
 }
 
-/* Puts a hash, which is not 0, into its place; false if it was there. */
+/* Puts a hash, which is not 0, into an open-addressed table; false if it was there. */
 static bool place(uint64_t *seen, size_t size, uint64_t hash)
 {
 	size_t i = (size_t)(hash & (size - 1));
@@ -339,7 +336,7 @@ void replay_result_exempt(struct replay_result *result)
 
 void replay_result_session(struct replay_result *result, const struct prefix *key)
 {
-	/* Two different seeds, for 32 bits would make some clients one. */
+	/* Two hashes, for 32 bits would make some clients one. */
 	struct {
 		struct prefix key;
 		uint8_t seed;
@@ -359,9 +356,9 @@ void replay_result_session(struct replay_result *result, const struct prefix *ke
 }
 
 void replay_result_delivered(struct replay_result *result, const struct prefix *key,
-			     const char *name, unsigned recipients)
+			     const char *host, unsigned recipients)
 {
-	struct replay_client *client = find_or_add(result, key, name);
+	struct replay_client *client = find_or_add(result, key, host);
 
 	result->messages++;
 	result->recipients += recipients;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a replay has to tell: the journal of one configuration's sessions, summed up. For one thread. */
+/* What a replay has to tell: the journal of one scenario's sessions, summed up. For one thread. */
 #ifndef TARPIT_REPLAY_RESULT_H
 #define TARPIT_REPLAY_RESULT_H
 
@@ -14,9 +14,10 @@
 #include "config/config.h"
 #include "base/table.h"
 
+/* Flags that are listed, of those that are counted. */
 #define REPLAY_FLAGS_MAX 10000
 #define REPLAY_HOST_MAX 64
-/* Clients of whom more than their number is kept; the flagged ones last longer. */
+/* Clients of whom more than their number is kept; the flagged ones have room of their own. */
 #define REPLAY_UNFLAGGED_MAX 50000
 #define REPLAY_FLAGGED_MAX 20000
 /* Clients are counted one by one up to here. */
@@ -24,16 +25,16 @@
 
 struct replay_client {
 	struct prefix key;
-	char name[REPLAY_HOST_MAX];	/* as the MTA has it; empty if nobody knows */
+	char host[REPLAY_HOST_MAX];	/* the verified name; empty: no line told one */
 	double score_max;
-	int64_t first_flagged_ms;
+	int64_t first_flagged_ms;	/* since the epoch */
 	uint64_t flags, rejected, messages, stalls, deferrals;
 	int64_t stalled_ms;
 	UT_hash_handle hh;
 };
 
 struct replay_flag {
-	int64_t wall_ms;
+	int64_t wall_ms;		/* since the epoch */
 	double score;
 	char client[PREFIX_TEXT_MAX];
 };
@@ -41,39 +42,45 @@ struct replay_flag {
 struct replay_result {
 	struct journal journal;		/* first */
 	const struct clock *clock;
-	/* the run of the session that is being served */
+	/* The run of stalls of the session that is told of now. */
 	struct replay_concurrency_run **run;
-	bool is_muted;			/* nothing is noted */
+	bool is_muted;			/* nothing is counted */
 	uint64_t sessions, sessions_exempt;
 	uint64_t clients;		/* exact unless it is REPLAY_CLIENTS_MAX */
 	uint64_t clients_flagged, flagged_delivering;
 	uint64_t rejected, rejected_counted, messages, recipients;
-	uint64_t stalls[STAGE_COUNT], deferrals[STAGE_COUNT], passes;
+	uint64_t stalls[STAGE_COUNT], deferrals[STAGE_COUNT];
 	int64_t stalled_ms[STAGE_COUNT];
-	uint64_t flags_total;		/* of them the first are kept */
-	struct replay_flag *flags;
+	uint64_t flags_total;
+	struct replay_flag *flags;	/* the first of them */
 	size_t flags_count;
 	struct replay_client *unflagged, *flagged;
-	uint64_t flagged_forgotten;
 	struct replay_concurrency concurrency;
-	/* private */
+	/* Private: hashes of the clients that are counted. */
 	uint64_t *seen;
 	size_t seen_used, seen_size;
 };
 
-void replay_result_init(struct replay_result *result, const struct clock *clock, unsigned max_stalls);
+void replay_result_init(struct replay_result *result, const struct clock *clock,
+			unsigned max_stalls);
 void replay_result_free(struct replay_result *result);
-/* A session that is left alone, and one that is watched. */
+/* A session whose client is exempt, and one whose client is judged. */
 void replay_result_exempt(struct replay_result *result);
 void replay_result_session(struct replay_result *result, const struct prefix *key);
-/* A message of this client that was taken. name is what the MTA calls it. */
-void replay_result_delivered(struct replay_result *result, const struct prefix *key, const char *name,
-		    unsigned recipients);
-/* The log has come to its end. */
+/* A message of this client was taken; host is what the MTA calls the client. */
+void replay_result_delivered(struct replay_result *result, const struct prefix *key,
+			     const char *host, unsigned recipients);
+/* The log's last line was at last_ms since the epoch: stalls go on until they end. */
 void replay_result_finish(struct replay_result *result, int64_t last_ms);
-/* The flagged clients that are worst to this site, worst first; returns how many. */
-size_t replay_result_worst(const struct replay_result *result, const struct replay_client **worst, size_t max);
+/* In all stages together. */
+uint64_t replay_result_stalls(const struct replay_result *result);
+int64_t replay_result_stalled_ms(const struct replay_result *result);
+uint64_t replay_result_deferrals(const struct replay_result *result);
+/* The flagged clients with the longest stalls, longest first; returns how many. */
+size_t replay_result_worst(struct replay_result *result, const struct replay_client **worst,
+			   size_t max);
 /* The flagged clients that delivered mail too, those with most messages first. */
-size_t replay_result_innocents(const struct replay_result *result, const struct replay_client **innocents, size_t max);
+size_t replay_result_innocents(struct replay_result *result,
+			       const struct replay_client **innocents, size_t max);
 
 #endif

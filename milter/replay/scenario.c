@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Sets up what a daemon of one configuration consists of, and opens and closes its sessions. */
 #include "scenario.h"
 
 #include <limits.h>
@@ -8,13 +9,7 @@
 #include "session/open_sessions.h"
 #include "session/stall.h"
 
-struct replay_scenario {
-	const char *name;
-	struct config *config;
-	struct tarpit tarpit;
-	struct replay_result result;
-};
-
+/* Without jitter, so that the same log has the same result each time. */
 static double no_chance(void)
 {
 	return 0;
@@ -66,115 +61,52 @@ void replay_scenario_free(struct replay_scenario *scenario)
 	free(scenario);
 }
 
-const char *replay_scenario_name(const struct replay_scenario *scenario)
+struct session *replay_scenario_session(struct replay_scenario *scenario,
+					struct scenario_session *own)
 {
-	return scenario->name;
+	scenario->result.run = &own->run;
+	return own->session;
 }
 
-const struct config *replay_scenario_config(const struct replay_scenario *scenario)
-{
-	return scenario->config;
-}
-
-struct replay_result *replay_scenario_result(struct replay_scenario *scenario)
-{
-	return &scenario->result;
-}
-
-/* What the session tells the result from here on is about this session. */
-static void turn_to(struct replay_scenario *scenario, struct replay_scenario_session *session)
-{
-	scenario->result.run = &session->run;
-}
-
-void replay_scenario_connect(struct replay_scenario *scenario,
-			     struct replay_scenario_session *session,
+void replay_scenario_connect(struct replay_scenario *scenario, struct scenario_session *own,
 			     const struct connect_event *event)
 {
 	struct prefix address;
 	struct client client;
-	enum verdict verdict;
 
 	if (prefix_from_sockaddr(event->address, &address)) {
 		client_identify(&address, &scenario->config->widths, &client);
-		session->key = client.key;
+		own->key = client.key;
 	}
-	session->session = session_open(&scenario->tarpit);
-	if (session->session == NULL)
+	own->session = session_open(&scenario->tarpit);
+	if (replay_scenario_session(scenario, own) == NULL)
 		return;
-	turn_to(scenario, session);
-	verdict = session_connect(session->session, event);
-	if (verdict == VERDICT_ACCEPT) {
-		session_close(session->session);
-		session->session = NULL;
-		replay_result_exempt(&scenario->result);
-	} else {
-		replay_result_session(&scenario->result, &session->key);
+	if (session_connect(own->session, event) != VERDICT_ACCEPT) {
+		replay_result_session(&scenario->result, &own->key);
+		return;
 	}
+	session_close(own->session);
+	own->session = NULL;
+	replay_result_exempt(&scenario->result);
 }
 
-void replay_scenario_helo(struct replay_scenario *scenario, struct replay_scenario_session *session)
+void replay_scenario_pause(struct replay_scenario *scenario, struct scenario_session *own)
 {
-	turn_to(scenario, session);
-	if (session->session != NULL)
-		session_helo(session->session);
+	session_close(replay_scenario_session(scenario, own));
+	own->session = NULL;
 }
 
-void replay_scenario_mail(struct replay_scenario *scenario, struct replay_scenario_session *session,
-			  const struct mail_event *event)
-{
-	turn_to(scenario, session);
-	if (session->session != NULL)
-		session_mail(session->session, event);
-}
-
-void replay_scenario_rcpt(struct replay_scenario *scenario, struct replay_scenario_session *session,
-			  const struct rcpt_event *event)
-{
-	turn_to(scenario, session);
-	if (session->session != NULL)
-		session_rcpt(session->session, event);
-}
-
-void replay_scenario_data(struct replay_scenario *scenario, struct replay_scenario_session *session,
-			  const char *bad_count)
-{
-	turn_to(scenario, session);
-	if (session->session != NULL)
-		session_data(session->session, bad_count);
-}
-
-void replay_scenario_delivered(struct replay_scenario *scenario,
-			       struct replay_scenario_session *session, const char *name,
-			       unsigned recipients)
-{
-	if (session->key.family != 0)
-		replay_result_delivered(&scenario->result, &session->key, name, recipients);
-}
-
-void replay_scenario_pause(struct replay_scenario *scenario,
-			   struct replay_scenario_session *session)
-{
-	turn_to(scenario, session);
-	session_close(session->session);
-	session->session = NULL;
-}
-
-void replay_scenario_resume(struct replay_scenario *scenario,
-			    struct replay_scenario_session *session,
+void replay_scenario_resume(struct replay_scenario *scenario, struct scenario_session *own,
 			    const struct connect_event *event)
 {
 	scenario->result.is_muted = true;
-	replay_scenario_connect(scenario, session, event);
+	replay_scenario_connect(scenario, own, event);
 	scenario->result.is_muted = false;
 }
 
-void replay_scenario_close(struct replay_scenario *scenario,
-			   struct replay_scenario_session *session)
+void replay_scenario_close(struct replay_scenario *scenario, struct scenario_session *own)
 {
-	turn_to(scenario, session);
-	session_close(session->session);
-	session->session = NULL;
+	replay_scenario_pause(scenario, own);
 	scenario->result.run = NULL;
-	replay_concurrency_disown(&session->run);
+	replay_concurrency_disown(&own->run);
 }

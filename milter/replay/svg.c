@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Draws the stalls at once over time as SVG: a curve for each scenario, and its max_stalls. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/printable.h"
 #include "report.h"
 
 #define WIDTH 960
@@ -18,7 +20,7 @@
 static const char *const colours[] = {"#1f6fb4", "#c8501e", "#2c8c4a", "#8a4fb0", "#a07a00"};
 #define COLOURS (sizeof(colours) / sizeof(colours[0]))
 
-/* The part of the plane that the curves are in, and what it stands for. */
+/* The part of the picture that the curves are in, in its units, and what that part stands for. */
 struct plane {
 	double top, left, width, height;
 	double begin_ms, end_ms;
@@ -39,18 +41,16 @@ static double y_of(const struct plane *plane, unsigned count)
 static void put_escaped(const char *text, FILE *out)
 {
 	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '&')
+		if (*text == '&')
 			fputs("&amp;", out);
-		else if (c == '<')
+		else if (*text == '<')
 			fputs("&lt;", out);
-		else if (c == '>')
+		else if (*text == '>')
 			fputs("&gt;", out);
-		else if (c == '"')
+		else if (*text == '"')
 			fputs("&quot;", out);
 		else
-			fputc(c < 0x20 || c >= 0x7f ? '?' : c, out);
+			fputc(printable_is(*text) ? *text : '?', out);
 	}
 }
 
@@ -67,7 +67,7 @@ static void put_line(FILE *out, const char *class, double x1, double y1, double 
 		class, x1, y1, x2, y2);
 }
 
-/* The least of 1, 2, 5, 10, 20 ... with which few enough ticks reach that far. */
+/* The least step of 1, 2, 5, 10, 20 ... with which TICKS_Y ticks reach most. */
 static unsigned step_y(unsigned most)
 {
 	static const unsigned factors[] = {2, 5, 10};
@@ -160,8 +160,8 @@ static void put_curve(FILE *out, const struct plane *plane,
 		y_of(plane, 0));
 }
 
-static void put_budget(FILE *out, const struct plane *plane,
-		       const struct replay_concurrency *concurrency, const char *colour)
+static void put_max_stalls(FILE *out, const struct plane *plane,
+			   const struct replay_concurrency *concurrency, const char *colour)
 {
 	double y = y_of(plane, concurrency->max_stalls);
 	char text[64];
@@ -176,7 +176,7 @@ static void put_budget(FILE *out, const struct plane *plane,
 
 static struct replay_concurrency *concurrency_of(const struct replay_report *report, size_t i)
 {
-	return &replay_scenario_result(replay_drive_scenario(report->drive, i))->concurrency;
+	return &report->drive->scenarios[i]->result.concurrency;
 }
 
 static struct plane plane_of(const struct replay_report *report, double top)
@@ -188,7 +188,7 @@ static struct plane plane_of(const struct replay_report *report, double top)
 			      .most = 1};
 	double end_ms;
 
-	for (size_t i = 0; i < replay_drive_scenarios(report->drive); i++) {
+	for (size_t i = 0; i < report->drive->scenarios_count; i++) {
 		const struct replay_concurrency *concurrency = concurrency_of(report, i);
 
 		if (plane.begin_ms == 0 || (double)concurrency->begin_ms < plane.begin_ms)
@@ -208,19 +208,18 @@ static struct plane plane_of(const struct replay_report *report, double top)
 
 static void put_legend(FILE *out, const struct replay_report *report)
 {
-	for (size_t i = 0; i < replay_drive_scenarios(report->drive); i++) {
+	for (size_t i = 0; i < report->drive->scenarios_count; i++) {
 		double y = TOP - 16 + LEGEND_ROW * (double)i;
 
 		fprintf(out, "<rect x=\"%d\" y=\"%.1f\" width=\"14\" height=\"4\" fill=\"%s\"/>\n",
 			LEFT, y - 6, colours[i % COLOURS]);
-		put_text(out, LEFT + 20, y, "start",
-			 replay_scenario_name(replay_drive_scenario(report->drive, i)));
+		put_text(out, LEFT + 20, y, "start", report->drive->scenarios[i]->name);
 	}
 }
 
 bool replay_svg_draw(const struct replay_report *report, FILE *out)
 {
-	size_t scenarios = replay_drive_scenarios(report->drive);
+	size_t scenarios = report->drive->scenarios_count;
 	double legend = LEGEND_ROW * ((double)scenarios - 1);
 	struct plane plane = plane_of(report, TOP + legend);
 
@@ -239,7 +238,7 @@ bool replay_svg_draw(const struct replay_report *report, FILE *out)
 	put_axis_y(out, &plane);
 	put_axis_x(out, &plane);
 	for (size_t i = 0; i < scenarios; i++) {
-		put_budget(out, &plane, concurrency_of(report, i), colours[i % COLOURS]);
+		put_max_stalls(out, &plane, concurrency_of(report, i), colours[i % COLOURS]);
 		put_curve(out, &plane, concurrency_of(report, i), colours[i % COLOURS]);
 	}
 	fputs("</svg>\n", out);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Prints a report for people: figures, tables of clients, and stalls over time in characters. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/printable.h"
 #include "report.h"
 
-#define HOST_MAX 40
+#define HOST_TEXT_MAX 40
+#define NAME_TEXT_MAX 256
 #define PICTURE_ROWS 6
 #define PICTURE_MARGIN 7
 #define PICTURE_MIN 20
@@ -52,12 +55,8 @@ const char *replay_text_duration(int64_t ms, char *text)
 
 const char *replay_text_plain(const char *from, char *text, size_t size)
 {
-	size_t i = 0;
-
-	for (; from[i] != '\0' && i < size - 1; i++)
-		text[i] = from[i] < 0x20 || from[i] >= 0x7f ? '?' : from[i];
-	text[i] = '\0';
-	return text;
+	snprintf(text, size, "%.*s", (int)size - 1, from);
+	return printable_mask(text);
 }
 
 /* A client's key, without the length where it is one address. */
@@ -69,24 +68,6 @@ static const char *client_text(const struct replay_client *client, char *text)
 			  : prefix_format(&client->key, text);
 }
 
-static uint64_t sum(const uint64_t *counts)
-{
-	uint64_t all = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		all += counts[i];
-	return all;
-}
-
-static int64_t sum_ms(const int64_t *ms)
-{
-	int64_t all = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		all += ms[i];
-	return all;
-}
-
 static const char *plural(uint64_t count)
 {
 	return count == 1 ? "" : "s";
@@ -96,8 +77,7 @@ static void print_lines(const struct replay_report *report, FILE *out)
 {
 	const struct replay_lines *lines = report->lines;
 	char from[REPLAY_TIME_MAX], to[REPLAY_TIME_MAX], span[REPLAY_TIME_MAX];
-	int64_t first_ms = replay_drive_first_ms(report->drive),
-		last_ms = replay_drive_last_ms(report->drive);
+	int64_t first_ms = report->drive->first_ms, last_ms = report->drive->last_ms;
 
 	if (first_ms == 0)
 		fprintf(out, "Period      no line has a time\n");
@@ -110,7 +90,7 @@ static void print_lines(const struct replay_report *report, FILE *out)
 		"Lines       %" PRIu64 " read, %" PRIu64 " of no interest, %" PRIu64 " unreadable",
 		lines->read, lines->other, lines->unreadable);
 	if (lines->first_unreadable != NULL) {
-		char place[256];
+		char place[NAME_TEXT_MAX];
 
 		fprintf(out, ", first at %s",
 			replay_text_plain(lines->first_unreadable, place, sizeof(place)));
@@ -122,9 +102,9 @@ static void print_lines(const struct replay_report *report, FILE *out)
 	if (lines->misdated > 0)
 		fprintf(out, "            %" PRIu64 " of a time a day and more from the others'\n",
 			lines->misdated);
-	if (replay_drive_lost(report->drive) > 0)
+	if (report->drive->clients_unknown > 0)
 		fprintf(out, "            %" PRIu64 " rejection%s of clients that no line names\n",
-			replay_drive_lost(report->drive), plural(replay_drive_lost(report->drive)));
+			report->drive->clients_unknown, plural(report->drive->clients_unknown));
 }
 
 static void print_stages(const struct replay_result *result, FILE *out)
@@ -163,10 +143,10 @@ static void print_figures(struct replay_result *result, FILE *out)
 		" of them delivered mail too\n",
 		result->clients_flagged, plural(result->clients_flagged), result->flags_total,
 		plural(result->flags_total), result->flagged_delivering);
-	fprintf(out, "Stalls      %" PRIu64 ", %s in all", sum(result->stalls),
-		replay_text_duration(sum_ms(result->stalled_ms), text));
+	fprintf(out, "Stalls      %" PRIu64 ", %s in all", replay_result_stalls(result),
+		replay_text_duration(replay_result_stalled_ms(result), text));
 	print_stages(result, out);
-	fprintf(out, "Deferrals   %" PRIu64 "\n", sum(result->deferrals));
+	fprintf(out, "Deferrals   %" PRIu64 "\n", replay_result_deferrals(result));
 	fprintf(out, "At once     %u stall%s at most", result->concurrency.peak,
 		plural(result->concurrency.peak));
 	if (result->concurrency.peak > 0)
@@ -179,7 +159,7 @@ static void print_figures(struct replay_result *result, FILE *out)
 	fputc('\n', out);
 }
 
-/* Columns for the clients, of which IPv6 ones may be long. */
+/* Columns that the clients take: IPv6 addresses may be long. */
 static int widest(const struct replay_client *const *clients, size_t count)
 {
 	size_t width = CLIENT_COLUMN;
@@ -194,7 +174,7 @@ static int widest(const struct replay_client *const *clients, size_t count)
 	return (int)width;
 }
 
-static void print_innocents(const struct replay_result *result, const struct replay_report *report,
+static void print_innocents(struct replay_result *result, const struct replay_report *report,
 			    FILE *out)
 {
 	const struct replay_client *innocents[REPLAY_ROWS_MAX];
@@ -208,18 +188,17 @@ static void print_innocents(const struct replay_result *result, const struct rep
 		"stalled", "host");
 	for (size_t i = 0; i < count; i++) {
 		const struct replay_client *client = innocents[i];
-		char text[PREFIX_TEXT_MAX], stalled[REPLAY_TIME_MAX], host[HOST_MAX];
+		char text[PREFIX_TEXT_MAX], stalled[REPLAY_TIME_MAX], host[HOST_TEXT_MAX];
 
 		fprintf(out, "  %-*s %9" PRIu64 " %9" PRIu64 " %11s  %s\n", width,
 			client_text(client, text), client->messages, client->rejected,
 			replay_text_duration(client->stalled_ms, stalled),
-			replay_text_plain(client->name[0] != '\0' ? client->name : "-", host,
+			replay_text_plain(client->host[0] != '\0' ? client->host : "-", host,
 					  sizeof(host)));
 	}
 }
 
-static void print_worst(const struct replay_result *result, const struct replay_report *report,
-			FILE *out)
+static void print_worst(struct replay_result *result, const struct replay_report *report, FILE *out)
 {
 	const struct replay_client *worst[REPLAY_ROWS_MAX];
 	size_t count = replay_result_worst(result, worst, report->rows);
@@ -233,19 +212,19 @@ static void print_worst(const struct replay_result *result, const struct replay_
 	for (size_t i = 0; i < count; i++) {
 		const struct replay_client *client = worst[i];
 		char text[PREFIX_TEXT_MAX], flagged[REPLAY_TIME_MAX], stalled[REPLAY_TIME_MAX];
-		char host[HOST_MAX];
+		char host[HOST_TEXT_MAX];
 
 		fprintf(out, "  %-*s %-19s %8.2f %8" PRIu64 " %8" PRIu64 " %6" PRIu64 " %11s  %s\n",
 			width, client_text(client, text),
 			replay_text_time(client->first_flagged_ms, REPLAY_TIME_MOMENT, flagged),
 			client->score_max, client->rejected, client->messages, client->stalls,
 			replay_text_duration(client->stalled_ms, stalled),
-			replay_text_plain(client->name[0] != '\0' ? client->name : "-", host,
+			replay_text_plain(client->host[0] != '\0' ? client->host : "-", host,
 					  sizeof(host)));
 	}
 }
 
-/* The peak in that column of so many. */
+/* The most stalls at once in a column of the picture, of so many columns. */
 static unsigned column_peak(const struct replay_concurrency *concurrency, size_t column,
 			    size_t columns)
 {
@@ -259,7 +238,7 @@ static unsigned column_peak(const struct replay_concurrency *concurrency, size_t
 	return peak;
 }
 
-/* How a cell looks of which so many eighths are full. */
+/* The character for a cell of which so many eighths are full; 8 and above is all. */
 static const char *block(int eighths, bool is_utf8)
 {
 	static const char *const blocks[] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
@@ -285,8 +264,8 @@ static void print_picture_row(const struct replay_concurrency *concurrency, size
 	}
 }
 
-void replay_text_picture(const struct replay_concurrency *concurrency,
-			 const struct replay_report *report, FILE *out)
+static void print_picture(const struct replay_concurrency *concurrency,
+			  const struct replay_report *report, FILE *out)
 {
 	size_t columns = report->width > PICTURE_MARGIN + PICTURE_MIN
 				 ? report->width - PICTURE_MARGIN - 1
@@ -316,73 +295,39 @@ void replay_text_picture(const struct replay_concurrency *concurrency,
 /* A row of the table of several configurations. */
 struct figure {
 	const char *name;
-	void (*print)(const struct replay_result *result, char *text, size_t size);
+	uint64_t number;
+	bool is_duration; /* in milliseconds */
 };
+#define FIGURES 10
 
-static void put_number(uint64_t number, char *text, size_t size)
+static struct figure figure_of(const struct replay_result *result, size_t row)
 {
-	snprintf(text, size, "%" PRIu64, number);
+	const struct figure figures[FIGURES] = {
+		{"Clients flagged", result->clients_flagged, false},
+		{"  and delivered mail too", result->flagged_delivering, false},
+		{"Times flagged", result->flags_total, false},
+		{"Rejections that count", result->rejected_counted, false},
+		{"Stalls", replay_result_stalls(result), false},
+		{"Time stalled", (uint64_t)replay_result_stalled_ms(result), true},
+		{"Deferrals", replay_result_deferrals(result), false},
+		{"Stalls at once, at most", result->concurrency.peak, false},
+		{"  of max_stalls", result->concurrency.max_stalls, false},
+		{"  that would not have fitted", result->concurrency.over_budget, false},
+	};
+
+	return figures[row];
 }
 
-static void put_flagged(const struct replay_result *result, char *text, size_t size)
+static void print_figure(struct figure figure, FILE *out)
 {
-	put_number(result->clients_flagged, text, size);
+	char text[REPLAY_TIME_MAX];
+
+	if (figure.is_duration)
+		replay_text_duration((int64_t)figure.number, text);
+	else
+		snprintf(text, sizeof(text), "%" PRIu64, figure.number);
+	fprintf(out, " %*s", COLUMN, text);
 }
-
-static void put_delivering(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(result->flagged_delivering, text, size);
-}
-
-static void put_flags(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(result->flags_total, text, size);
-}
-
-static void put_counted(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(result->rejected_counted, text, size);
-}
-
-static void put_stalls(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(sum(result->stalls), text, size);
-}
-
-static void put_stalled(const struct replay_result *result, char *text, size_t size)
-{
-	char duration[REPLAY_TIME_MAX];
-
-	snprintf(text, size, "%s", replay_text_duration(sum_ms(result->stalled_ms), duration));
-}
-
-static void put_deferrals(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(sum(result->deferrals), text, size);
-}
-
-static void put_peak(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(result->concurrency.peak, text, size);
-}
-
-static void put_budget(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(result->concurrency.max_stalls, text, size);
-}
-
-static void put_over(const struct replay_result *result, char *text, size_t size)
-{
-	put_number(result->concurrency.over_budget, text, size);
-}
-
-static const struct figure figures[] = {
-	{"Clients flagged", put_flagged}, {"  and delivered mail too", put_delivering},
-	{"Times flagged", put_flags},	  {"Rejections that count", put_counted},
-	{"Stalls", put_stalls},		  {"Time stalled", put_stalled},
-	{"Deferrals", put_deferrals},	  {"Stalls at once, at most", put_peak},
-	{"  of max_stalls", put_budget},  {"  that would not have fitted", put_over},
-};
 
 /* "A", "B" ... "Z", "27". */
 static const char *letter(size_t i, char *text)
@@ -394,28 +339,27 @@ static const char *letter(size_t i, char *text)
 	return text;
 }
 
-static void print_table(const struct replay_report *report, FILE *out)
+static void print_names(const struct replay_drive *drive, FILE *out)
 {
-	size_t scenarios = replay_drive_scenarios(report->drive);
-	char text[REPLAY_TIME_MAX], name[256];
+	char text[REPLAY_TIME_MAX], name[NAME_TEXT_MAX];
 
-	for (size_t i = 0; i < scenarios; i++)
+	for (size_t i = 0; i < drive->scenarios_count; i++)
 		fprintf(out, "  %s  %s\n", letter(i, text),
-			replay_text_plain(
-				replay_scenario_name(replay_drive_scenario(report->drive, i)), name,
-				sizeof(name)));
+			replay_text_plain(drive->scenarios[i]->name, name, sizeof(name)));
+}
+
+static void print_table(const struct replay_drive *drive, FILE *out)
+{
+	char text[REPLAY_TIME_MAX];
+
 	fprintf(out, "\n%-28s", "");
-	for (size_t i = 0; i < scenarios; i++)
+	for (size_t i = 0; i < drive->scenarios_count; i++)
 		fprintf(out, " %*s", COLUMN, letter(i, text));
 	fputc('\n', out);
-	for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]); f++) {
-		fprintf(out, "%-28s", figures[f].name);
-		for (size_t i = 0; i < scenarios; i++) {
-			figures[f].print(
-				replay_scenario_result(replay_drive_scenario(report->drive, i)),
-				text, sizeof(text));
-			fprintf(out, " %*s", COLUMN, text);
-		}
+	for (size_t row = 0; row < FIGURES; row++) {
+		fprintf(out, "%-28s", figure_of(&drive->scenarios[0]->result, row).name);
+		for (size_t i = 0; i < drive->scenarios_count; i++)
+			print_figure(figure_of(&drive->scenarios[i]->result, row), out);
 		fputc('\n', out);
 	}
 }
@@ -425,29 +369,28 @@ static void print_only(struct replay_result *result, const struct replay_report 
 	print_figures(result, out);
 	print_innocents(result, report, out);
 	print_worst(result, report, out);
-	replay_text_picture(&result->concurrency, report, out);
+	print_picture(&result->concurrency, report, out);
 }
 
 void replay_text_print(const struct replay_report *report, FILE *out)
 {
-	size_t scenarios = replay_drive_scenarios(report->drive);
-	char text[REPLAY_TIME_MAX], name[256];
+	const struct replay_drive *drive = report->drive;
+	char text[REPLAY_TIME_MAX], name[NAME_TEXT_MAX];
 
 	print_lines(report, out);
-	if (scenarios == 1) {
-		print_only(replay_scenario_result(replay_drive_scenario(report->drive, 0)), report,
-			   out);
+	if (drive->scenarios_count == 1) {
+		print_only(&drive->scenarios[0]->result, report, out);
 		return;
 	}
-	fprintf(out, "\n");
-	print_table(report, out);
-	for (size_t i = 0; i < scenarios; i++) {
-		struct replay_scenario *scenario = replay_drive_scenario(report->drive, i);
-		const struct replay_result *result = replay_scenario_result(scenario);
+	fputc('\n', out);
+	print_names(drive, out);
+	print_table(drive, out);
+	for (size_t i = 0; i < drive->scenarios_count; i++) {
+		struct replay_scenario *scenario = drive->scenarios[i];
 
 		fprintf(out, "\n%s  %s\n", letter(i, text),
-			replay_text_plain(replay_scenario_name(scenario), name, sizeof(name)));
-		print_innocents(result, report, out);
-		replay_text_picture(&result->concurrency, report, out);
+			replay_text_plain(scenario->name, name, sizeof(name)));
+		print_innocents(&scenario->result, report, out);
+		print_picture(&scenario->result.concurrency, report, out);
 	}
 }

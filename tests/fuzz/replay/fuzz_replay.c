@@ -69,9 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		replay_drive_finish(drive);
 		CHECK(lines.other + lines.unreadable <= lines.read);
 		CHECK((lines.unreadable > 0) == (lines.first_unreadable != NULL));
-		CHECK(replay_drive_first_ms(drive) <= replay_drive_last_ms(drive));
-		for (size_t i = 0; i < replay_drive_scenarios(drive); i++)
-			check_result(replay_scenario_result(replay_drive_scenario(drive, i)));
+		CHECK(drive->first_ms <= drive->last_ms);
+		for (size_t i = 0; i < drive->scenarios_count; i++)
+			check_result(&drive->scenarios[i]->result);
 		check_report(drive, &lines, files, count);
 	} else {
 		CHECK(error[0] != '\0');

@@ -72,7 +72,7 @@ static void start_over(const char *const *sets)
 
 static struct replay_result *result(void)
 {
-	return replay_scenario_result(replay_drive_scenario(drive, 0));
+	return &drive->scenarios[0]->result;
 }
 
 static void take(int64_t at_ms, const char *text)
@@ -300,10 +300,8 @@ static void test_configurations_side_by_side(void **state)
 	}
 	replay_drive_finish(drive);
 	assert_int_equal(result()->clients_flagged, 0);
-	assert_int_equal(replay_scenario_result(replay_drive_scenario(drive, 1))->clients_flagged,
-			 1);
-	assert_int_equal(replay_scenario_result(replay_drive_scenario(drive, 1))->flags[0].wall_ms,
-			 NOON + 2000);
+	assert_int_equal(drive->scenarios[1]->result.clients_flagged, 1);
+	assert_int_equal(drive->scenarios[1]->result.flags[0].wall_ms, NOON + 2000);
 	replay_drive_free(drive);
 }
 
@@ -331,7 +329,7 @@ static void test_flagged_client_that_delivers(void **state)
 	replay_drive_finish(drive);
 	assert_int_equal(result()->flagged_delivering, 1);
 	assert_int_equal(replay_result_innocents(result(), clients, COUNT(clients)), 1);
-	assert_string_equal(clients[0]->name, "mail.example.net");
+	assert_string_equal(clients[0]->host, "mail.example.net");
 	assert_int_equal(clients[0]->messages, 1);
 	assert_int_equal(replay_result_worst(result(), clients, COUNT(clients)), 1);
 	assert_int_equal(clients[0]->rejected, 6);
@@ -369,7 +367,7 @@ static void test_regular_client_is_not_forgotten(void **state)
 	assert_int_equal(HASH_COUNT(result()->unflagged) + HASH_COUNT(result()->flagged),
 			 REPLAY_UNFLAGGED_MAX);
 	assert_int_equal(result()->flagged_delivering, 1);
-	assert_string_equal(result()->flagged->name, "regular.example.net");
+	assert_string_equal(result()->flagged->host, "regular.example.net");
 	assert_int_equal(result()->flagged->messages, REPLAY_UNFLAGGED_MAX / 1000 + 1);
 	replay_drive_free(drive);
 }

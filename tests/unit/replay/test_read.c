@@ -99,14 +99,13 @@ static void test_lines(void **state)
 		read_text(rows[i].text);
 		if (lines.read != rows[i].read || lines.other != rows[i].other ||
 		    lines.unreadable != rows[i].unreadable || lines.misdated != rows[i].misdated ||
-		    replay_drive_first_ms(drive) != 1000 * rows[i].first_s ||
-		    replay_drive_last_ms(drive) != 1000 * rows[i].last_s)
+		    drive->first_ms != 1000 * rows[i].first_s ||
+		    drive->last_ms != 1000 * rows[i].last_s)
 			fail_msg("%s: %d read, %d other, %d unreadable, %d misdated, from %lld to "
 				 "%lld",
 				 rows[i].what, (int)lines.read, (int)lines.other,
 				 (int)lines.unreadable, (int)lines.misdated,
-				 (long long)replay_drive_first_ms(drive),
-				 (long long)replay_drive_last_ms(drive));
+				 (long long)drive->first_ms, (long long)drive->last_ms);
 		snprintf(place, sizeof(place), "%s:%u", paths[0], rows[i].first_unreadable);
 		if (lines.unreadable > 0)
 			assert_string_equal(lines.first_unreadable, place);
@@ -167,7 +166,7 @@ static void test_logs_side_by_side(void **state)
 	assert_true(replay_read_order(files, FILES, error, sizeof(error)));
 	assert_true(replay_read_all(drive, files, FILES, &lines, error, sizeof(error)));
 	replay_drive_finish(drive);
-	result = replay_scenario_result(replay_drive_scenario(drive, 0));
+	result = &drive->scenarios[0]->result;
 	assert_int_equal(result->rejected, 7);
 	assert_int_equal(result->flags_total, 1);
 	assert_int_equal(result->flags[0].wall_ms, INT64_C(1767225607000));
