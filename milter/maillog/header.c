@@ -28,13 +28,6 @@ static bool read_rfc5424(struct span *text, struct maillog_header *header)
 	return span_skip(text, "- ") || span_cut(text, "] ", &ignored);
 }
 
-/* RFC 3164 and the journal: every other line. */
-static bool is_tagged(struct span stamp)
-{
-	(void)stamp;
-	return true;
-}
-
 /* "program[pid]" and "program", from which the process id is taken off. */
 static void cut_pid(struct maillog_header *header)
 {
@@ -46,7 +39,10 @@ static void cut_pid(struct maillog_header *header)
 		header->pid = 0;
 }
 
-/* "host program[pid]: text"; Solaris writes "[ID 197553 mail.info]" in front of the text. */
+/*
+ * RFC 3164 and the journal: "host program[pid]: text". Solaris writes "[ID 197553 mail.info]" in front of the
+ * text.
+ */
 static bool read_tagged(struct span *text, struct maillog_header *header)
 {
 	struct span word, inside;
@@ -66,21 +62,10 @@ static bool read_tagged(struct span *text, struct maillog_header *header)
 	return !span_skip(text, "[ID ") || span_cut(text, "] ", &inside);
 }
 
-/* The first row whose form the line is of reads the header. */
-static const struct {
-	bool (*is_form)(struct span stamp);
-	bool (*read)(struct span *text, struct maillog_header *header);
-} forms[] = {
-	{is_rfc5424, read_rfc5424},
-	{is_tagged, read_tagged},
-};
-
 bool maillog_header_read(struct span stamp, struct span *text, struct maillog_header *header)
 {
-	size_t i = 0;
-
 	*header = (struct maillog_header){0};
-	while (!forms[i].is_form(stamp))
-		i++;
-	return forms[i].read(text, header);
+	if (is_rfc5424(stamp))
+		return read_rfc5424(text, header);
+	return read_tagged(text, header);
 }

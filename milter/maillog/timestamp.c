@@ -6,11 +6,6 @@
 
 #include "year.h"
 
-/* No form is shorter: "1763642096" of short-unix. */
-#define STAMP_MIN 10
-/* "Nov  1 02:03:04" */
-#define SYSLOG_MIN 15
-
 struct stamp {
 	const char *text, *end; /* what is left of the line */
 	struct maillog_date date; /* year 0: none */
@@ -146,10 +141,10 @@ static bool read_zone_name(struct stamp *stamp)
 	return length >= 2;
 }
 
-/* Takes a name of three letters off, which is one of count in names: its place from 1 on, or 0. */
-static int read_name(struct stamp *stamp, const char *names, int count)
+/* Takes a name of three letters off, if names has it: its place there from 1 on, else 0. */
+static int read_name(struct stamp *stamp, const char *names)
 {
-	for (int i = 0; i < count; i++)
+	for (int i = 0; names[3 * i] != '\0' && stamp->end - stamp->text >= 3; i++)
 		if (memcmp(names + 3 * i, stamp->text, 3) == 0) {
 			stamp->text += 3;
 			return i + 1;
@@ -171,9 +166,7 @@ static bool read_syslog(struct stamp *stamp)
 {
 	struct maillog_date *date = &stamp->date;
 
-	if (stamp->end - stamp->text < SYSLOG_MIN)
-		return false;
-	date->month = read_name(stamp, "JanFebMarAprMayJunJulAugSepOctNovDec", 12);
+	date->month = read_name(stamp, "JanFebMarAprMayJunJulAugSepOctNovDec");
 	return date->month != 0 && read_char(stamp, ' ') &&
 	       read_digits(stamp, read_char(stamp, ' ') ? 1 : 2, &date->day) &&
 	       read_char(stamp, ' ') && date->day >= 1 && date->day <= 31 && read_year(stamp) &&
@@ -189,7 +182,7 @@ static bool read_rfc3339(struct stamp *stamp)
 /* "Fri 2026-11-20 12:34:56 CET" */
 static bool read_short_full(struct stamp *stamp)
 {
-	return read_name(stamp, "MonTueWedThuFriSatSun", 7) != 0 && read_char(stamp, ' ') &&
+	return read_name(stamp, "MonTueWedThuFriSatSun") != 0 && read_char(stamp, ' ') &&
 	       read_date_and_clock(stamp) && (!read_char(stamp, ' ') || read_zone_name(stamp));
 }
 
@@ -206,47 +199,24 @@ static bool read_short_unix(struct stamp *stamp)
 	return read_fraction(stamp);
 }
 
-static bool begins_with_weekday(const char *text)
-{
-	return text[3] == ' ' && text[4] >= '1' && text[4] <= '9' && text[8] == '-';
-}
-
-static bool begins_with_month(const char *text)
-{
-	return text[0] < '0' || text[0] > '9';
-}
-
-static bool begins_with_date(const char *text)
-{
-	return text[4] == '-';
-}
-
-static bool begins_with_seconds(const char *text)
-{
-	(void)text;
-	return true;
-}
-
-/* The first row whose form the text is of, by its first STAMP_MIN bytes, reads the stamp. */
-static const struct {
-	bool (*is_form)(const char *text);
-	bool (*read)(struct stamp *stamp);
-} forms[] = {
-	{begins_with_weekday, read_short_full},
-	{begins_with_month, read_syslog},
-	{begins_with_date, read_rfc3339},
-	{begins_with_seconds, read_short_unix},
+/* The forms of a stamp, of which no two begin alike. */
+static bool (*const forms[])(struct stamp *stamp) = {
+	read_rfc3339,
+	read_syslog,
+	read_short_full,
+	read_short_unix,
 };
 
 static bool read_form(struct stamp *stamp)
 {
-	size_t i = 0;
+	const struct stamp unread = *stamp;
 
-	if (stamp->end - stamp->text < STAMP_MIN)
-		return false;
-	while (!forms[i].is_form(stamp->text))
-		i++;
-	return forms[i].read(stamp);
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (forms[i](stamp))
+			return true;
+		*stamp = unread;
+	}
+	return false;
 }
 
 /* "<22>", syslog's priority. */

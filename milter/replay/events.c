@@ -73,20 +73,13 @@ static bool must_wait(const struct replay_events *events, const struct log_event
 	return message->deadline_ms > now_ms;
 }
 
-struct log_event *replay_events_take_any(struct replay_events *events)
+struct log_event *replay_events_take(struct replay_events *events, int64_t now_ms)
 {
 	struct log_event *first = events->first;
 
-	if (first != NULL) {
-		events->first = first->next;
-		events->count--;
-	}
-	return first;
-}
-
-struct log_event *replay_events_take(struct replay_events *events, int64_t now_ms)
-{
-	if (events->first == NULL || must_wait(events, events->first, now_ms))
+	if (first == NULL || must_wait(events, first, now_ms))
 		return NULL;
-	return replay_events_take_any(events);
+	events->first = first->next;
+	events->count--;
+	return first;
 }

@@ -35,7 +35,5 @@ bool replay_events_add(struct replay_events *events, const struct log_event *eve
 		       const struct maillog_line *line);
 /* The first event, the caller's to free, if it need not wait at now_ms; else NULL. */
 struct log_event *replay_events_take(struct replay_events *events, int64_t now_ms);
-/* The same after the log's end, when no event waits. */
-struct log_event *replay_events_take_any(struct replay_events *events);
 
 #endif

@@ -72,27 +72,18 @@ static json_t *client_json(const struct replay_client *client)
 		seconds_json(client->stalled_ms), "deferrals", number_json(client->deferrals));
 }
 
-static json_t *clients_json(const struct replay_client *const *clients, size_t count)
+typedef size_t pick_clients(struct replay_result *result, const struct replay_client **clients,
+			    size_t max);
+
+static json_t *clients_json(struct replay_result *result, pick_clients *pick, size_t rows)
 {
+	const struct replay_client *clients[REPLAY_ROWS_MAX];
+	size_t count = pick(result, clients, rows);
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(array, client_json(clients[i]));
 	return array;
-}
-
-static json_t *worst_json(struct replay_result *result, size_t rows)
-{
-	const struct replay_client *clients[REPLAY_ROWS_MAX];
-
-	return clients_json(clients, replay_result_worst(result, clients, rows));
-}
-
-static json_t *innocents_json(struct replay_result *result, size_t rows)
-{
-	const struct replay_client *clients[REPLAY_ROWS_MAX];
-
-	return clients_json(clients, replay_result_innocents(result, clients, rows));
 }
 
 static json_t *flags_json(const struct replay_result *result)
@@ -117,10 +108,11 @@ static json_t *stalls_json(const struct replay_result *result)
 	for (size_t i = 0; i < STAGE_COUNT; i++)
 		json_object_set_new(stages, stage_name((enum stage)i),
 				    json_pack("{s:o, s:o}", "count", number_json(result->stalls[i]),
-					      "seconds", seconds_json(result->stalled_ms[i])));
-	return json_pack("{s:o, s:o, s:o}", "count", number_json(replay_result_stalls(result)),
-			 "seconds", seconds_json(replay_result_stalled_ms(result)), "by_stage",
-			 stages);
+					      "seconds",
+					      seconds_json((int64_t)result->stalled_ms[i])));
+	return json_pack("{s:o, s:o, s:o}", "count", number_json(replay_result_sum(result->stalls)),
+			 "seconds", seconds_json((int64_t)replay_result_sum(result->stalled_ms)),
+			 "by_stage", stages);
 }
 
 static json_t *timeline_json(const struct replay_concurrency *concurrency)
@@ -162,10 +154,10 @@ static json_t *scenario_json(struct replay_scenario *scenario, const struct repl
 		{"rejected_counted", number_json(result->rejected_counted)},
 		{"clients_flagged", number_json(result->clients_flagged)},
 		{"flagged_delivering", number_json(result->flagged_delivering)},
-		{"innocents", innocents_json(result, report->rows)},
-		{"worst", worst_json(result, report->rows)},
+		{"innocents", clients_json(result, replay_result_innocents, report->rows)},
+		{"worst", clients_json(result, replay_result_worst, report->rows)},
 		{"stalls", stalls_json(result)},
-		{"deferrals", number_json(replay_result_deferrals(result))},
+		{"deferrals", number_json(replay_result_sum(result->deferrals))},
 		{"peak", peak_json(&result->concurrency)},
 		{"flags_total", number_json(result->flags_total)},
 		{"flags", flags_json(result)},

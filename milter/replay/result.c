@@ -60,30 +60,12 @@ size_t replay_result_innocents(struct replay_result *result, const struct replay
 	return count;
 }
 
-uint64_t replay_result_stalls(const struct replay_result *result)
+uint64_t replay_result_sum(const uint64_t *by_stage)
 {
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < STAGE_COUNT; i++)
-		sum += result->stalls[i];
-	return sum;
-}
-
-int64_t replay_result_stalled_ms(const struct replay_result *result)
-{
-	int64_t sum_ms = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		sum_ms += result->stalled_ms[i];
-	return sum_ms;
-}
-
-uint64_t replay_result_deferrals(const struct replay_result *result)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		sum += result->deferrals[i];
+		sum += by_stage[i];
 	return sum;
 }
 
@@ -226,7 +208,7 @@ static void count_stall(struct replay_result *result, struct replay_client *clie
 			const struct journal_decision *decision)
 {
 	result->stalls[decision->stage]++;
-	result->stalled_ms[decision->stage] += decision->delay_ms;
+	result->stalled_ms[decision->stage] += (uint64_t)decision->delay_ms;
 	if (client != NULL) {
 		client->stalls++;
 		client->stalled_ms += decision->delay_ms;
@@ -314,7 +296,7 @@ static bool make_room(struct replay_result *result)
 	size_t size = result->seen_size == 0 ? SEEN_FIRST : 2 * result->seen_size;
 	uint64_t *seen;
 
-	if (2 * result->seen_used < result->seen_size)
+	if (2 * result->clients < result->seen_size)
 		return true;
 	seen = calloc(size, sizeof(*seen));
 	if (seen == NULL)
@@ -349,10 +331,8 @@ void replay_result_session(struct replay_result *result, const struct prefix *ke
 	result->sessions++;
 	if (result->clients >= REPLAY_CLIENTS_MAX || !make_room(result))
 		return;
-	if (place(result->seen, result->seen_size, hash != 0 ? hash : 1)) {
-		result->seen_used++;
+	if (place(result->seen, result->seen_size, hash != 0 ? hash : 1))
 		result->clients++;
-	}
 }
 
 void replay_result_delivered(struct replay_result *result, const struct prefix *key,

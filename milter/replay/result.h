@@ -49,8 +49,7 @@ struct replay_result {
 	uint64_t clients;		/* exact unless it is REPLAY_CLIENTS_MAX */
 	uint64_t clients_flagged, flagged_delivering;
 	uint64_t rejected, rejected_counted, messages, recipients;
-	uint64_t stalls[STAGE_COUNT], deferrals[STAGE_COUNT];
-	int64_t stalled_ms[STAGE_COUNT];
+	uint64_t stalls[STAGE_COUNT], stalled_ms[STAGE_COUNT], deferrals[STAGE_COUNT];
 	uint64_t flags_total;
 	struct replay_flag *flags;	/* the first of them */
 	size_t flags_count;
@@ -58,7 +57,7 @@ struct replay_result {
 	struct replay_concurrency concurrency;
 	/* Private: hashes of the clients that are counted. */
 	uint64_t *seen;
-	size_t seen_used, seen_size;
+	size_t seen_size;
 };
 
 void replay_result_init(struct replay_result *result, const struct clock *clock,
@@ -72,10 +71,8 @@ void replay_result_delivered(struct replay_result *result, const struct prefix *
 			     const char *host, unsigned recipients);
 /* The log's last line was at last_ms since the epoch: stalls go on until they end. */
 void replay_result_finish(struct replay_result *result, int64_t last_ms);
-/* In all stages together. */
-uint64_t replay_result_stalls(const struct replay_result *result);
-int64_t replay_result_stalled_ms(const struct replay_result *result);
-uint64_t replay_result_deferrals(const struct replay_result *result);
+/* Of all STAGE_COUNT stages together. */
+uint64_t replay_result_sum(const uint64_t *by_stage);
 /* The flagged clients with the longest stalls, longest first; returns how many. */
 size_t replay_result_worst(struct replay_result *result, const struct replay_client **worst,
 			   size_t max);

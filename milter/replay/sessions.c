@@ -38,7 +38,6 @@ struct replay_sessions {
 	struct replay_events events;
 	size_t names_bytes;
 	int64_t now_ms;
-	bool is_ending;
 };
 
 struct replay_sessions *replay_sessions_new(size_t scenarios, replay_sessions_handler *handler,
@@ -124,13 +123,11 @@ static void handle(struct replay_sessions *sessions, struct log_event *event)
 	free(event);
 }
 
-static void handle_events(struct replay_sessions *sessions)
+static void handle_events(struct replay_sessions *sessions, int64_t now_ms)
 {
 	struct log_event *event;
 
-	while ((event = sessions->is_ending
-				? replay_events_take_any(&sessions->events)
-				: replay_events_take(&sessions->events, sessions->now_ms)) != NULL)
+	while ((event = replay_events_take(&sessions->events, now_ms)) != NULL)
 		handle(sessions, event);
 }
 
@@ -540,17 +537,16 @@ void replay_sessions_take(struct replay_sessions *sessions, const struct maillog
 	sessions->now_ms = wall_ms;
 	end_idle_sessions(sessions);
 	takes[line->kind](sessions, line);
-	handle_events(sessions);
+	handle_events(sessions, wall_ms);
 }
 
 void replay_sessions_finish(struct replay_sessions *sessions, int64_t wall_ms)
 {
 	sessions->now_ms = wall_ms;
-	sessions->is_ending = true;
-	handle_events(sessions);
+	handle_events(sessions, INT64_MAX);
 	while (sessions->sessions != NULL)
 		end_session(sessions, sessions->sessions);
-	handle_events(sessions);
+	handle_events(sessions, INT64_MAX);
 }
 
 void replay_sessions_free(struct replay_sessions *sessions)

@@ -117,7 +117,8 @@ static void print_stages(const struct replay_result *result, FILE *out)
 		if (result->stalls[i] == 0)
 			continue;
 		fprintf(out, "%s%s %" PRIu64 " (%s)", between, stage_log_name((enum stage)i),
-			result->stalls[i], replay_text_duration(result->stalled_ms[i], text));
+			result->stalls[i],
+			replay_text_duration((int64_t)result->stalled_ms[i], text));
 		between = ", ";
 	}
 	fputc('\n', out);
@@ -143,10 +144,10 @@ static void print_figures(struct replay_result *result, FILE *out)
 		" of them delivered mail too\n",
 		result->clients_flagged, plural(result->clients_flagged), result->flags_total,
 		plural(result->flags_total), result->flagged_delivering);
-	fprintf(out, "Stalls      %" PRIu64 ", %s in all", replay_result_stalls(result),
-		replay_text_duration(replay_result_stalled_ms(result), text));
+	fprintf(out, "Stalls      %" PRIu64 ", %s in all", replay_result_sum(result->stalls),
+		replay_text_duration((int64_t)replay_result_sum(result->stalled_ms), text));
 	print_stages(result, out);
-	fprintf(out, "Deferrals   %" PRIu64 "\n", replay_result_deferrals(result));
+	fprintf(out, "Deferrals   %" PRIu64 "\n", replay_result_sum(result->deferrals));
 	fprintf(out, "At once     %u stall%s at most", result->concurrency.peak,
 		plural(result->concurrency.peak));
 	if (result->concurrency.peak > 0)
@@ -307,9 +308,9 @@ static struct figure figure_of(const struct replay_result *result, size_t row)
 		{"  and delivered mail too", result->flagged_delivering, false},
 		{"Times flagged", result->flags_total, false},
 		{"Rejections that count", result->rejected_counted, false},
-		{"Stalls", replay_result_stalls(result), false},
-		{"Time stalled", (uint64_t)replay_result_stalled_ms(result), true},
-		{"Deferrals", replay_result_deferrals(result), false},
+		{"Stalls", replay_result_sum(result->stalls), false},
+		{"Time stalled", replay_result_sum(result->stalled_ms), true},
+		{"Deferrals", replay_result_sum(result->deferrals), false},
 		{"Stalls at once, at most", result->concurrency.peak, false},
 		{"  of max_stalls", result->concurrency.max_stalls, false},
 		{"  that would not have fitted", result->concurrency.over_budget, false},
