@@ -17,25 +17,14 @@ static int64_t drive_now_ms(const struct clock *clock)
 	return drive->now_ms;
 }
 
-/* Never called: no session waits in mode observe. */
-static bool drive_wait_until(const struct clock *clock, pthread_cond_t *cond,
-			     pthread_mutex_t *mutex, int64_t mono_ms)
-{
-	(void)clock;
-	(void)cond;
-	(void)mutex;
-	(void)mono_ms;
-	return false;
-}
-
 struct replay_drive *replay_drive_new(void)
 {
 	struct replay_drive *drive = calloc(1, sizeof(*drive));
 
 	if (drive == NULL)
 		return NULL;
-	drive->clock = (struct clock){
-		.wall_ms = drive_now_ms, .mono_ms = drive_now_ms, .wait_until = drive_wait_until};
+	/* No session waits in mode observe. */
+	drive->clock = (struct clock){.wall_ms = drive_now_ms, .mono_ms = drive_now_ms};
 	return drive;
 }
 
@@ -214,8 +203,7 @@ static const char *accepted_name(const struct log_message *message, unsigned num
 }
 
 /* A recipient without a name gets one that no other has, for it counts as a different one. */
-static void tell_accepted(struct replay_drive *drive, struct log_session *session,
-			  struct log_message *message, unsigned upto)
+static void tell_accepted(struct replay_drive *drive, struct log_message *message, unsigned upto)
 {
 	char made_up[REPLAY_QUEUE_ID_MAX + 32];
 	const char *recipient;
@@ -228,7 +216,7 @@ static void tell_accepted(struct replay_drive *drive, struct log_session *sessio
 			recipient = made_up;
 		}
 		message->driven_accepted++;
-		tell_rcpt(drive, session, message, recipient, "local", "");
+		tell_rcpt(drive, message->session, message, recipient, "local", "");
 	}
 }
 
@@ -243,16 +231,15 @@ static void pause_session(struct replay_drive *drive, struct log_session *sessio
 		replay_scenario_pause(drive->scenarios[i], &session->own[i]);
 }
 
-static void tell_data(struct replay_drive *drive, struct log_session *session,
-		      const struct log_message *message)
+static void tell_data(struct replay_drive *drive, const struct log_message *message)
 {
-	bool is_sendmail = session->mta == MAILLOG_SENDMAIL;
+	bool is_sendmail = message->session->mta == MAILLOG_SENDMAIL;
 	struct session *filtered;
 	char count[COUNT_TEXT_MAX];
 	size_t next = 0;
 
 	snprintf(count, sizeof(count), "%u", message->bad_count);
-	while ((filtered = next_session(drive, session, &next)) != NULL)
+	while ((filtered = next_session(drive, message->session, &next)) != NULL)
 		session_data(filtered, is_sendmail ? count : NULL);
 }
 
@@ -266,20 +253,19 @@ static void count_delivery(struct replay_drive *drive, const struct log_session 
 }
 
 /* All recipients are known: those that remain, and DATA, end the transaction. */
-static void finish_message(struct replay_drive *drive, struct log_session *session,
-			   struct log_message *message)
+static void finish_message(struct replay_drive *drive, struct log_message *message)
 {
 	unsigned accepted = accepted_count(message);
 	bool is_taken = accepted > 0 && !message->is_aborted;
 
-	if (!session->has_ended) {
-		tell_accepted(drive, session, message, accepted);
+	if (!message->session->has_ended) {
+		tell_accepted(drive, message, accepted);
 		if (is_taken)
-			tell_data(drive, session, message);
-		session->in_mail = false;
+			tell_data(drive, message);
+		message->session->in_mail = false;
 	}
 	if (is_taken)
-		count_delivery(drive, session, accepted);
+		count_delivery(drive, message->session, accepted);
 	replay_sessions_forget(drive->sessions, message);
 }
 
@@ -287,14 +273,13 @@ static void finish_message(struct replay_drive *drive, struct log_session *sessi
  * Of accepted and rejected recipients a log does not tell the order, but for the first accepted one of
  * Postfix: the others are spread evenly among the rejected ones.
  */
-static void tell_accepted_before(struct replay_drive *drive, struct log_session *session,
-				 struct log_message *message)
+static void tell_accepted_before(struct replay_drive *drive, struct log_message *message)
 {
 	unsigned first = message->has_client_line ? 1 : 0, accepted = accepted_count(message);
 
 	if (!message->is_queued || accepted < first || message->rejections == 0)
 		return;
-	tell_accepted(drive, session, message,
+	tell_accepted(drive, message,
 		      first + (unsigned)((uint64_t)(accepted - first) * message->driven_rejections /
 					 ((uint64_t)message->rejections + 1)));
 }
@@ -311,7 +296,7 @@ static void drive_rejected(struct replay_drive *drive, struct log_event *event)
 	enter(drive, session, message, sender_of(event));
 	if (message != NULL) {
 		message->driven_rejections++;
-		tell_accepted_before(drive, session, message);
+		tell_accepted_before(drive, message);
 		message->bad_count++;
 	}
 	if (event->kind == MAILLOG_REJECTED && event->recipient != NULL)
@@ -319,7 +304,7 @@ static void drive_rejected(struct replay_drive *drive, struct log_event *event)
 			  event->code[0] != '\0' ? "error" : NULL, event->code);
 	if (message != NULL && message->is_queued && accepted_count(message) > 0 &&
 	    message->driven_rejections == message->rejections)
-		finish_message(drive, session, message);
+		finish_message(drive, message);
 }
 
 /* Postfix's line at the first accepted recipient. */
@@ -332,9 +317,9 @@ static void drive_client(struct replay_drive *drive, struct log_event *event)
 		return;
 	enter(drive, session, message, message->sender);
 	message->driven_rejections = 0;
-	tell_accepted(drive, session, message, 1);
+	tell_accepted(drive, message, 1);
 	if (message->is_queued && message->rejections == 0)
-		finish_message(drive, session, message);
+		finish_message(drive, message);
 }
 
 static void drive_queued(struct replay_drive *drive, struct log_event *event)
@@ -345,7 +330,7 @@ static void drive_queued(struct replay_drive *drive, struct log_event *event)
 	if (!message->is_finished) {
 		if (!session->has_ended)
 			enter(drive, session, message, message->sender);
-		finish_message(drive, session, message);
+		finish_message(drive, message);
 	}
 	if (session->mta == MAILLOG_SENDMAIL && !session->has_ended)
 		pause_session(drive, session);

@@ -44,7 +44,7 @@ static const char usage[] =
 	"FILE is a mail log of Postfix or Sendmail, plain or gzip, in any order; - is standard "
 	"input.\n";
 
-/* Settings of one configuration beside those of all. */
+/* A configuration that was asked for: its part of the settings, which are its name too. */
 struct variant {
 	char *name;
 	size_t first_set, sets_count;
@@ -54,9 +54,9 @@ struct arguments {
 	const char *config_file, *svg;
 	bool config_file_named, as_json, wants_help;
 	size_t rows;
-	const char **sets; /* of all configurations first, then of each */
+	const char **sets; /* those for all configurations first, then each --vs with its own */
 	size_t sets_count;
-	struct variant *variants;
+	struct variant *variants; /* the first has the settings for all */
 	size_t variants_count;
 	struct replay_file *files;
 	size_t files_count;
@@ -81,7 +81,7 @@ static void print_json(json_t *document)
 static int fail(const struct arguments *arguments, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Says what is wrong, in the form that is asked for. Returns status. */
+/* Tells what is wrong, as text or as JSON. Returns status. */
 static int fail(const struct arguments *arguments, int status, const char *format, ...)
 {
 	char text[ERROR_MAX], plain[ERROR_MAX];
@@ -106,7 +106,7 @@ static bool has_text(const json_t *lines, const char *text)
 	return false;
 }
 
-/* A fault of a setting, by the place of its option among those of its kind. */
+/* config_load numbers all settings; a person numbers each --set and each --vs on the command line. */
 static const char *place_fault(const struct arguments *arguments, const struct variant *variant,
 			       const char *line, char *text, size_t size)
 {
@@ -128,7 +128,7 @@ static const char *place_fault(const struct arguments *arguments, const struct v
 	return text;
 }
 
-/* Each line once, for all configurations share a file. */
+/* Each fault once: those of the file are there in every configuration. */
 static void gather_faults(const struct arguments *arguments, const struct variant *variant,
 			  json_t *lines, const struct faults *faults)
 {
@@ -151,19 +151,6 @@ static int fail_with_faults(const struct arguments *arguments, json_t *lines)
 	for (size_t i = 0; i < json_array_size(lines) && !arguments->as_json; i++)
 		fprintf(stderr, "%s\n", json_string_value(json_array_get(lines, i)));
 	return EX_CONFIG;
-}
-
-static bool begin_variant(struct arguments *arguments)
-{
-	struct variant *variants =
-		reallocarray(arguments->variants, arguments->variants_count + 1, sizeof(*variants));
-
-	if (variants == NULL)
-		return false;
-	arguments->variants = variants;
-	variants[arguments->variants_count++] =
-		(struct variant){.first_set = arguments->sets_count};
-	return true;
 }
 
 static bool add_set(struct arguments *arguments, const char *set)
@@ -201,11 +188,11 @@ static int take_option(struct arguments *arguments, int option)
 		arguments->config_file_named = true;
 		return EX_OK;
 	case 'v':
-		if (!begin_variant(arguments))
-			return fail(arguments, EX_OSERR, "out of memory");
-		return add_set(arguments, optarg) ? EX_OK : EX_OSERR;
+		arguments->variants[arguments->variants_count++].first_set = arguments->sets_count;
+		/* fall through */
 	case 'o':
-		return add_set(arguments, optarg) ? EX_OK : EX_OSERR;
+		return add_set(arguments, optarg) ? EX_OK
+						  : fail(arguments, EX_OSERR, "out of memory");
 	case 'n':
 		return parse_rows(optarg, &arguments->rows)
 			       ? EX_OK
@@ -229,7 +216,7 @@ static int take_option(struct arguments *arguments, int option)
 	}
 }
 
-/* In which form faults are to be told, those before --json too. */
+/* Faults of options before --json are to be told as JSON too. */
 static void look_for_json(struct arguments *arguments, int argc, char **argv)
 {
 	int option;
@@ -246,12 +233,14 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 	static char name[] = "tarpitctl replay";
 	int option, status = EX_OK;
 
-	/* No more settings than arguments, and no more files. */
+	/* There are no more settings, configurations and files than arguments. */
 	arguments->sets = calloc((size_t)argc, sizeof(arguments->sets[0]));
+	arguments->variants = calloc((size_t)argc, sizeof(arguments->variants[0]));
 	arguments->files = calloc((size_t)argc, sizeof(arguments->files[0]));
-	if (arguments->sets == NULL || arguments->files == NULL || !begin_variant(arguments))
+	if (arguments->sets == NULL || arguments->variants == NULL || arguments->files == NULL)
 		return fail(arguments, EX_OSERR, "out of memory");
-	/* What getopt calls us; and whoever called us may have read options already. */
+	arguments->variants_count = 1;
+	/* getopt puts argv[0] before what it says, and tarpitctl's main has read options already. */
 	argv[0] = name;
 	look_for_json(arguments, argc, argv);
 	optind = 0;
@@ -267,26 +256,22 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 	return EX_OK;
 }
 
-/* The settings of all configurations, and then this one's. */
+/* The settings for all configurations come first, and then this one's. */
 static struct config *load(const struct arguments *arguments, const struct variant *variant,
 			   struct faults *faults)
 {
 	const struct variant *common = &arguments->variants[0];
-	size_t count = common->sets_count;
-	const char **sets = calloc(arguments->sets_count + 1, sizeof(*sets));
+	size_t own = variant != common ? variant->sets_count : 0;
+	const char **sets = calloc(common->sets_count + own + 1, sizeof(*sets));
 	struct config *config;
 
 	if (sets == NULL)
 		return NULL;
-	if (count > 0)
-		memcpy(sets, arguments->sets, count * sizeof(*sets));
-	if (variant != common) {
-		memcpy(sets + count, arguments->sets + variant->first_set,
-		       variant->sets_count * sizeof(*sets));
-		count += variant->sets_count;
-	}
-	config = config_load(arguments->config_file, arguments->config_file_named, sets, count,
-			     faults);
+	memcpy(sets, arguments->sets, common->sets_count * sizeof(*sets));
+	memcpy(sets + common->sets_count, arguments->sets + variant->first_set,
+	       own * sizeof(*sets));
+	config = config_load(arguments->config_file, arguments->config_file_named, sets,
+			     common->sets_count + own, faults);
 	free(sets);
 	return config;
 }

@@ -237,16 +237,6 @@ static void on_decided(const struct journal *journal, const struct journal_clien
 	}
 }
 
-static void on_released(const struct journal *journal, const struct journal_client *who,
-			const struct stall *stall, int64_t waited_ms, enum stall_end end)
-{
-	(void)journal;
-	(void)who;
-	(void)stall;
-	(void)waited_ms;
-	(void)end;
-}
-
 static void on_warned(const struct journal *journal, const char *mta_name, const char *warning)
 {
 	(void)journal;
@@ -258,10 +248,10 @@ void replay_result_init(struct replay_result *result, const struct clock *clock,
 			unsigned max_stalls)
 {
 	*result = (struct replay_result){
+		/* Not released: no session waits in mode observe. */
 		.journal = {.rejected = on_rejected,
 			    .flagged = on_flagged,
 			    .decided = on_decided,
-			    .released = on_released,
 			    .warned = on_warned},
 		.clock = clock,
 	};
