@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads lines by zlib, which takes a plain file for what it is, and tells other formats by their begin. */
 #include "maillog/file.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include <zlib.h>
 
 #define BUFFER_SIZE (128 * 1024)
-/* What zlib has undone is lost if the damage is in the same piece. */
+/* zlib gives nothing of a piece that is damaged, so a small piece loses few lines. */
 #define PIECE_SIZE (64 * 1024)
 #define ERROR_MAX 512
 
@@ -20,15 +21,15 @@ struct maillog_file {
 	gzFile gz;
 	char *path;
 	char *buffer; /* BUFFER_SIZE and a NUL */
-	size_t begin, end; /* what has been read and not been given out */
+	size_t begin, end; /* of what has been read but not been given out, in buffer */
 	int64_t total, changed_s;
-	int64_t read; /* bytes given by zlib */
+	int64_t read; /* bytes after decompression */
 	bool at_end, started, failed;
-	bool passing; /* over the rest of a long line */
+	bool passing; /* what follows is the rest of a line that was cut */
 	char error[ERROR_MAX];
 };
 
-/* What else logs are kept in, by how it begins. */
+/* Formats that logs are kept in and zlib can not read, by how they begin. */
 static const struct {
 	const char *magic;
 	size_t length;
@@ -136,7 +137,7 @@ static const char *reason(const struct maillog_file *file, int code)
 	}
 }
 
-/* Reads behind what is there, which it moves to the front; at the end sets at_end. */
+/* Moves what is there to the front, and reads behind it; sets at_end at the end. */
 static void fill(struct maillog_file *file)
 {
 	int got, code;
@@ -175,7 +176,7 @@ static void give(struct maillog_file *file, size_t length, const char **line, si
 	*given = length;
 }
 
-/* The rest of a line whose beginning has been given. */
+/* Passes over the rest of a line that was cut. */
 static void pass_rest(struct maillog_file *file)
 {
 	while (file->passing) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts stalls at once by a heap of those that go on, and cuts time into buckets. */
 #include "concurrency.h"
 
 #include <stdlib.h>
@@ -9,15 +10,15 @@
 #define HEAP_MAX ((size_t)1 << 18)
 
 struct replay_concurrency_run {
-	int64_t key_ms; /* where it stands in the heap; at end_ms or before */
+	int64_t key_ms; /* orders the heap: end_ms, or what that was before further stalls */
 	int64_t end_ms;
 	struct replay_concurrency_run **owner;
 };
 
-void replay_concurrency_init(struct replay_concurrency *concurrency, unsigned budget)
+void replay_concurrency_init(struct replay_concurrency *concurrency, unsigned max_stalls)
 {
 	*concurrency =
-		(struct replay_concurrency){.max_stalls = budget, .width_ms = FIRST_WIDTH_MS};
+		(struct replay_concurrency){.max_stalls = max_stalls, .width_ms = FIRST_WIDTH_MS};
 }
 
 void replay_concurrency_free(struct replay_concurrency *concurrency)
@@ -68,7 +69,7 @@ static size_t bucket_at(struct replay_concurrency *concurrency, int64_t ms)
 	return index;
 }
 
-/* As many as there are now have been there since the last change. */
+/* Since the last change there have been as many stalls as there are now. */
 static void note_until(struct replay_concurrency *concurrency, int64_t ms)
 {
 	size_t last = bucket_at(concurrency, ms), first = last;

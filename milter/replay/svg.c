@@ -90,7 +90,7 @@ static int64_t step_x_s(int64_t span_s)
 
 	while (i + 1 < sizeof(steps) / sizeof(steps[0]) && span_s / steps[i] > TICKS_X)
 		i++;
-	/* Centuries, if the log says so. */
+	/* A log of centuries, which garbled stamps may make one, gets steps of any length. */
 	return span_s / steps[i] > 2 * TICKS_X ? span_s / TICKS_X : steps[i];
 }
 
