@@ -199,7 +199,7 @@ static bool read_short_unix(struct stamp *stamp)
 	return read_fraction(stamp);
 }
 
-/* The forms of a stamp, of which no two begin alike. */
+/* The forms of a stamp, of which no two begin alike: what one has not read to its end, no other will. */
 static bool (*const forms[])(struct stamp *stamp) = {
 	read_rfc3339,
 	read_syslog,
@@ -209,12 +209,12 @@ static bool (*const forms[])(struct stamp *stamp) = {
 
 static bool read_form(struct stamp *stamp)
 {
-	const struct stamp unread = *stamp;
+	const char *begin = stamp->text;
 
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		if (forms[i](stamp))
 			return true;
-		*stamp = unread;
+		stamp->text = begin;
 	}
 	return false;
 }

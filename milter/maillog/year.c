@@ -49,11 +49,14 @@ static void guess_first(struct maillog_years *years, struct maillog_date *date)
 /* Lines within a week of the last one may be unsorted, and on either side of a year's end. */
 static bool is_near(struct maillog_years *years, struct maillog_date *date)
 {
+	static const int steps[] = {0, -1, 1};
 	struct maillog_guess *last = &years->last;
 
-	for (date->year = last->year - 1; date->year <= last->year + 1; date->year++) {
-		int64_t seconds = maillog_calendar_utc_s(date);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		int64_t seconds;
 
+		date->year = last->year + steps[i];
+		seconds = maillog_calendar_utc_s(date);
 		if (llabs(seconds - last->seconds) <= UNSORTED_S) {
 			*last = (struct maillog_guess){date->year, seconds, false};
 			if (seconds > latest_s(years))
