@@ -8,23 +8,26 @@
 #include <stdint.h>
 
 /* Longer lines are cut, and the rest of them is passed over. */
-#define LOGFILE_LINE_MAX 8192
+#define MAILLOG_LINE_MAX 8192
 
-struct logfile;
+/* For one thread at a time. */
+struct maillog_file;
 
-/* path may be "-". NULL with the reason, which names the path, in error. */
-struct logfile *logfile_open(const char *path, char *error, size_t size);
+/* path may be "-", standard input. NULL with the reason, which names the path, in error. */
+struct maillog_file *maillog_file_open(const char *path, char *error, size_t size);
 /*
- * The next line without its end ("\n" or "\r\n"), NUL-terminated though it may hold NULs, valid
- * until the next call. False at the end, or at a fault that logfile_error tells: what came before
- * it is good.
+ * The next line without its end ("\n" or "\r\n"), NUL-terminated though it may hold NULs, valid until
+ * the next call. False at the end of the file, or at a fault that maillog_file_error tells: the lines
+ * before that are good. Blocks as read(2) does.
  */
-bool logfile_line(struct logfile *file, const char **line, size_t *length);
-const char *logfile_error(const struct logfile *file);	/* NULL: none. It names the path */
-const char *logfile_reason(const struct logfile *file);	/* the same, without the path */
-/* Bytes of the file as it is, compressed or not: those read, and all; total is 0 for a pipe. */
-void logfile_progress(const struct logfile *file, int64_t *done, int64_t *total);
-int64_t logfile_changed_s(const struct logfile *file);	/* last written; now for a pipe */
-void logfile_close(struct logfile *file);
+bool maillog_file_line(struct maillog_file *file, const char **line, size_t *length);
+/* What ended the file too early, with the path and without it; NULL: nothing. Valid as long as file. */
+const char *maillog_file_error(const struct maillog_file *file);
+const char *maillog_file_reason(const struct maillog_file *file);
+/* Bytes as they are stored, compressed or not: those read, and all, which is 0 for a pipe. */
+void maillog_file_progress(const struct maillog_file *file, int64_t *done, int64_t *total);
+/* When the file was last written, in seconds since the epoch; now for a pipe. */
+int64_t maillog_file_changed_s(const struct maillog_file *file);
+void maillog_file_close(struct maillog_file *file);	/* NULL is allowed */
 
 #endif

@@ -7,90 +7,90 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Part of a line, not NUL-terminated; text is NULL where the line does not have it. */
-struct span {
-	const char *text;
-	size_t length;
-};
+#include "maillog/span.h"
 
-enum logline_mta { LOGLINE_POSTFIX, LOGLINE_SENDMAIL };
+enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
 
 /*
- * "address" below is always with host. Where a line has one it is the truth for that line: XCLIENT
- * changes it within a Postfix session without a line of its own.
+ * What a line tells, and which members of struct maillog_line have it. Where a kind has "address" it
+ * has host too, and that address is the client's at this line: XCLIENT changes the client within a
+ * Postfix session, and Postfix logs no line for it.
  *
- * A Sendmail session at its usual LogLevel 9 looks like this: no line as it begins; REJECTED (no
- * address), HIDDEN and CLIENT under its process id; QUEUED, with the address, as each transaction
- * ends, be it by RSET or a hang-up; none as it ends after a mail. At LogLevel 10 it begins with
- * CONNECT.
+ * A Sendmail session at the usual LogLevel 9 logs no line as it begins; REJECTED (without address),
+ * HIDDEN and CLIENT under its process id; QUEUED, with the address, as each transaction ends, be it
+ * by RSET or as the client hangs up; and none as the session ends after a mail. At LogLevel 10 the
+ * session begins with CONNECT.
  */
-enum logline_kind {
-	LOGLINE_OTHER,		/* a log's line that says nothing to us */
-	LOGLINE_UNREADABLE,	/* no log's line, or a mail program's that is cut or garbled */
-	LOGLINE_SUBMISSION,	/* of a service of Postfix's for the site's own users */
-	LOGLINE_CONNECT,	/* address */
+enum maillog_kind {
+	MAILLOG_OTHER,		/* a log's line of which a milter would have seen nothing */
+	MAILLOG_UNREADABLE,	/* no log's line, or an MTA's line that is cut or garbled */
+	MAILLOG_SUBMISSION,	/* of a Postfix service for the site's own users */
+	MAILLOG_CONNECT,	/* address */
 	/*
-	 * Of the process's session: address. Postfix: authenticated since 3.0. Sendmail: QUEUED may
-	 * follow.
+	 * The process's session has ended: address. Postfix: authenticated since 3.0. Sendmail:
+	 * QUEUED may follow.
 	 */
-	LOGLINE_DISCONNECT,
+	MAILLOG_DISCONNECT,
 	/*
-	 * A milter sees it at RCPT: recipient, code. Postfix: sender, address, and authenticated
-	 * since 3.10.
+	 * A recipient was refused, and a milter saw it at RCPT: recipient, code. Postfix: sender,
+	 * address, and authenticated since 3.10.
 	 */
-	LOGLINE_REJECTED,
+	MAILLOG_REJECTED,
 	/*
-	 * The same, but Sendmail's milters only see a number: code, 4.x.x too, which {nbadrcpts}
-	 * counts as well; recipient and address, some or all of which may be missing.
+	 * A recipient was refused before Sendmail told its milters, who only see {nbadrcpts}, the
+	 * number of these and of REJECTED: code, which may be 4.x.x; recipient and address, each of
+	 * which may be missing.
 	 */
-	LOGLINE_HIDDEN,
+	MAILLOG_HIDDEN,
 	/*
-	 * Who the client is: address, authenticated. With queue_id of that message (Postfix), or
-	 * of its first (Sendmail); without one (Sendmail, and Postfix with a smtpd_proxy_filter)
-	 * of the process's session.
+	 * The client: address, authenticated. With a queue_id the client of that message (Postfix),
+	 * or of the session's first message (Sendmail); without one (Sendmail, and Postfix with a
+	 * smtpd_proxy_filter) the client of the process's session.
 	 */
-	LOGLINE_CLIENT,
+	MAILLOG_CLIENT,
 	/*
-	 * sender, count recipients accepted. Postfix: again at each attempt to deliver, and
-	 * aliases are counted expanded. Sendmail: address, none for mail that did not come by
-	 * SMTP, and authenticated; once a transaction, 0 too.
+	 * A message was queued: sender, count recipients accepted. Postfix logs it again at each
+	 * attempt to deliver, and counts what aliases expand to. Sendmail logs it once a
+	 * transaction, with count 0 too: address, which mail that did not come by SMTP has none of,
+	 * and authenticated.
 	 */
-	LOGLINE_QUEUED,
+	MAILLOG_QUEUED,
 	/*
-	 * A recipient that was accepted: delivered, deferred (again and again) or bounced later.
-	 * The address is what the client wrote, if the line tells. others: more of them, for
-	 * logline_next_recipient.
+	 * A recipient that was accepted, now delivered, deferred (again and again) or bounced: the
+	 * address as the client wrote it, if the line tells. others: further recipients, for
+	 * maillog_line_next_recipient.
 	 */
-	LOGLINE_RECIPIENT,
-	LOGLINE_REMOVED,	/* queue_id has left the queue; Postfix only */
+	MAILLOG_RECIPIENT,
+	MAILLOG_REMOVED,	/* Postfix only: queue_id has left the queue */
 };
 
 /*
- * Spans point into the line, but for a code that is implied. Of OTHER, UNREADABLE and SUBMISSION
- * nothing but the kind counts.
+ * Spans point into the line, but for a code that the line only implies. Of OTHER, UNREADABLE and
+ * SUBMISSION nothing but the kind has a meaning.
  */
-struct logline {
-	enum logline_kind kind;
-	enum logline_mta mta;
-	struct span host_name;	/* the machine that logged it */
+struct maillog_line {
+	enum maillog_kind kind;
+	enum maillog_mta mta;
+	struct span host_name;	/* the machine that logged the line */
 	uint32_t pid;		/* 0: the line has none */
 	struct span queue_id;	/* none for NOQUEUE */
 	struct span address;	/* the client's, without brackets and "IPv6:"; none for "unknown" */
-	struct span host;	/* its verified name; else "unknown" or (Sendmail) "[address]" */
-	struct span code;	/* enhanced status code; "5.1.1" */
+	struct span host;	/* the client's verified name; else "unknown" or (Sendmail) "[address]" */
+	struct span code;	/* enhanced status code (RFC 3463): "5.1.1" */
 	struct span sender, recipient;	/* without brackets; a null sender has text and length 0 */
 	struct span others;
 	unsigned count;
-	bool authenticated;
-	bool aborted;		/* of a QUEUED of Sendmail: the message never came */	/* SMTP AUTH; a client certificate is not told */
+	bool authenticated;	/* by SMTP AUTH; a client certificate is not told */
+	bool aborted;		/* a QUEUED of Sendmail whose message never came */
 };
 
 /*
- * line is without its line end, may hold any bytes, and may be cut anywhere. The time stamp,
- * already read by logtime, is its first stamp_length bytes.
+ * text is a line without its end, of any bytes, and may be cut anywhere. The time stamp, which
+ * maillog_timestamp_read has read already, is its first stamp_length bytes.
  */
-void logline_parse(const char *line, size_t length, size_t stamp_length, struct logline *parsed);
-/* Takes the next one off others. False if there is none. */
-bool logline_next_recipient(struct span *others, struct span *recipient);
+void maillog_line_parse(const char *text, size_t length, size_t stamp_length,
+			struct maillog_line *line);
+/* Takes the first recipient off others. False if there is none left. */
+bool maillog_line_next_recipient(struct span *others, struct span *recipient);
 
 #endif

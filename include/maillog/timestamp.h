@@ -11,46 +11,57 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A stamp whose year was guessed, as if it were UTC; year 0: none. */
-struct logtime_guess {
-	int year;
-	int64_t seconds;
+/* A stamp whose year was guessed. */
+struct maillog_guess {
+	int year;		/* 0: none */
+	int64_t seconds;	/* since the epoch, as if the stamp were UTC */
 	bool is_forced;		/* by latest_s, against the order of the lines */
 };
 
-/* One for each stream of lines, for one thread. */
-struct logtime {
-	int64_t latest_s;	/* no line is younger: where the year is to be guessed */
-	int first_year;		/* of the first such line; 0: it is to be guessed too */
-	bool is_survey;
-	bool is_lost;		/* the year of some lines could not be told */
-	struct logtime_guess last;
-	/* far from last, and not borne out by another stamp yet: it may be garbled */
-	struct logtime_guess doubtful;
-	/*
-	 * When a half hour of local time began, so that mktime is not asked for each line; and when
-	 * again, where clocks were set back, else the same.
-	 */
-	int64_t half_key, half_s, again_s;
-	int64_t last_local_s;
+/* How the years of stamps without one go on. */
+struct maillog_years {
+	int64_t latest_s;	/* no line is younger than the file, in seconds since the epoch */
+	int first;		/* year of the first such stamp; 0: not known yet */
+	bool is_survey;		/* only the order of the lines counts, not latest_s */
+	bool is_lost;		/* the years of some lines could not be told */
+	struct maillog_guess last;
+	/* Far from last, and not borne out by another stamp yet: this one may be garbled. */
+	struct maillog_guess doubtful;
 };
 
-/* latest_s: when the file was last written, seconds since the epoch. */
-void logtime_begin(struct logtime *logtime, int64_t latest_s);
+/* The half hour of local time that was looked up last, so that mktime is not asked for each line. */
+struct maillog_half_hour {
+	int64_t key;		/* -1: none */
+	int64_t begin_s;	/* seconds since the epoch */
+	int64_t again_s;	/* where clocks were set back: its second begin; else begin_s */
+	int64_t last_s;		/* the last line's */
+};
+
+/* One for each stream of lines, for one thread. */
+struct maillog_timestamps {
+	struct maillog_years years;
+	struct maillog_half_hour half_hour;
+};
+
 /*
- * The same, to read all lines beforehand; after that logtime_survey_end gives the first_year of a
- * log that may be of more than a year, 0 if it has none without one.
+ * latest_s: when the file was last written, seconds since the epoch. first_year is that of the first
+ * stamp without one, as maillog_timestamp_first_year told; 0: to be guessed.
  */
-void logtime_survey_begin(struct logtime *logtime, int64_t latest_s);
-int logtime_survey_end(const struct logtime *logtime);
+void maillog_timestamp_begin(struct maillog_timestamps *stamps, int64_t latest_s, int first_year);
 /*
- * Milliseconds since the epoch of the stamp that the line begins with, and its length with the
- * blank after it. False if there is none. A stamp without a zone, or with a zone's name that is
- * not UTC, is local time (TZ); in the hour that is there twice, it is the first one until the clock
- * of the log steps back. Times step back where the log's lines do, as they do that are not
- * sorted.
+ * A log of more than a year needs to be read twice: after the first time, begun by this and with all
+ * lines read, maillog_timestamp_first_year gives the year that the log must have begun in so as to
+ * end by latest_s; 0 if every stamp has a year.
  */
-bool logtime_read(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,
-		  size_t *stamp_length);
+void maillog_timestamp_survey(struct maillog_timestamps *stamps, int64_t latest_s);
+int maillog_timestamp_first_year(const struct maillog_timestamps *stamps);
+/*
+ * Reads the stamp that the line begins with: milliseconds since the epoch, and the stamp's length with
+ * the blank after it. False if there is none. A stamp without a zone, or with a zone's name that is
+ * not UTC, is local time (TZ); in the hour that a change of clocks repeats, the first one until the
+ * log steps back. Times step back where the log's lines do.
+ */
+bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
+			    int64_t *wall_ms, size_t *stamp_length);
 
 #endif

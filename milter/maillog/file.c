@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads lines by zlib, which takes a plain file for what it is, and tells other formats by their begin. */
 #include "maillog/file.h"
 
 #include <errno.h>
@@ -12,23 +13,23 @@
 #include <zlib.h>
 
 #define BUFFER_SIZE (128 * 1024)
-/* What zlib has undone is lost if the damage is in the same piece. */
+/* zlib gives nothing of a piece that is damaged, so a small piece loses few lines. */
 #define PIECE_SIZE (64 * 1024)
 #define ERROR_MAX 512
 
-struct logfile {
+struct maillog_file {
 	gzFile gz;
 	char *path;
 	char *buffer; /* BUFFER_SIZE and a NUL */
-	size_t begin, end; /* what has been read and not been given out */
+	size_t begin, end; /* of what has been read but not been given out, in buffer */
 	int64_t total, changed_s;
-	int64_t read; /* bytes given by zlib */
+	int64_t read; /* bytes after decompression */
 	bool at_end, started, failed;
-	bool passing; /* over the rest of a long line */
+	bool passing; /* what follows is the rest of a line that was cut */
 	char error[ERROR_MAX];
 };
 
-/* What else logs are kept in, by how it begins. */
+/* Formats that logs are kept in and zlib can not read, by how they begin. */
 static const struct {
 	const char *magic;
 	size_t length;
@@ -61,25 +62,25 @@ static int open_descriptor(const char *path, struct stat *status, char *error, s
 	return -1;
 }
 
-static struct logfile *allocate(const char *path)
+static struct maillog_file *allocate(const char *path)
 {
-	struct logfile *file = calloc(1, sizeof(*file));
+	struct maillog_file *file = calloc(1, sizeof(*file));
 
 	if (file == NULL)
 		return NULL;
 	file->path = strdup(strcmp(path, "-") == 0 ? "standard input" : path);
 	file->buffer = malloc(BUFFER_SIZE + 1);
 	if (file->path == NULL || file->buffer == NULL) {
-		logfile_close(file);
+		maillog_file_close(file);
 		return NULL;
 	}
 	return file;
 }
 
-struct logfile *logfile_open(const char *path, char *error, size_t size)
+struct maillog_file *maillog_file_open(const char *path, char *error, size_t size)
 {
 	struct stat status;
-	struct logfile *file;
+	struct maillog_file *file;
 	int fd = open_descriptor(path, &status, error, size);
 
 	if (fd < 0)
@@ -90,7 +91,7 @@ struct logfile *logfile_open(const char *path, char *error, size_t size)
 	if (file == NULL || file->gz == NULL) {
 		snprintf(error, size, "%s: %s", path, strerror(ENOMEM));
 		close(fd);
-		logfile_close(file);
+		maillog_file_close(file);
 		return NULL;
 	}
 	gzbuffer(file->gz, PIECE_SIZE);
@@ -99,14 +100,14 @@ struct logfile *logfile_open(const char *path, char *error, size_t size)
 	return file;
 }
 
-static void fail(struct logfile *file, const char *reason)
+static void fail(struct maillog_file *file, const char *reason)
 {
 	snprintf(file->error, sizeof(file->error), "%s: %s", file->path, reason);
 	file->failed = true;
 	file->at_end = true;
 }
 
-static void look_for_foreign(struct logfile *file)
+static void look_for_foreign(struct maillog_file *file)
 {
 	size_t length = file->end - file->begin;
 
@@ -120,7 +121,7 @@ static void look_for_foreign(struct logfile *file)
 	}
 }
 
-static const char *reason(const struct logfile *file, int code)
+static const char *reason(const struct maillog_file *file, int code)
 {
 	int ignored;
 
@@ -136,8 +137,8 @@ static const char *reason(const struct logfile *file, int code)
 	}
 }
 
-/* Reads behind what is there, which it moves to the front; at the end sets at_end. */
-static void fill(struct logfile *file)
+/* Moves what is there to the front, and reads behind it; sets at_end at the end. */
+static void fill(struct maillog_file *file)
 {
 	int got, code;
 
@@ -162,21 +163,21 @@ static void fill(struct logfile *file)
 	}
 }
 
-static void give(struct logfile *file, size_t length, const char **line, size_t *given)
+static void give(struct maillog_file *file, size_t length, const char **line, size_t *given)
 {
 	char *text = file->buffer + file->begin;
 
 	if (length > 0 && text[length - 1] == '\r')
 		length--;
-	if (length > LOGFILE_LINE_MAX)
-		length = LOGFILE_LINE_MAX;
+	if (length > MAILLOG_LINE_MAX)
+		length = MAILLOG_LINE_MAX;
 	text[length] = '\0';
 	*line = text;
 	*given = length;
 }
 
-/* The rest of a line whose beginning has been given. */
-static void pass_rest(struct logfile *file)
+/* Passes over the rest of a line that was cut. */
+static void pass_rest(struct maillog_file *file)
 {
 	while (file->passing) {
 		char *text = file->buffer + file->begin;
@@ -190,7 +191,7 @@ static void pass_rest(struct logfile *file)
 	}
 }
 
-bool logfile_line(struct logfile *file, const char **line, size_t *length)
+bool maillog_file_line(struct maillog_file *file, const char **line, size_t *length)
 {
 	pass_rest(file);
 	for (;;) {
@@ -203,7 +204,7 @@ bool logfile_line(struct logfile *file, const char **line, size_t *length)
 			file->begin += available + 1;
 			return true;
 		}
-		if (available > LOGFILE_LINE_MAX || (file->at_end && available > 0)) {
+		if (available > MAILLOG_LINE_MAX || (file->at_end && available > 0)) {
 			give(file, available, line, length);
 			file->begin = file->end;
 			file->passing = !file->at_end;
@@ -215,12 +216,12 @@ bool logfile_line(struct logfile *file, const char **line, size_t *length)
 	}
 }
 
-const char *logfile_error(const struct logfile *file)
+const char *maillog_file_error(const struct maillog_file *file)
 {
 	return file->failed ? file->error : NULL;
 }
 
-const char *logfile_reason(const struct logfile *file)
+const char *maillog_file_reason(const struct maillog_file *file)
 {
 	size_t length = strlen(file->path) + strlen(": ");
 
@@ -229,7 +230,7 @@ const char *logfile_reason(const struct logfile *file)
 	return length < strlen(file->error) ? file->error + length : file->error;
 }
 
-void logfile_progress(const struct logfile *file, int64_t *done, int64_t *total)
+void maillog_file_progress(const struct maillog_file *file, int64_t *done, int64_t *total)
 {
 	int64_t offset = gzoffset(file->gz);
 
@@ -237,12 +238,12 @@ void logfile_progress(const struct logfile *file, int64_t *done, int64_t *total)
 	*total = file->total;
 }
 
-int64_t logfile_changed_s(const struct logfile *file)
+int64_t maillog_file_changed_s(const struct maillog_file *file)
 {
 	return file->changed_s;
 }
 
-void logfile_close(struct logfile *file)
+void maillog_file_close(struct maillog_file *file)
 {
 	if (file == NULL)
 		return;

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "span.h"
+/* Reads what Postfix's smtpd, qmgr and delivery agents log. */
+#include "mta.h"
 
-/* Each is a place where a client may have written what looks like the end of a rejection. */
+/*
+ * A rejection is searched for the begin of its envelope so often: a client may have written what looks
+ * like one into an address.
+ */
 #define ENVELOPE_TRIES 8
 
-/* "name[address]" and perhaps ":port" (smtpd_client_port_logging), whose name and address it takes off. */
-static bool take_client(struct span *text, struct logline *parsed)
+/* Takes "name[address]", and the ":port" of smtpd_client_port_logging, off the front of text. */
+static bool take_client(struct span *text, struct maillog_line *line)
 {
 	struct span port;
 	uint32_t number;
 
-	if (!span_cut(text, "[", &parsed->host) || !span_cut(text, "]", &parsed->address))
+	if (!span_cut(text, "[", &line->host) || !span_cut(text, "]", &line->address))
 		return false;
-	span_skip(&parsed->address, "IPv6:");
-	if (span_is(parsed->address, "unknown"))
-		parsed->address = (struct span){0};
+	span_skip(&line->address, "IPv6:");
+	if (span_is(line->address, "unknown"))
+		line->address = (struct span){0};
 	port = *text;
 	if (span_skip(&port, ":") && span_number(&port, &number))
 		*text = port;
@@ -31,10 +35,10 @@ static bool take_brackets_off(struct span *address)
 }
 
 /*
- * " proto=ESMTP helo=<name>", and " sasl_method=PLAIN sasl_username=name" since Postfix 3.10. No blank nor
- * bracket gets into the name of the helo.
+ * " proto=ESMTP helo=<name>", and since Postfix 3.10 " sasl_method=PLAIN sasl_username=name". Postfix
+ * lets neither a blank nor a bracket into the name.
  */
-static bool ends_envelope(struct span text, struct logline *parsed)
+static bool ends_envelope(struct span text, struct maillog_line *line)
 {
 	struct span protocol, name;
 
@@ -44,27 +48,27 @@ static bool ends_envelope(struct span text, struct logline *parsed)
 		return memchr(text.text, ' ', text.length) == NULL;
 	if (memchr(protocol.text, ' ', protocol.length) != NULL || !span_address(&text, &name))
 		return false;
-	parsed->authenticated = span_skip(&text, " sasl_method=");
+	line->authenticated = span_skip(&text, " sasl_method=");
 	return true;
 }
 
-/* Addresses as Postfix 3.5 and later write them: as in the SMTP command, with quotes. */
-static bool read_quoted_envelope(struct span text, struct logline *parsed)
+/* Postfix 3.5 and later write addresses as in the SMTP command, with quotes. */
+static bool read_quoted_envelope(struct span text, struct maillog_line *line)
 {
 	struct span before;
 
 	for (int i = 0; i < ENVELOPE_TRIES && span_cut(&text, "; from=", &before); i++) {
 		struct span rest = text;
 
-		if (span_address(&rest, &parsed->sender) && span_skip(&rest, " to=") &&
-		    span_address(&rest, &parsed->recipient) && ends_envelope(rest, parsed))
+		if (span_address(&rest, &line->sender) && span_skip(&rest, " to=") &&
+		    span_address(&rest, &line->recipient) && ends_envelope(rest, line))
 			return true;
 	}
 	return false;
 }
 
-/* Older ones leave the quotes out, so that "> to=<" may be part of an address: the last one counts. */
-static bool read_bare_envelope(struct span text, struct logline *parsed)
+/* Older Postfix leaves the quotes out, so "> to=<" may be part of an address: the last one counts. */
+static bool read_bare_envelope(struct span text, struct maillog_line *line)
 {
 	struct span rest = text;
 	struct span envelope, reply;
@@ -74,126 +78,126 @@ static bool read_bare_envelope(struct span text, struct logline *parsed)
 	rest = envelope;
 	if (!span_cut_last(&rest, " to=", &envelope))
 		return false;
-	parsed->recipient = rest;
+	line->recipient = rest;
 	rest = envelope;
 	if (!span_cut_last(&rest, "; from=", &reply))
 		return false;
-	parsed->sender = rest;
-	return take_brackets_off(&parsed->sender) && take_brackets_off(&parsed->recipient);
+	line->sender = rest;
+	return take_brackets_off(&line->sender) && take_brackets_off(&line->recipient);
 }
 
-static enum logline_kind read_rejection(struct span text, struct logline *parsed)
+static enum maillog_kind read_rejection(struct span text, struct maillog_line *line)
 {
 	if (!span_skip(&text, "RCPT from "))
-		return LOGLINE_OTHER;
-	if (!take_client(&text, parsed) || !span_skip(&text, ": "))
-		return LOGLINE_UNREADABLE;
-	parsed->code = span_code(text);
-	if (!read_quoted_envelope(text, parsed) && !read_bare_envelope(text, parsed))
-		return LOGLINE_UNREADABLE;
-	return LOGLINE_REJECTED;
+		return MAILLOG_OTHER;
+	if (!take_client(&text, line) || !span_skip(&text, ": "))
+		return MAILLOG_UNREADABLE;
+	line->code = span_code(text);
+	if (!read_quoted_envelope(text, line) && !read_bare_envelope(text, line))
+		return MAILLOG_UNREADABLE;
+	return MAILLOG_REJECTED;
 }
 
-static enum logline_kind read_client(struct span text, struct logline *parsed)
+static enum maillog_kind read_client(struct span text, struct maillog_line *line)
 {
 	struct span before;
 
-	if (!take_client(&text, parsed))
-		return LOGLINE_UNREADABLE;
-	parsed->authenticated = span_cut(&text, ", sasl_username=", &before);
-	return LOGLINE_CLIENT;
+	if (!take_client(&text, line))
+		return MAILLOG_UNREADABLE;
+	line->authenticated = span_cut(&text, ", sasl_username=", &before);
+	return MAILLOG_CLIENT;
 }
 
-/* "name[address] ehlo=1 auth=0/2 mail=1 quit=1 commands=3/5": successes, of so many tries. */
-static enum logline_kind read_disconnect(struct span text, struct logline *parsed)
+/* "name[address] ehlo=1 auth=0/2 mail=1 quit=1 commands=3/5": successes, and tries if more. */
+static enum maillog_kind read_disconnect(struct span text, struct maillog_line *line)
 {
 	struct span before;
 	uint32_t successes;
 
-	if (!take_client(&text, parsed))
-		return LOGLINE_UNREADABLE;
-	parsed->authenticated = span_cut(&text, " auth=", &before) &&
-				span_number(&text, &successes) && successes > 0;
-	return LOGLINE_DISCONNECT;
+	if (!take_client(&text, line))
+		return MAILLOG_UNREADABLE;
+	line->authenticated = span_cut(&text, " auth=", &before) &&
+			      span_number(&text, &successes) && successes > 0;
+	return MAILLOG_DISCONNECT;
 }
 
-static enum logline_kind read_smtpd(struct span text, struct logline *parsed)
+static enum maillog_kind read_smtpd(struct span text, struct maillog_line *line)
 {
 	if (span_skip(&text, "connect from "))
-		return take_client(&text, parsed) ? LOGLINE_CONNECT : LOGLINE_UNREADABLE;
+		return take_client(&text, line) ? MAILLOG_CONNECT : MAILLOG_UNREADABLE;
 	if (span_skip(&text, "disconnect from "))
-		return read_disconnect(text, parsed);
-	parsed->queue_id = span_queue_id(&text);
+		return read_disconnect(text, line);
+	line->queue_id = span_queue_id(&text);
 	if (span_skip(&text, "reject: "))
-		return read_rejection(text, parsed);
+		return read_rejection(text, line);
 	if (span_skip(&text, "client="))
-		return read_client(text, parsed);
-	return LOGLINE_OTHER;
+		return read_client(text, line);
+	return MAILLOG_OTHER;
 }
 
 /* "<sender>, size=310, nrcpt=2 (queue active)" */
-static bool read_active(struct span text, struct logline *parsed)
+static bool read_active(struct span text, struct maillog_line *line)
 {
 	struct span rest = text;
 	uint32_t size;
 
-	if (!span_address(&rest, &parsed->sender) || !span_skip(&rest, ", size=")) {
+	if (!span_address(&rest, &line->sender) || !span_skip(&rest, ", size=")) {
 		rest = text;
-		if (!span_cut_last(&rest, ", size=", &parsed->sender) ||
-		    !take_brackets_off(&parsed->sender))
+		if (!span_cut_last(&rest, ", size=", &line->sender) ||
+		    !take_brackets_off(&line->sender))
 			return false;
 	}
 	return span_number(&rest, &size) && span_skip(&rest, ", nrcpt=") &&
-	       span_number(&rest, &parsed->count);
+	       span_number(&rest, &line->count);
 }
 
-static enum logline_kind read_qmgr(struct span text, struct logline *parsed)
+static enum maillog_kind read_qmgr(struct span text, struct maillog_line *line)
 {
 	struct span before;
 
-	parsed->queue_id = span_queue_id(&text);
-	if (parsed->queue_id.text == NULL)
-		return LOGLINE_OTHER;
+	line->queue_id = span_queue_id(&text);
+	if (line->queue_id.text == NULL)
+		return MAILLOG_OTHER;
 	if (span_is(text, "removed"))
-		return LOGLINE_REMOVED;
+		return MAILLOG_REMOVED;
 	if (!span_skip(&text, "from="))
-		return LOGLINE_OTHER;
-	if (read_active(text, parsed))
-		return LOGLINE_QUEUED;
+		return MAILLOG_OTHER;
+	if (read_active(text, line))
+		return MAILLOG_QUEUED;
 	/* "from=<>, status=expired, returned to sender" */
-	return span_cut(&text, ", status=", &before) ? LOGLINE_OTHER : LOGLINE_UNREADABLE;
+	return span_cut(&text, ", status=", &before) ? MAILLOG_OTHER : MAILLOG_UNREADABLE;
 }
 
 /* "to=<new>, orig_to=<as the client wrote it>, relay=": without quotes before Postfix 3.5. */
-static bool read_recipient(struct span text, struct logline *parsed)
+static bool read_recipient(struct span text, struct maillog_line *line)
 {
 	struct span rest = text;
 	struct span before;
 
-	if (span_address(&rest, &parsed->recipient) &&
-	    (!span_skip(&rest, ", orig_to=") || span_address(&rest, &parsed->recipient)) &&
+	if (span_address(&rest, &line->recipient) &&
+	    (!span_skip(&rest, ", orig_to=") || span_address(&rest, &line->recipient)) &&
 	    span_skip(&rest, ", relay="))
 		return true;
 	if (!span_cut(&text, ", relay=", &rest))
 		return false;
 	span_cut(&rest, ", orig_to=", &before);
-	parsed->recipient = rest;
-	return take_brackets_off(&parsed->recipient);
+	line->recipient = rest;
+	return take_brackets_off(&line->recipient);
 }
 
-static enum logline_kind read_delivery(struct span text, struct logline *parsed)
+static enum maillog_kind read_delivery(struct span text, struct maillog_line *line)
 {
 	struct span before;
 
-	parsed->queue_id = span_queue_id(&text);
-	if (parsed->queue_id.text == NULL || !span_skip(&text, "to="))
-		return LOGLINE_OTHER;
-	if (!read_recipient(text, parsed) || !span_cut(&text, ", status=", &before))
-		return LOGLINE_UNREADABLE;
-	return LOGLINE_RECIPIENT;
+	line->queue_id = span_queue_id(&text);
+	if (line->queue_id.text == NULL || !span_skip(&text, "to="))
+		return MAILLOG_OTHER;
+	if (!read_recipient(text, line) || !span_cut(&text, ", status=", &before))
+		return MAILLOG_UNREADABLE;
+	return MAILLOG_RECIPIENT;
 }
 
-/* "postfix/submission", from master.cf's `-o syslog_name=`. */
+/* "postfix/submission": what `-o syslog_name=` is in Postfix's own master.cf. */
 static bool is_submission(struct span name)
 {
 	struct span before;
@@ -203,17 +207,17 @@ static bool is_submission(struct span name)
 		span_is(name, "smtps"));
 }
 
-void logline_postfix(struct span program, struct span text, struct logline *parsed)
+void maillog_postfix_read(struct span program, struct span text, struct maillog_line *line)
 {
 	struct span before;
 
 	span_cut_last(&program, "/", &before);
 	if (span_is(program, "smtpd") && is_submission(before))
-		parsed->kind = LOGLINE_SUBMISSION;
+		line->kind = MAILLOG_SUBMISSION;
 	else if (span_is(program, "smtpd"))
-		parsed->kind = read_smtpd(text, parsed);
+		line->kind = read_smtpd(text, line);
 	else if (span_is(program, "qmgr") || span_is(program, "nqmgr"))
-		parsed->kind = read_qmgr(text, parsed);
+		line->kind = read_qmgr(text, line);
 	else
-		parsed->kind = read_delivery(text, parsed);
+		line->kind = read_delivery(text, line);
 }

@@ -1,38 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads a time stamp in whichever form the line begins with. */
 #include "maillog/timestamp.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define DAY_S 86400
-#define HALF_S 1800
-/* As far as lines step back without that a clock was set back. */
-#define UNSORTED_LOCAL_S 300
-/* A file's time and its lines' may be of different clocks. */
-#define LATEST_SLACK_S DAY_S
-/* Unsorted lines are never further apart. */
-#define UNSORTED_S (7 * (int64_t)DAY_S)
-/* A log is silent for less, as far as a survey goes: a longer step is one back, by an unsorted line. */
-#define SILENT_S (190 * (int64_t)DAY_S)
-/* There is always a leap year among so many. */
-#define YEARS_BACK 9
+#include "year.h"
 
 struct stamp {
-	const char *text, *end; /* what is left */
-	int year, month, day, hour, minute, second;
+	const char *text, *end; /* what is left of the line */
+	struct maillog_date date; /* year 0: none */
 	int milliseconds;
+	bool is_utc; /* else local time */
+	int64_t shift_s; /* what date, in UTC, is short of the moment */
 };
 
-void logtime_begin(struct logtime *logtime, int64_t latest_s)
+void maillog_timestamp_begin(struct maillog_timestamps *stamps, int64_t latest_s, int first_year)
 {
-	*logtime = (struct logtime){.latest_s = latest_s, .half_key = -1};
+	*stamps = (struct maillog_timestamps){.years = {.latest_s = latest_s, .first = first_year},
+					      .half_hour = {.key = -1}};
 }
 
-void logtime_survey_begin(struct logtime *logtime, int64_t latest_s)
+void maillog_timestamp_survey(struct maillog_timestamps *stamps, int64_t latest_s)
 {
-	logtime_begin(logtime, latest_s);
-	logtime->is_survey = true;
+	maillog_timestamp_begin(stamps, latest_s, 0);
+	stamps->years.is_survey = true;
+}
+
+int maillog_timestamp_first_year(const struct maillog_timestamps *stamps)
+{
+	return maillog_year_first(&stamps->years);
 }
 
 /* Exactly so many digits. */
@@ -67,7 +63,7 @@ static bool is_next_digit(const struct stamp *stamp)
 	return stamp->text < stamp->end && *stamp->text >= '0' && *stamp->text <= '9';
 }
 
-/* ".123456", if it is there. */
+/* ".123456", if it is there: what is finer than milliseconds is left out. */
 static bool read_fraction(struct stamp *stamp)
 {
 	int unit = 100;
@@ -81,242 +77,78 @@ static bool read_fraction(struct stamp *stamp)
 	return true;
 }
 
+/* "02:03:04.567"; 60 is a leap second. */
 static bool read_clock(struct stamp *stamp)
 {
-	return read_digits(stamp, 2, &stamp->hour) && read_char(stamp, ':') &&
-	       read_digits(stamp, 2, &stamp->minute) && read_char(stamp, ':') &&
-	       read_digits(stamp, 2, &stamp->second) && read_fraction(stamp) && stamp->hour < 24 &&
-	       stamp->minute < 60 && stamp->second <= 60;
+	struct maillog_date *date = &stamp->date;
+
+	return read_digits(stamp, 2, &date->hour) && read_char(stamp, ':') &&
+	       read_digits(stamp, 2, &date->minute) && read_char(stamp, ':') &&
+	       read_digits(stamp, 2, &date->second) && read_fraction(stamp) && date->hour < 24 &&
+	       date->minute < 60 && date->second <= 60;
 }
 
-static bool read_date(struct stamp *stamp)
+/* "2026-11-20T12:34:56.789", with a blank for the T as well. */
+static bool read_date_and_clock(struct stamp *stamp)
 {
-	return read_digits(stamp, 4, &stamp->year) && read_char(stamp, '-') &&
-	       read_digits(stamp, 2, &stamp->month) && read_char(stamp, '-') &&
-	       read_digits(stamp, 2, &stamp->day) && stamp->year >= 1970 && stamp->month >= 1 &&
-	       stamp->month <= 12 && stamp->day >= 1 && stamp->day <= 31;
+	struct maillog_date *date = &stamp->date;
+
+	return read_digits(stamp, 4, &date->year) && read_char(stamp, '-') &&
+	       read_digits(stamp, 2, &date->month) && read_char(stamp, '-') &&
+	       read_digits(stamp, 2, &date->day) && date->year >= 1970 && date->month >= 1 &&
+	       date->month <= 12 && date->day >= 1 && date->day <= 31 &&
+	       (read_char(stamp, 'T') || read_char(stamp, ' ')) && read_clock(stamp);
 }
 
-/* "Z", "+01:00", "+0100" or "+01". False if it is garbled; known tells whether there is one. */
-static bool read_offset(struct stamp *stamp, int *offset_s, bool *known)
+/* "Z", "+01:00", "+0100" or "+01"; nothing is local time. False if the offset is garbled. */
+static bool read_offset(struct stamp *stamp)
 {
-	int hours, minutes = 0;
-	int sign;
+	int hours, minutes = 0, sign;
 
-	*known = true;
-	*offset_s = 0;
-	if (read_char(stamp, 'Z'))
-		return true;
-	sign = read_char(stamp, '+') ? 1 : read_char(stamp, '-') ? -1 : 0;
-	if (sign == 0) {
-		*known = false;
+	if (read_char(stamp, 'Z')) {
+		stamp->is_utc = true;
 		return true;
 	}
+	sign = read_char(stamp, '+') ? 1 : read_char(stamp, '-') ? -1 : 0;
+	if (sign == 0)
+		return true;
 	if (!read_digits(stamp, 2, &hours))
 		return false;
 	if ((read_char(stamp, ':') || is_next_digit(stamp)) && !read_digits(stamp, 2, &minutes))
 		return false;
-	*offset_s = sign * (hours * 3600 + minutes * 60);
+	stamp->is_utc = true;
+	stamp->shift_s = -sign * (hours * 3600 + minutes * 60);
 	return hours < 24 && minutes < 60;
 }
 
-/* "CET": no more than whether it is UTC can be known of it. */
-static bool read_zone_name(struct stamp *stamp, int *offset_s, bool *known)
+static bool is_letter(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* "CET", of which no more can be known than whether that is UTC; or an offset. */
+static bool read_zone_name(struct stamp *stamp)
 {
 	const char *name = stamp->text;
 	size_t length;
 
 	if (stamp->text < stamp->end && (*stamp->text == '+' || *stamp->text == '-'))
-		return read_offset(stamp, offset_s, known);
-	while (stamp->text < stamp->end && ((*stamp->text >= 'A' && *stamp->text <= 'Z') ||
-					    (*stamp->text >= 'a' && *stamp->text <= 'z')))
+		return read_offset(stamp);
+	while (stamp->text < stamp->end && is_letter(*stamp->text))
 		stamp->text++;
 	length = (size_t)(stamp->text - name);
-	*known = length == 3 && (memcmp(name, "UTC", 3) == 0 || memcmp(name, "GMT", 3) == 0);
-	*offset_s = 0;
+	stamp->is_utc = length == 3 && (memcmp(name, "UTC", 3) == 0 || memcmp(name, "GMT", 3) == 0);
 	return length >= 2;
 }
 
-static bool is_leap(int year)
+/* Takes a name of three letters off, if names has it: its place there from 1 on, else 0. */
+static int read_name(struct stamp *stamp, const char *names)
 {
-	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-/* Days from 1970-01-01 to a day of the Gregorian calendar. A day past the month's end is in the next one. */
-static int64_t days(int year, int month, int day)
-{
-	static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-	int64_t years = year - 1;
-	int64_t leaps = years / 4 - years / 100 + years / 400 + (month > 2 && is_leap(year));
-
-	/* 719162: the same sum for 1970-01-01 */
-	return years * 365 + leaps + before[month - 1] + day - 1 - 719162;
-}
-
-static int64_t utc_seconds(const struct stamp *stamp)
-{
-	return days(stamp->year, stamp->month, stamp->day) * DAY_S + stamp->hour * 3600 +
-	       stamp->minute * 60 + stamp->second;
-}
-
-static bool is_wall_time(int64_t seconds, const struct tm *wall)
-{
-	time_t moment = (time_t)seconds;
-	struct tm tm;
-
-	return localtime_r(&moment, &tm) != NULL && tm.tm_mday == wall->tm_mday &&
-	       tm.tm_hour == wall->tm_hour && tm.tm_min == wall->tm_min;
-}
-
-static void look_up_half(struct logtime *logtime, const struct stamp *stamp)
-{
-	static const int64_t shifts[] = {-HALF_S, HALF_S, -2 * HALF_S, 2 * HALF_S};
-	struct tm wall = {.tm_year = stamp->year - 1900,
-			  .tm_mon = stamp->month - 1,
-			  .tm_mday = stamp->day,
-			  .tm_hour = stamp->hour,
-			  .tm_min = stamp->minute < 30 ? 0 : 30,
-			  .tm_isdst = -1};
-	int64_t seconds = mktime(&wall);
-
-	logtime->half_s = logtime->again_s = seconds;
-	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++)
-		if (is_wall_time(seconds + shifts[i], &wall)) {
-			logtime->half_s = shifts[i] < 0 ? seconds + shifts[i] : seconds;
-			logtime->again_s = shifts[i] < 0 ? seconds : seconds + shifts[i];
-		}
-}
-
-static int64_t local_seconds(struct logtime *logtime, const struct stamp *stamp)
-{
-	int64_t key = days(stamp->year, stamp->month, stamp->day) * 48 + stamp->hour * 2 +
-		      stamp->minute / 30;
-	int64_t within_s = stamp->minute % 30 * 60 + stamp->second;
-	int64_t seconds, again_s;
-
-	if (key != logtime->half_key) {
-		look_up_half(logtime, stamp);
-		logtime->half_key = key;
-	}
-	seconds = logtime->half_s + within_s;
-	again_s = logtime->again_s + within_s;
-	if (again_s > seconds && seconds + UNSORTED_LOCAL_S < logtime->last_local_s &&
-	    again_s + (again_s - seconds) >= logtime->last_local_s)
-		seconds = again_s;
-	logtime->last_local_s = seconds;
-	return seconds;
-}
-
-/* Guessing is in UTC throughout: hours do not matter to it. */
-static void guess_first_year(struct logtime *logtime, struct stamp *stamp)
-{
-	time_t latest = (time_t)logtime->latest_s;
-	struct tm tm;
-
-	if (gmtime_r(&latest, &tm) == NULL || tm.tm_year < 70 || tm.tm_year > 8000)
-		tm.tm_year = 70;
-	stamp->year = tm.tm_year + 1901;
-	for (int i = 0; i < YEARS_BACK && stamp->year > 1970; i++, stamp->year--) {
-		bool exists = stamp->month != 2 || stamp->day != 29 || is_leap(stamp->year);
-
-		if (exists && utc_seconds(stamp) <= logtime->latest_s + LATEST_SLACK_S)
-			break;
-	}
-}
-
-/* Lines near each other may be unsorted, and on either side of a year's end. */
-static bool is_near(struct logtime *logtime, struct stamp *stamp)
-{
-	struct logtime_guess *last = &logtime->last;
-
-	for (stamp->year = last->year - 1; stamp->year <= last->year + 1; stamp->year++) {
-		int64_t seconds = utc_seconds(stamp);
-
-		if (llabs(seconds - last->seconds) <= UNSORTED_S) {
-			*last = (struct logtime_guess){stamp->year, seconds, false};
-			if (seconds > logtime->latest_s + LATEST_SLACK_S)
-				logtime->is_lost = true;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void survey_year(const struct logtime *logtime, struct stamp *stamp)
-{
-	stamp->year = logtime->last.year + 1;
-	while (stamp->year > logtime->last.year - 1 &&
-	       utc_seconds(stamp) > logtime->last.seconds + SILENT_S)
-		stamp->year--;
-}
-
-/*
- * After a gap in the log: the next such day, unless that is in the file's future. A log that is there
- * already began a year earlier than was guessed; then its own order is all there is. True if the file's time
- * was against the order.
- */
-static bool guess_year(const struct logtime *logtime, struct stamp *stamp)
-{
-	int64_t limit = logtime->latest_s + LATEST_SLACK_S;
-	bool is_forced = false;
-
-	if (logtime->last.seconds > limit)
-		limit = INT64_MAX;
-	stamp->year = logtime->last.year;
-	if (utc_seconds(stamp) < logtime->last.seconds)
-		stamp->year++;
-	for (; stamp->year > logtime->last.year - 1 && utc_seconds(stamp) > limit; stamp->year--)
-		is_forced = true;
-	return is_forced;
-}
-
-static void add_year(struct logtime *logtime, struct stamp *stamp)
-{
-	bool is_forced = false;
-
-	if (logtime->last.year == 0) {
-		guess_first_year(logtime, stamp);
-		if (logtime->first_year != 0)
-			stamp->year = logtime->first_year;
-		else
-			logtime->first_year = stamp->year;
-		logtime->last = (struct logtime_guess){stamp->year, utc_seconds(stamp), false};
-		return;
-	}
-	if (is_near(logtime, stamp)) {
-		logtime->doubtful.year = 0;
-		return;
-	}
-	if (logtime->doubtful.year != 0) {
-		logtime->last = logtime->doubtful;
-		logtime->is_lost |= logtime->doubtful.is_forced;
-		logtime->doubtful.year = 0;
-		if (is_near(logtime, stamp))
-			return;
-	}
-	if (logtime->is_survey)
-		survey_year(logtime, stamp);
-	else
-		is_forced = guess_year(logtime, stamp);
-	logtime->doubtful = (struct logtime_guess){stamp->year, utc_seconds(stamp), is_forced};
-}
-
-int logtime_survey_end(const struct logtime *logtime)
-{
-	int64_t beyond_s = logtime->last.seconds - logtime->latest_s - LATEST_SLACK_S;
-	int years = beyond_s > 0 ? (int)((beyond_s - 1) / (365 * (int64_t)DAY_S)) + 1 : 0;
-
-	return logtime->first_year - years >= 1970 ? logtime->first_year - years
-						   : logtime->first_year;
-}
-
-static int month_of(const char *name)
-{
-	static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-
-	for (int i = 0; i < 12; i++)
-		if (memcmp(names + 3 * i, name, 3) == 0)
+	for (int i = 0; names[3 * i] != '\0' && stamp->end - stamp->text >= 3; i++)
+		if (memcmp(names + 3 * i, stamp->text, 3) == 0) {
+			stamp->text += 3;
 			return i + 1;
+		}
 	return 0;
 }
 
@@ -325,111 +157,110 @@ static bool read_year(struct stamp *stamp)
 {
 	if (stamp->end - stamp->text < 3 || stamp->text[2] == ':')
 		return true;
-	return read_digits(stamp, 4, &stamp->year) && read_char(stamp, ' ') && stamp->year >= 1970;
+	return read_digits(stamp, 4, &stamp->date.year) && read_char(stamp, ' ') &&
+	       stamp->date.year >= 1970;
 }
 
 /* "Nov  1 02:03:04", "Nov  1 2026 02:03:04" */
-static bool read_syslog(struct logtime *logtime, struct stamp *stamp, int64_t *seconds)
+static bool read_syslog(struct stamp *stamp)
 {
-	if (stamp->end - stamp->text < 15)
-		return false;
-	stamp->month = month_of(stamp->text);
-	stamp->text += 3;
-	if (stamp->month == 0 || !read_char(stamp, ' '))
-		return false;
-	if (!read_digits(stamp, read_char(stamp, ' ') ? 1 : 2, &stamp->day) ||
-	    !read_char(stamp, ' '))
-		return false;
-	if (stamp->day < 1 || stamp->day > 31 || !read_year(stamp) || !read_clock(stamp))
-		return false;
-	if (stamp->year == 0)
-		add_year(logtime, stamp);
-	*seconds = local_seconds(logtime, stamp);
-	return true;
+	struct maillog_date *date = &stamp->date;
+
+	date->month = read_name(stamp, "JanFebMarAprMayJunJulAugSepOctNovDec");
+	return date->month != 0 && read_char(stamp, ' ') &&
+	       read_digits(stamp, read_char(stamp, ' ') ? 1 : 2, &date->day) &&
+	       read_char(stamp, ' ') && date->day >= 1 && date->day <= 31 && read_year(stamp) &&
+	       read_clock(stamp);
 }
 
-static bool read_dated(struct logtime *logtime, struct stamp *stamp, bool named_zone,
-		       int64_t *seconds)
+/* "2026-11-20T12:34:56+01:00" */
+static bool read_rfc3339(struct stamp *stamp)
 {
-	int offset_s = 0;
-	bool known = false;
-
-	if (!read_date(stamp) || !(read_char(stamp, 'T') || read_char(stamp, ' ')) ||
-	    !read_clock(stamp))
-		return false;
-	if (!named_zone && !read_offset(stamp, &offset_s, &known))
-		return false;
-	if (named_zone && read_char(stamp, ' ') && !read_zone_name(stamp, &offset_s, &known))
-		return false;
-	*seconds = known ? utc_seconds(stamp) - offset_s : local_seconds(logtime, stamp);
-	return true;
+	return read_date_and_clock(stamp) && read_offset(stamp);
 }
 
 /* "Fri 2026-11-20 12:34:56 CET" */
-static bool read_short_full(struct logtime *logtime, struct stamp *stamp, int64_t *seconds)
+static bool read_short_full(struct stamp *stamp)
 {
-	static const char names[] = "MonTueWedThuFriSatSun";
-	int weekday = 0;
-
-	if (stamp->end - stamp->text < 4)
-		return false;
-	while (weekday < 7 && memcmp(names + 3 * weekday, stamp->text, 3) != 0)
-		weekday++;
-	stamp->text += 3;
-	return weekday < 7 && read_char(stamp, ' ') && read_dated(logtime, stamp, true, seconds);
+	return read_name(stamp, "MonTueWedThuFriSatSun") != 0 && read_char(stamp, ' ') &&
+	       read_date_and_clock(stamp) && (!read_char(stamp, ' ') || read_zone_name(stamp));
 }
 
 /* "1763642096.123456" */
-static bool read_unix(struct stamp *stamp, int64_t *seconds)
+static bool read_short_unix(struct stamp *stamp)
 {
 	int high, low;
 
 	if (!read_digits(stamp, 5, &high) || !read_digits(stamp, 5, &low))
 		return false;
-	*seconds = (int64_t)high * 100000 + low;
+	stamp->date = (struct maillog_date){.year = 1970, .month = 1, .day = 1};
+	stamp->is_utc = true;
+	stamp->shift_s = (int64_t)high * 100000 + low;
 	return read_fraction(stamp);
 }
 
-/* "<22>", "<22>1 " of RFC 5424, or "1 " where the priority has been left out. */
+/* The forms of a stamp, of which no two begin alike: what one has not read to its end, no other will. */
+static bool (*const forms[])(struct stamp *stamp) = {
+	read_rfc3339,
+	read_syslog,
+	read_short_full,
+	read_short_unix,
+};
+
+static bool read_form(struct stamp *stamp)
+{
+	const char *begin = stamp->text;
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (forms[i](stamp))
+			return true;
+		stamp->text = begin;
+	}
+	return false;
+}
+
+/* "<22>", syslog's priority. */
 static void skip_priority(struct stamp *stamp)
 {
 	const char *begin = stamp->text;
 
-	if (read_char(stamp, '<')) {
-		while (is_next_digit(stamp) && stamp->text - begin < 4)
-			stamp->text++;
-		if (!read_char(stamp, '>'))
-			stamp->text = begin;
-	}
-	begin = stamp->text;
+	if (!read_char(stamp, '<'))
+		return;
+	while (is_next_digit(stamp) && stamp->text - begin < 4)
+		stamp->text++;
+	if (!read_char(stamp, '>'))
+		stamp->text = begin;
+}
+
+/* "1 ", the version of RFC 5424, also where the priority has been left out. */
+static void skip_version(struct stamp *stamp)
+{
+	const char *begin = stamp->text;
+
 	if (!read_char(stamp, '1') || !read_char(stamp, ' '))
 		stamp->text = begin;
 }
 
-bool logtime_read(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,
-		  size_t *stamp_length)
+static int64_t seconds_of(struct maillog_timestamps *stamps, struct stamp *stamp)
+{
+	if (stamp->is_utc)
+		return maillog_calendar_utc_s(&stamp->date) + stamp->shift_s;
+	if (stamp->date.year == 0)
+		maillog_year_guess(&stamps->years, &stamp->date);
+	return maillog_calendar_local_s(&stamps->half_hour, &stamp->date);
+}
+
+bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
+			    int64_t *wall_ms, size_t *stamp_length)
 {
 	struct stamp stamp = {.text = line, .end = line + length};
-	const char *text;
-	int64_t seconds;
-	bool found;
 
 	skip_priority(&stamp);
-	text = stamp.text;
-	if (stamp.end - text < 10)
-		return false;
-	if (!is_next_digit(&stamp))
-		found = text[3] == ' ' && text[4] >= '1' && text[4] <= '9' && text[8] == '-'
-				? read_short_full(logtime, &stamp, &seconds)
-				: read_syslog(logtime, &stamp, &seconds);
-	else if (text[4] == '-')
-		found = read_dated(logtime, &stamp, false, &seconds);
-	else
-		found = read_unix(&stamp, &seconds);
-	if (!found ||
+	skip_version(&stamp);
+	if (!read_form(&stamp) ||
 	    (stamp.text < stamp.end && !read_char(&stamp, ' ') && !read_char(&stamp, '\t')))
 		return false;
-	*wall_ms = seconds * 1000 + stamp.milliseconds;
+	*wall_ms = seconds_of(stamps, &stamp) * 1000 + stamp.milliseconds;
 	*stamp_length = (size_t)(stamp.text - line);
 	return true;
 }

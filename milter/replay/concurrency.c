@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts stalls at once by a heap of those that go on, and cuts time into buckets. */
 #include "concurrency.h"
 
 #include <stdlib.h>
@@ -8,92 +9,93 @@
 #define HEAP_FIRST 64
 #define HEAP_MAX ((size_t)1 << 18)
 
-struct crowd_run {
-	int64_t key_ms; /* where it stands in the heap; at end_ms or before */
+struct replay_concurrency_run {
+	int64_t key_ms; /* orders the heap: end_ms, or what that was before further stalls */
 	int64_t end_ms;
-	struct crowd_run **owner;
+	struct replay_concurrency_run **owner;
 };
 
-void crowd_init(struct crowd *crowd, unsigned budget)
+void replay_concurrency_init(struct replay_concurrency *concurrency, unsigned max_stalls)
 {
-	*crowd = (struct crowd){.budget = budget, .width_ms = FIRST_WIDTH_MS};
+	*concurrency =
+		(struct replay_concurrency){.max_stalls = max_stalls, .width_ms = FIRST_WIDTH_MS};
 }
 
-void crowd_free(struct crowd *crowd)
+void replay_concurrency_free(struct replay_concurrency *concurrency)
 {
-	for (size_t i = 0; i < crowd->heap_used; i++) {
-		if (crowd->heap[i]->owner != NULL)
-			*crowd->heap[i]->owner = NULL;
-		free(crowd->heap[i]);
+	for (size_t i = 0; i < concurrency->heap_used; i++) {
+		if (concurrency->heap[i]->owner != NULL)
+			*concurrency->heap[i]->owner = NULL;
+		free(concurrency->heap[i]);
 	}
-	free(crowd->heap);
-	crowd->heap = NULL;
-	crowd->heap_used = 0;
+	free(concurrency->heap);
+	concurrency->heap = NULL;
+	concurrency->heap_used = 0;
 }
 
-static void merge_pairs(struct crowd *crowd)
+static void merge_pairs(struct replay_concurrency *concurrency)
 {
-	struct crowd_bucket *buckets = crowd->buckets;
-	size_t half = (crowd->buckets_used + 1) / 2;
+	struct replay_concurrency_bucket *buckets = concurrency->buckets;
+	size_t half = (concurrency->buckets_used + 1) / 2;
 
 	for (size_t i = 0; i < half; i++) {
-		struct crowd_bucket one = buckets[2 * i], other = {0};
+		struct replay_concurrency_bucket one = buckets[2 * i], other = {0};
 
-		if (2 * i + 1 < crowd->buckets_used)
+		if (2 * i + 1 < concurrency->buckets_used)
 			other = buckets[2 * i + 1];
 		buckets[i].peak = one.peak > other.peak ? one.peak : other.peak;
 		buckets[i].begun = one.begun + other.begun;
 	}
-	memset(buckets + half, 0, (CROWD_BUCKETS - half) * sizeof(*buckets));
-	crowd->buckets_used = half;
-	crowd->width_ms *= 2;
+	memset(buckets + half, 0, (REPLAY_CONCURRENCY_BUCKETS - half) * sizeof(*buckets));
+	concurrency->buckets_used = half;
+	concurrency->width_ms *= 2;
 }
 
-static size_t bucket_at(struct crowd *crowd, int64_t ms)
+static size_t bucket_at(struct replay_concurrency *concurrency, int64_t ms)
 {
 	size_t index;
 
-	if (crowd->buckets_used == 0) {
-		crowd->begin_ms = ms - ms % FIRST_WIDTH_MS;
-		crowd->buckets_used = 1;
+	if (concurrency->buckets_used == 0) {
+		concurrency->begin_ms = ms - ms % FIRST_WIDTH_MS;
+		concurrency->buckets_used = 1;
 	}
-	if (ms < crowd->begin_ms)
-		ms = crowd->begin_ms;
-	while ((ms - crowd->begin_ms) / crowd->width_ms >= CROWD_BUCKETS)
-		merge_pairs(crowd);
-	index = (size_t)((ms - crowd->begin_ms) / crowd->width_ms);
-	if (index >= crowd->buckets_used)
-		crowd->buckets_used = index + 1;
+	if (ms < concurrency->begin_ms)
+		ms = concurrency->begin_ms;
+	while ((ms - concurrency->begin_ms) / concurrency->width_ms >= REPLAY_CONCURRENCY_BUCKETS)
+		merge_pairs(concurrency);
+	index = (size_t)((ms - concurrency->begin_ms) / concurrency->width_ms);
+	if (index >= concurrency->buckets_used)
+		concurrency->buckets_used = index + 1;
 	return index;
 }
 
-/* As many as there are now have been there since the last change. */
-static void note_until(struct crowd *crowd, int64_t ms)
+/* Since the last change there have been as many stalls as there are now. */
+static void note_until(struct replay_concurrency *concurrency, int64_t ms)
 {
-	size_t last = bucket_at(crowd, ms), first = last;
+	size_t last = bucket_at(concurrency, ms), first = last;
 
-	if (crowd->active > 0 && crowd->changed_ms > 0)
-		first = bucket_at(crowd, crowd->changed_ms);
+	if (concurrency->active > 0 && concurrency->changed_ms > 0)
+		first = bucket_at(concurrency, concurrency->changed_ms);
 	for (size_t i = first; i <= last; i++)
-		if (crowd->buckets[i].peak < crowd->active)
-			crowd->buckets[i].peak = crowd->active;
-	crowd->changed_ms = ms;
+		if (concurrency->buckets[i].peak < concurrency->active)
+			concurrency->buckets[i].peak = concurrency->active;
+	concurrency->changed_ms = ms;
 }
 
-static bool is_before(const struct crowd *crowd, size_t a, size_t b)
+static bool is_before(const struct replay_concurrency *concurrency, size_t a, size_t b)
 {
-	return crowd->heap[a]->key_ms < crowd->heap[b]->key_ms;
+	return concurrency->heap[a]->key_ms < concurrency->heap[b]->key_ms;
 }
 
-static void swap(struct crowd *crowd, size_t a, size_t b)
+static void swap(struct replay_concurrency *concurrency, size_t a, size_t b)
 {
-	struct crowd_run *run = crowd->heap[a];
+	struct replay_concurrency_run *run = concurrency->heap[a];
 
-	crowd->heap[a] = crowd->heap[b];
-	crowd->heap[b] = run;
+	concurrency->heap[a] = concurrency->heap[b];
+	concurrency->heap[b] = run;
 }
 
-static void sift_down(struct crowd *crowd)
+static void sift_down(struct replay_concurrency *concurrency)
 {
 	size_t i = 0;
 
@@ -101,99 +103,102 @@ static void sift_down(struct crowd *crowd)
 		size_t least = i;
 
 		for (size_t child = 2 * i + 1; child <= 2 * i + 2; child++)
-			if (child < crowd->heap_used && is_before(crowd, child, least))
+			if (child < concurrency->heap_used && is_before(concurrency, child, least))
 				least = child;
 		if (least == i)
 			return;
-		swap(crowd, i, least);
+		swap(concurrency, i, least);
 		i = least;
 	}
 }
 
-static bool push(struct crowd *crowd, struct crowd_run *run)
+static bool push(struct replay_concurrency *concurrency, struct replay_concurrency_run *run)
 {
-	size_t i = crowd->heap_used;
+	size_t i = concurrency->heap_used;
 
-	if (i == crowd->heap_size) {
+	if (i == concurrency->heap_size) {
 		size_t size = i == 0 ? HEAP_FIRST : 2 * i;
-		struct crowd_run **heap =
-			size <= HEAP_MAX ? reallocarray(crowd->heap, size, sizeof(run)) : NULL;
+		struct replay_concurrency_run **heap =
+			size <= HEAP_MAX ? reallocarray(concurrency->heap, size, sizeof(run))
+					 : NULL;
 
 		if (heap == NULL)
 			return false;
-		crowd->heap = heap;
-		crowd->heap_size = size;
+		concurrency->heap = heap;
+		concurrency->heap_size = size;
 	}
-	crowd->heap[crowd->heap_used++] = run;
-	for (; i > 0 && is_before(crowd, i, (i - 1) / 2); i = (i - 1) / 2)
-		swap(crowd, i, (i - 1) / 2);
+	concurrency->heap[concurrency->heap_used++] = run;
+	for (; i > 0 && is_before(concurrency, i, (i - 1) / 2); i = (i - 1) / 2)
+		swap(concurrency, i, (i - 1) / 2);
 	return true;
 }
 
-static void end_first(struct crowd *crowd)
+static void end_first(struct replay_concurrency *concurrency)
 {
-	struct crowd_run *run = crowd->heap[0];
+	struct replay_concurrency_run *run = concurrency->heap[0];
 
-	note_until(crowd, run->end_ms);
-	crowd->active--;
+	note_until(concurrency, run->end_ms);
+	concurrency->active--;
 	if (run->owner != NULL)
 		*run->owner = NULL;
-	crowd->heap[0] = crowd->heap[--crowd->heap_used];
+	concurrency->heap[0] = concurrency->heap[--concurrency->heap_used];
 	free(run);
 }
 
-void crowd_advance(struct crowd *crowd, int64_t now_ms)
+void replay_concurrency_advance(struct replay_concurrency *concurrency, int64_t now_ms)
 {
-	while (crowd->heap_used > 0 && crowd->heap[0]->key_ms <= now_ms) {
-		struct crowd_run *run = crowd->heap[0];
+	while (concurrency->heap_used > 0 && concurrency->heap[0]->key_ms <= now_ms) {
+		struct replay_concurrency_run *run = concurrency->heap[0];
 
 		if (run->end_ms > run->key_ms)
 			run->key_ms = run->end_ms;
 		else
-			end_first(crowd);
-		sift_down(crowd);
+			end_first(concurrency);
+		sift_down(concurrency);
 	}
 }
 
-void crowd_reach(struct crowd *crowd, int64_t now_ms)
+void replay_concurrency_reach(struct replay_concurrency *concurrency, int64_t now_ms)
 {
-	bucket_at(crowd, now_ms);
+	bucket_at(concurrency, now_ms);
 }
 
-static void begin(struct crowd *crowd, struct crowd_run **owner, int64_t now_ms, int64_t end_ms)
+static void begin(struct replay_concurrency *concurrency, struct replay_concurrency_run **owner,
+		  int64_t now_ms, int64_t end_ms)
 {
-	struct crowd_run *run = malloc(sizeof(*run));
+	struct replay_concurrency_run *run = malloc(sizeof(*run));
 
 	if (run == NULL)
 		return;
-	*run = (struct crowd_run){.key_ms = end_ms, .end_ms = end_ms, .owner = owner};
-	if (!push(crowd, run)) {
+	*run = (struct replay_concurrency_run){.key_ms = end_ms, .end_ms = end_ms, .owner = owner};
+	if (!push(concurrency, run)) {
 		free(run);
 		return;
 	}
 	*owner = run;
-	note_until(crowd, now_ms);
-	crowd->active++;
-	note_until(crowd, now_ms);
-	if (crowd->active > crowd->peak) {
-		crowd->peak = crowd->active;
-		crowd->peak_ms = now_ms;
+	note_until(concurrency, now_ms);
+	concurrency->active++;
+	note_until(concurrency, now_ms);
+	if (concurrency->active > concurrency->peak) {
+		concurrency->peak = concurrency->active;
+		concurrency->peak_ms = now_ms;
 	}
 }
 
-void crowd_stall(struct crowd *crowd, struct crowd_run **run, int64_t now_ms, int64_t delay_ms)
+void replay_concurrency_stall(struct replay_concurrency *concurrency,
+			      struct replay_concurrency_run **run, int64_t now_ms, int64_t delay_ms)
 {
-	crowd_advance(crowd, now_ms);
-	crowd->buckets[bucket_at(crowd, now_ms)].begun++;
+	replay_concurrency_advance(concurrency, now_ms);
+	concurrency->buckets[bucket_at(concurrency, now_ms)].begun++;
 	if (*run == NULL)
-		begin(crowd, run, now_ms, now_ms + delay_ms);
+		begin(concurrency, run, now_ms, now_ms + delay_ms);
 	else
 		(*run)->end_ms += delay_ms;
-	if (crowd->active > crowd->budget)
-		crowd->over_budget++;
+	if (concurrency->active > concurrency->max_stalls)
+		concurrency->over_budget++;
 }
 
-void crowd_disown(struct crowd_run **run)
+void replay_concurrency_disown(struct replay_concurrency_run **run)
 {
 	if (*run != NULL)
 		(*run)->owner = NULL;

@@ -10,42 +10,45 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CROWD_BUCKETS 512
+#define REPLAY_CONCURRENCY_BUCKETS 512
 
-/* A session's stalls that follow each other without a pause: one place in the crowd. */
-struct crowd_run;
+/* A session's stalls that follow each other without a pause: together they are one at once. */
+struct replay_concurrency_run;
 
-struct crowd_bucket {
-	unsigned peak;		/* most at once */
-	uint64_t begun;
+struct replay_concurrency_bucket {
+	unsigned peak;		/* most stalls at once */
+	uint64_t begun;		/* stalls that began */
 };
 
-struct crowd {
-	unsigned budget, active, peak;
+struct replay_concurrency {
+	unsigned max_stalls;	/* as configured */
+	unsigned active, peak;
 	int64_t peak_ms;	/* when the peak was reached first */
-	uint64_t over_budget;	/* stalls that found the budget used up */
-	/* buckets of equal width from begin_ms on; they merge in pairs when there are too few */
+	uint64_t over_budget;	/* stalls that began while max_stalls were there */
+	/* Buckets of equal width from begin_ms on: they merge in pairs when there are too few. */
 	int64_t begin_ms, width_ms;
 	size_t buckets_used;
-	struct crowd_bucket buckets[CROWD_BUCKETS];
-	/* private */
+	struct replay_concurrency_bucket buckets[REPLAY_CONCURRENCY_BUCKETS];
+	/* Private. */
 	int64_t changed_ms;
-	struct crowd_run **heap;	/* the one that ends first in front */
+	struct replay_concurrency_run **heap;	/* the run that ends first in front */
 	size_t heap_used, heap_size;
 };
 
-void crowd_init(struct crowd *crowd, unsigned budget);
-void crowd_free(struct crowd *crowd);
-/* Moves on; now_ms never goes back. */
-void crowd_advance(struct crowd *crowd, int64_t now_ms);
-/* So that the buckets reach from the first moment to the last. */
-void crowd_reach(struct crowd *crowd, int64_t now_ms);
+void replay_concurrency_init(struct replay_concurrency *concurrency, unsigned max_stalls);
+void replay_concurrency_free(struct replay_concurrency *concurrency);
+/* Ends what is over by now_ms, which never goes back. */
+void replay_concurrency_advance(struct replay_concurrency *concurrency, int64_t now_ms);
+/* Has the buckets reach to now_ms: called for the log's first moment and its last. */
+void replay_concurrency_reach(struct replay_concurrency *concurrency, int64_t now_ms);
 /*
- * A stall of a session whose run is *run, NULL if it has none: it begins when the session's last one ends,
- * for a session waits for one thing at a time. *run becomes NULL when it is over.
+ * A stall of a session whose run is *run, NULL if it has none: the stall begins when the session's last one
+ * ends, for a session waits for one thing at a time. *run becomes NULL when the run is over.
  */
-void crowd_stall(struct crowd *crowd, struct crowd_run **run, int64_t now_ms, int64_t delay_ms);
-/* The session has gone; its stalls, of which its MTA does not know yet, go on. */
-void crowd_disown(struct crowd_run **run);
+void replay_concurrency_stall(struct replay_concurrency *concurrency,
+			      struct replay_concurrency_run **run, int64_t now_ms,
+			      int64_t delay_ms);
+/* The session has gone. Its MTA does not know that yet, so its stalls go on. */
+void replay_concurrency_disown(struct replay_concurrency_run **run);
 
 #endif

@@ -1,103 +1,59 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Turns what a log tells of sessions into the commands that a filter sees, in a likely order. */
 #include "drive.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "sessions.h"
+#include "events.h"
 
 #define COUNT_TEXT_MAX 12
 
-struct player {
-	struct clock clock; /* first */
-	int64_t now_ms, first_ms, last_ms;
-	struct replay_log *log;
-	struct site **sites;
-	size_t count;
-	uint64_t lost;
-};
-
-static int64_t player_now_ms(const struct clock *clock)
+static int64_t drive_now_ms(const struct clock *clock)
 {
-	const struct player *player = (const struct player *)clock;
+	const struct replay_drive *drive = (const struct replay_drive *)clock;
 
-	return player->now_ms;
+	return drive->now_ms;
 }
 
-/* Nobody waits in mode observe. */
-static bool player_wait_until(const struct clock *clock, pthread_cond_t *cond,
-			      pthread_mutex_t *mutex, int64_t mono_ms)
+struct replay_drive *replay_drive_new(void)
 {
-	(void)clock;
-	(void)cond;
-	(void)mutex;
-	(void)mono_ms;
-	return false;
-}
+	struct replay_drive *drive = calloc(1, sizeof(*drive));
 
-struct player *player_new(void)
-{
-	struct player *player = calloc(1, sizeof(*player));
-
-	if (player == NULL)
+	if (drive == NULL)
 		return NULL;
-	player->clock = (struct clock){.wall_ms = player_now_ms,
-				       .mono_ms = player_now_ms,
-				       .wait_until = player_wait_until};
-	return player;
+	/* No session waits in mode observe. */
+	drive->clock = (struct clock){.wall_ms = drive_now_ms, .mono_ms = drive_now_ms};
+	return drive;
 }
 
-void player_free(struct player *player)
+void replay_drive_free(struct replay_drive *drive)
 {
-	if (player == NULL)
+	if (drive == NULL)
 		return;
-	replay_log_free(player->log);
-	for (size_t i = 0; i < player->count; i++)
-		site_free(player->sites[i]);
-	free(player->sites);
-	free(player);
+	replay_sessions_free(drive->sessions);
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_scenario_free(drive->scenarios[i]);
+	free(drive->scenarios);
+	free(drive);
 }
 
-bool player_add(struct player *player, const char *name, struct config *config)
+bool replay_drive_add(struct replay_drive *drive, const char *name, struct config *config)
 {
-	struct site **sites = reallocarray(player->sites, player->count + 1, sizeof(*sites));
+	struct replay_scenario **scenarios =
+		reallocarray(drive->scenarios, drive->scenarios_count + 1, sizeof(*scenarios));
 
-	if (sites == NULL) {
+	if (scenarios == NULL) {
 		config_release(config);
 		return false;
 	}
-	player->sites = sites;
-	sites[player->count] = site_new(name, config, &player->clock);
-	if (sites[player->count] == NULL)
+	drive->scenarios = scenarios;
+	scenarios[drive->scenarios_count] = replay_scenario_new(name, config, &drive->clock);
+	if (scenarios[drive->scenarios_count] == NULL)
 		return false;
-	player->count++;
+	drive->scenarios_count++;
 	return true;
-}
-
-size_t player_sites(const struct player *player)
-{
-	return player->count;
-}
-
-struct site *player_site(struct player *player, size_t index)
-{
-	return player->sites[index];
-}
-
-int64_t player_first_ms(const struct player *player)
-{
-	return player->first_ms;
-}
-
-int64_t player_last_ms(const struct player *player)
-{
-	return player->last_ms;
-}
-
-uint64_t player_lost(const struct player *player)
-{
-	return player->lost;
 }
 
 static const char *in_brackets(const char *address, char *text, size_t size)
@@ -106,87 +62,103 @@ static const char *in_brackets(const char *address, char *text, size_t size)
 	return text;
 }
 
-/* Names that the MTA has not verified are "unknown", or the address. */
-static bool has_verified_name(const struct visit *visit)
+/* Postfix writes "unknown", Sendmail "[address]", for a client without a verified name. */
+static bool has_verified_name(const struct log_session *session)
 {
-	return visit->host[0] != '\0' && visit->host[0] != '[' &&
-	       strcmp(visit->host, "unknown") != 0;
+	return session->host[0] != '\0' && session->host[0] != '[' &&
+	       strcmp(session->host, "unknown") != 0;
 }
 
-static void connect_visit(struct player *player, struct visit *visit)
+static void connect_session(struct replay_drive *drive, struct log_session *session)
 {
-	bool has_address = visit->address.ss_family != 0;
+	bool has_address = session->address.ss_family != 0;
 	struct connect_event event = {
-		.host = visit->host,
-		.address = has_address ? (const struct sockaddr *)&visit->address : NULL,
-		.mta_version = visit->mta == LOGLINE_POSTFIX ? "Postfix 3" : "8",
-		.mta_name = visit->key.machine,
-		.client_name = visit->host,
-		.client_resolve = has_verified_name(visit) ? "OK" : "FAIL",
+		.host = session->host,
+		.address = has_address ? (const struct sockaddr *)&session->address : NULL,
+		.mta_version = session->mta == MAILLOG_POSTFIX ? "Postfix 3" : "8",
+		.mta_name = session->key.machine,
+		.client_name = session->host,
+		.client_resolve = has_verified_name(session) ? "OK" : "FAIL",
 	};
 
-	visit->has_begun = true;
-	for (size_t i = 0; i < player->count; i++)
-		if (visit->is_paused)
-			site_resume(player->sites[i], &visit->sites[i], &event);
+	session->has_begun = true;
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		if (session->is_paused)
+			replay_scenario_resume(drive->scenarios[i], &session->own[i], &event);
 		else
-			site_connect(player->sites[i], &visit->sites[i], &event);
-	visit->is_paused = false;
+			replay_scenario_connect(drive->scenarios[i], &session->own[i], &event);
+	session->is_paused = false;
+}
+
+/* The next scenario's session that is not left alone, from scenario *next on; NULL: there is none. */
+static struct session *next_session(struct replay_drive *drive, struct log_session *session,
+				    size_t *next)
+{
+	struct session *found = NULL;
+
+	for (; found == NULL && *next < drive->scenarios_count; ++*next)
+		found = replay_scenario_session(drive->scenarios[*next], &session->own[*next]);
+	return found;
 }
 
 /* A log does not tell when a client greets: it is taken to do so just before its first MAIL. */
-static void greet(struct player *player, struct visit *visit)
+static void greet(struct replay_drive *drive, struct log_session *session)
 {
-	for (size_t i = 0; i < player->count; i++)
-		site_helo(player->sites[i], &visit->sites[i]);
+	struct session *filtered;
+	size_t next = 0;
+
+	session->has_greeted = true;
+	while ((filtered = next_session(drive, session, &next)) != NULL)
+		session_helo(filtered);
 }
 
-static void begin_mail(struct player *player, struct visit *visit, struct message *message,
-		       const char *sender)
+static void begin_mail(struct replay_drive *drive, struct log_session *session,
+		       struct log_message *message, const char *sender)
 {
 	char text[REPLAY_ADDRESS_MAX + 2];
 	struct mail_event event = {
 		.sender = in_brackets(sender, text, sizeof(text)),
-		.auth_type = visit->authenticated ? "PLAIN" : NULL,
+		.auth_type = session->authenticated ? "PLAIN" : NULL,
 	};
+	struct session *filtered;
+	size_t next = 0;
 
-	visit->in_mail = true;
-	visit->mail = message;
-	snprintf(visit->sender, sizeof(visit->sender), "%s", sender);
-	for (size_t i = 0; i < player->count; i++)
-		site_mail(player->sites[i], &visit->sites[i], &event);
+	session->in_mail = true;
+	session->mail = message;
+	snprintf(session->sender, sizeof(session->sender), "%s", sender);
+	while ((filtered = next_session(drive, session, &next)) != NULL)
+		session_mail(filtered, &event);
 }
 
-/* Makes sure that the session is in the transaction that this is of. sender may be NULL: nobody knows. */
-static void enter(struct player *player, struct visit *visit, struct message *message,
-		  const char *sender)
+/* Takes the session into the message's transaction, if it is not there. sender NULL: not known. */
+static void enter(struct replay_drive *drive, struct log_session *session,
+		  struct log_message *message, const char *sender)
 {
-	if (!visit->has_begun || visit->is_paused)
-		connect_visit(player, visit);
-	if (!visit->has_greeted) {
-		visit->has_greeted = true;
-		greet(player, visit);
-	}
-	if (visit->in_mail && visit->mail == message && message != NULL)
+	if (!session->has_begun || session->is_paused)
+		connect_session(drive, session);
+	if (!session->has_greeted)
+		greet(drive, session);
+	if (session->in_mail && session->mail == message && message != NULL)
 		return;
-	/* Postfix gives a queue id with the first accepted recipient, so it may come later. */
-	if (visit->in_mail && visit->mail == NULL &&
-	    (sender == NULL || strcmp(sender, visit->sender) == 0)) {
-		visit->mail = message;
+	/* Postfix gives the queue id to the first accepted recipient, so the id may come later. */
+	if (session->in_mail && session->mail == NULL &&
+	    (sender == NULL || strcmp(sender, session->sender) == 0)) {
+		session->mail = message;
 		return;
 	}
-	begin_mail(player, visit, message, sender != NULL ? sender : "unknown");
+	begin_mail(drive, session, message, sender != NULL ? sender : "unknown");
 }
 
-static const char *sender_of(const struct happening *happening)
+static const char *sender_of(const struct log_event *event)
 {
-	if (happening->sender != NULL)
-		return happening->sender;
-	return happening->message != NULL ? happening->message->sender : NULL;
+	if (event->sender != NULL)
+		return event->sender;
+	return event->message != NULL ? event->message->sender : NULL;
 }
 
-static void tell_rcpt(struct player *player, struct visit *visit, struct message *message,
-		      const char *recipient, const char *mailer, const char *host)
+static void tell_rcpt(struct replay_drive *drive, struct log_session *session,
+		      struct log_message *message, const char *recipient, const char *mailer,
+		      const char *host)
 {
 	char address[REPLAY_ADDRESS_MAX + 2], count[COUNT_TEXT_MAX];
 	struct rcpt_event event = {
@@ -194,17 +166,19 @@ static void tell_rcpt(struct player *player, struct visit *visit, struct message
 		.mailer = mailer,
 		.host = host,
 	};
+	struct session *filtered;
+	size_t next = 0;
 
-	if (visit->mta == LOGLINE_SENDMAIL && message != NULL) {
+	if (session->mta == MAILLOG_SENDMAIL && message != NULL) {
 		snprintf(count, sizeof(count), "%u", message->bad_count);
 		event.bad_count = count;
 	}
-	for (size_t i = 0; i < player->count; i++)
-		site_rcpt(player->sites[i], &visit->sites[i], &event);
+	while ((filtered = next_session(drive, session, &next)) != NULL)
+		session_rcpt(filtered, &event);
 }
 
-/* How many recipients were accepted, as far as is known now. */
-static unsigned accepted_count(const struct message *message)
+/* How many recipients were accepted, as far as the log has told up to now. */
+static unsigned accepted_count(const struct log_message *message)
 {
 	unsigned unnamed;
 
@@ -218,181 +192,198 @@ static unsigned accepted_count(const struct message *message)
 	return message->names_count + unnamed > 0 ? message->names_count + unnamed : 1;
 }
 
-/* NULL: it has not been named. */
-static const char *accepted_name(const struct message *message, unsigned number)
+/* NULL: no line has named that accepted recipient. */
+static const char *accepted_name(const struct log_message *message, unsigned number)
 {
-	const struct accepted *name = message->names;
+	const struct log_recipient *name = message->names;
 
 	while (name != NULL && number-- > 0)
 		name = name->next;
 	return name != NULL ? name->text : NULL;
 }
 
-static void tell_accepted(struct player *player, struct visit *visit, struct message *message,
-			  unsigned upto)
+/* A recipient without a name gets one that no other has, for it counts as a different one. */
+static void tell_accepted(struct replay_drive *drive, struct log_message *message, unsigned upto)
 {
 	char made_up[REPLAY_QUEUE_ID_MAX + 32];
 	const char *recipient;
 
-	while (message->played_accepted < upto) {
-		recipient = accepted_name(message, message->played_accepted);
+	while (message->driven_accepted < upto) {
+		recipient = accepted_name(message, message->driven_accepted);
 		if (recipient == NULL) {
 			snprintf(made_up, sizeof(made_up), "%s.%u", message->key.queue_id,
-				 message->played_accepted);
+				 message->driven_accepted);
 			recipient = made_up;
 		}
-		message->played_accepted++;
-		tell_rcpt(player, visit, message, recipient, "local", "");
+		message->driven_accepted++;
+		tell_rcpt(drive, message->session, message, recipient, "local", "");
 	}
 }
 
 /*
- * Sendmail logs no end of a session, and most end with their message. Left open, they would count against
- * max_flagged_sessions.
+ * Sendmail logs no end of a session, and most sessions end with their message. Left open, they would
+ * count against max_flagged_sessions.
  */
-static void pause_visit(struct player *player, struct visit *visit)
+static void pause_session(struct replay_drive *drive, struct log_session *session)
 {
-	visit->is_paused = true;
-	for (size_t i = 0; i < player->count; i++)
-		site_pause(player->sites[i], &visit->sites[i]);
+	session->is_paused = true;
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_scenario_pause(drive->scenarios[i], &session->own[i]);
 }
 
-/* All of the message is known and told: what remains is DATA. */
-static void finish_message(struct player *player, struct visit *visit, struct message *message)
+static void tell_data(struct replay_drive *drive, const struct log_message *message)
+{
+	bool is_sendmail = message->session->mta == MAILLOG_SENDMAIL;
+	struct session *filtered;
+	char count[COUNT_TEXT_MAX];
+	size_t next = 0;
+
+	snprintf(count, sizeof(count), "%u", message->bad_count);
+	while ((filtered = next_session(drive, message->session, &next)) != NULL)
+		session_data(filtered, is_sendmail ? count : NULL);
+}
+
+static void count_delivery(struct replay_drive *drive, const struct log_session *session,
+			   unsigned recipients)
+{
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		if (session->own[i].key.family != 0)
+			replay_result_delivered(&drive->scenarios[i]->result, &session->own[i].key,
+						session->host, recipients);
+}
+
+/* All recipients are known: those that remain, and DATA, end the transaction. */
+static void finish_message(struct replay_drive *drive, struct log_message *message)
 {
 	unsigned accepted = accepted_count(message);
 	bool is_taken = accepted > 0 && !message->is_aborted;
-	bool is_sendmail = visit->mta == LOGLINE_SENDMAIL;
-	char count[COUNT_TEXT_MAX];
 
-	if (!visit->has_ended) {
-		tell_accepted(player, visit, message, accepted);
-		snprintf(count, sizeof(count), "%u", message->bad_count);
-		for (size_t i = 0; i < player->count && is_taken; i++)
-			site_data(player->sites[i], &visit->sites[i], is_sendmail ? count : NULL);
-		visit->in_mail = false;
+	if (!message->session->has_ended) {
+		tell_accepted(drive, message, accepted);
+		if (is_taken)
+			tell_data(drive, message);
+		message->session->in_mail = false;
 	}
-	for (size_t i = 0; i < player->count && is_taken; i++)
-		site_delivered(player->sites[i], &visit->sites[i], visit->host, accepted);
-	replay_log_finished(player->log, message);
+	if (is_taken)
+		count_delivery(drive, message->session, accepted);
+	replay_sessions_forget(drive->sessions, message);
 }
 
 /*
- * The order of accepted and rejected recipients is only known for the first accepted one of Postfix: the
- * others are spread evenly.
+ * Of accepted and rejected recipients a log does not tell the order, but for the first accepted one of
+ * Postfix: the others are spread evenly among the rejected ones.
  */
-static void tell_accepted_before(struct player *player, struct visit *visit,
-				 struct message *message)
+static void tell_accepted_before(struct replay_drive *drive, struct log_message *message)
 {
 	unsigned first = message->has_client_line ? 1 : 0, accepted = accepted_count(message);
 
 	if (!message->is_queued || accepted < first || message->rejections == 0)
 		return;
-	tell_accepted(player, visit, message,
-		      first + (unsigned)((uint64_t)(accepted - first) * message->played_rejections /
+	tell_accepted(drive, message,
+		      first + (unsigned)((uint64_t)(accepted - first) * message->driven_rejections /
 					 ((uint64_t)message->rejections + 1)));
 }
 
-static void play_rejected(struct player *player, struct happening *happening)
+static void drive_rejected(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
-	struct message *message = happening->message;
+	struct log_session *session = event->session;
+	struct log_message *message = event->message;
 
-	if (!visit->has_client || visit->has_ended) {
-		player->lost++;
+	if (!session->has_client || session->has_ended) {
+		drive->clients_unknown++;
 		return;
 	}
-	enter(player, visit, message, sender_of(happening));
+	enter(drive, session, message, sender_of(event));
 	if (message != NULL) {
-		message->played_rejections++;
-		tell_accepted_before(player, visit, message);
+		message->driven_rejections++;
+		tell_accepted_before(drive, message);
 		message->bad_count++;
 	}
-	if (happening->kind == LOGLINE_REJECTED && happening->recipient != NULL)
-		tell_rcpt(player, visit, message, happening->recipient,
-			  happening->code[0] != '\0' ? "error" : NULL, happening->code);
+	if (event->kind == MAILLOG_REJECTED && event->recipient != NULL)
+		tell_rcpt(drive, session, message, event->recipient,
+			  event->code[0] != '\0' ? "error" : NULL, event->code);
 	if (message != NULL && message->is_queued && accepted_count(message) > 0 &&
-	    message->played_rejections == message->rejections)
-		finish_message(player, visit, message);
+	    message->driven_rejections == message->rejections)
+		finish_message(drive, message);
 }
 
-/* Postfix's, at the first accepted recipient. */
-static void play_client(struct player *player, struct happening *happening)
+/* Postfix's line at the first accepted recipient. */
+static void drive_client(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
-	struct message *message = happening->message;
+	struct log_session *session = event->session;
+	struct log_message *message = event->message;
 
-	if (message == NULL || message->is_finished || visit->has_ended)
+	if (message == NULL || message->is_finished || session->has_ended)
 		return;
-	enter(player, visit, message, message->sender);
-	message->played_rejections = 0;
-	tell_accepted(player, visit, message, 1);
+	enter(drive, session, message, message->sender);
+	message->driven_rejections = 0;
+	tell_accepted(drive, message, 1);
 	if (message->is_queued && message->rejections == 0)
-		finish_message(player, visit, message);
+		finish_message(drive, message);
 }
 
-static void play_queued(struct player *player, struct happening *happening)
+static void drive_queued(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
-	struct message *message = happening->message;
+	struct log_session *session = event->session;
+	struct log_message *message = event->message;
 
 	if (!message->is_finished) {
-		if (!visit->has_ended)
-			enter(player, visit, message, message->sender);
-		finish_message(player, visit, message);
+		if (!session->has_ended)
+			enter(drive, session, message, message->sender);
+		finish_message(drive, message);
 	}
-	if (visit->mta == LOGLINE_SENDMAIL && !visit->has_ended)
-		pause_visit(player, visit);
+	if (session->mta == MAILLOG_SENDMAIL && !session->has_ended)
+		pause_session(drive, session);
 }
 
-static void play_disconnect(struct player *player, struct happening *happening)
+static void drive_disconnect(struct replay_drive *drive, struct log_event *event)
 {
-	struct visit *visit = happening->visit;
+	struct log_session *session = event->session;
 
-	visit->has_ended = true;
-	for (size_t i = 0; i < player->count; i++)
-		site_close(player->sites[i], &visit->sites[i]);
+	session->has_ended = true;
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_scenario_close(drive->scenarios[i], &session->own[i]);
 }
 
-static void play(struct happening *happening, void *arg)
+static void drive_event(struct log_event *event, void *arg)
 {
-	struct player *player = arg;
+	struct replay_drive *drive = arg;
 
-	player->now_ms = happening->wall_ms;
-	for (size_t i = 0; i < player->count; i++)
-		crowd_advance(&site_book(player->sites[i])->crowd, player->now_ms);
-	if (happening->kind == LOGLINE_CONNECT && !happening->visit->has_begun)
-		connect_visit(player, happening->visit);
-	else if (happening->kind == LOGLINE_REJECTED || happening->kind == LOGLINE_HIDDEN)
-		play_rejected(player, happening);
-	else if (happening->kind == LOGLINE_CLIENT)
-		play_client(player, happening);
-	else if (happening->kind == LOGLINE_QUEUED)
-		play_queued(player, happening);
-	else if (happening->kind == LOGLINE_DISCONNECT)
-		play_disconnect(player, happening);
+	drive->now_ms = event->wall_ms;
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_concurrency_advance(&drive->scenarios[i]->result.concurrency, drive->now_ms);
+	if (event->kind == MAILLOG_CONNECT && !event->session->has_begun)
+		connect_session(drive, event->session);
+	else if (event->kind == MAILLOG_REJECTED || event->kind == MAILLOG_HIDDEN)
+		drive_rejected(drive, event);
+	else if (event->kind == MAILLOG_CLIENT)
+		drive_client(drive, event);
+	else if (event->kind == MAILLOG_QUEUED)
+		drive_queued(drive, event);
+	else if (event->kind == MAILLOG_DISCONNECT)
+		drive_disconnect(drive, event);
 }
 
-void player_take(struct player *player, const struct logline *line, int64_t wall_ms)
+void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms)
 {
-	if (player->log == NULL)
-		player->log = replay_log_new(player->count, play, player);
-	if (player->log == NULL)
+	if (drive->sessions == NULL)
+		drive->sessions = replay_sessions_new(drive->scenarios_count, drive_event, drive);
+	if (drive->sessions == NULL)
 		return;
-	if (player->first_ms == 0) {
-		player->first_ms = wall_ms;
-		for (size_t i = 0; i < player->count; i++)
-			crowd_reach(&site_book(player->sites[i])->crowd, wall_ms);
+	if (drive->first_ms == 0) {
+		drive->first_ms = wall_ms;
+		for (size_t i = 0; i < drive->scenarios_count; i++)
+			replay_concurrency_reach(&drive->scenarios[i]->result.concurrency, wall_ms);
 	}
-	if (wall_ms > player->last_ms)
-		player->last_ms = wall_ms;
-	replay_log_take(player->log, line, player->last_ms);
+	if (wall_ms > drive->last_ms)
+		drive->last_ms = wall_ms;
+	replay_sessions_take(drive->sessions, line, drive->last_ms);
 }
 
-void player_finish(struct player *player)
+void replay_drive_finish(struct replay_drive *drive)
 {
-	if (player->log != NULL)
-		replay_log_finish(player->log, player->last_ms);
-	for (size_t i = 0; i < player->count; i++)
-		book_finish(site_book(player->sites[i]), player->last_ms);
+	if (drive->sessions != NULL)
+		replay_sessions_finish(drive->sessions, drive->last_ms);
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_result_finish(&drive->scenarios[i]->result, drive->last_ms);
 }

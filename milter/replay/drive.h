@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Plays what a log tells to one or more sites, as an MTA would have told their filters. For one thread. */
+/* Drives scenarios with a log: events as an MTA would have told its filter. For one thread. */
 #ifndef TARPIT_REPLAY_DRIVE_H
 #define TARPIT_REPLAY_DRIVE_H
 
@@ -11,23 +11,24 @@
 #include "scenario.h"
 #include "config/config.h"
 
-struct player;
+struct replay_drive {
+	struct clock clock;		/* first: tells now_ms, as wall and as monotonic time */
+	int64_t now_ms;			/* since the epoch, of the event that is being driven */
+	int64_t first_ms, last_ms;	/* since the epoch, of the log; 0: it has no line */
+	uint64_t clients_unknown;	/* rejections of sessions whose client no line tells */
+	struct replay_scenario **scenarios;
+	size_t scenarios_count;
+	struct replay_sessions *sessions;
+};
 
 /* NULL if out of memory. */
-struct player *player_new(void);
-void player_free(struct player *player);
-/* Before the first line: takes config's reference; name is kept. False if out of memory. */
-bool player_add(struct player *player, const char *name, struct config *config);
-size_t player_sites(const struct player *player);
-struct site *player_site(struct player *player, size_t index);
-
-/* A line that was logged then; moments before an earlier line's count as that one's. */
-void player_take(struct player *player, const struct logline *line, int64_t wall_ms);
-void player_finish(struct player *player);
-/* Of the first line and the last; 0 if there was none. */
-int64_t player_first_ms(const struct player *player);
-int64_t player_last_ms(const struct player *player);
-/* Rejections of sessions whose client no line tells. */
-uint64_t player_lost(const struct player *player);
+struct replay_drive *replay_drive_new(void);
+void replay_drive_free(struct replay_drive *drive);
+/* Before the first line: takes config's reference; name stays the caller's. False if out of memory. */
+bool replay_drive_add(struct replay_drive *drive, const char *name, struct config *config);
+/* A line that was logged at wall_ms since the epoch, or at the last line's time if that is later. */
+void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms);
+/* The log is at its end: what waits for further lines is driven now, and all sessions end. */
+void replay_drive_finish(struct replay_drive *drive);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes one JSON document of a report. */
 #include <string.h>
 #include <time.h>
 
@@ -10,10 +11,10 @@ static json_t *text_json(const char *text)
 {
 	char plain[NAME_MAX_BYTES];
 
-	return json_string(report_plain(text, plain, sizeof(plain)));
+	return json_string(replay_text_plain(text, plain, sizeof(plain)));
 }
 
-/* A name that there may be none of. */
+/* null for no name. */
 static json_t *name_json(const char *name)
 {
 	return name == NULL || *name == '\0' ? json_null() : text_json(name);
@@ -29,7 +30,7 @@ static json_t *time_json(int64_t wall_ms)
 {
 	time_t moment = (time_t)(wall_ms / 1000);
 	struct tm utc;
-	char text[REPORT_TIME_MAX], whole[REPORT_TIME_MAX + 8];
+	char text[REPLAY_TIME_MAX], whole[REPLAY_TIME_MAX + 8];
 
 	if (wall_ms == 0 || gmtime_r(&moment, &utc) == NULL ||
 	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
@@ -46,7 +47,7 @@ static json_t *seconds_json(int64_t ms)
 	return json_real((double)ms / 1000);
 }
 
-static json_t *lines_json(const struct report *report)
+static json_t *lines_json(const struct replay_report *report)
 {
 	const struct replay_lines *lines = report->lines;
 
@@ -55,24 +56,29 @@ static json_t *lines_json(const struct report *report)
 			 number_json(lines->submission), "misdated", number_json(lines->misdated),
 			 "unreadable", number_json(lines->unreadable), "first_unreadable",
 			 name_json(lines->first_unreadable), "clients_unknown",
-			 number_json(player_lost(report->player)));
+			 number_json(report->drive->clients_unknown));
 }
 
-static json_t *client_json(const struct book_client *client)
+static json_t *client_json(const struct replay_client *client)
 {
 	char key[PREFIX_TEXT_MAX];
 
 	return json_pack(
 		"{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
-		prefix_format(&client->key, key), "host", name_json(client->name), "score_max",
+		prefix_format(&client->key, key), "host", name_json(client->host), "score_max",
 		client->score_max, "first_flagged", time_json(client->first_flagged_ms), "flags",
 		number_json(client->flags), "rejected", number_json(client->rejected), "messages",
 		number_json(client->messages), "stalls", number_json(client->stalls), "stalled_s",
 		seconds_json(client->stalled_ms), "deferrals", number_json(client->deferrals));
 }
 
-static json_t *clients_json(const struct book_client *const *clients, size_t count)
+typedef size_t pick_clients(struct replay_result *result, const struct replay_client **clients,
+			    size_t max);
+
+static json_t *clients_json(struct replay_result *result, pick_clients *pick, size_t rows)
 {
+	const struct replay_client *clients[REPLAY_ROWS_MAX];
+	size_t count = pick(result, clients, rows);
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < count; i++)
@@ -80,26 +86,12 @@ static json_t *clients_json(const struct book_client *const *clients, size_t cou
 	return array;
 }
 
-static json_t *worst_json(const struct book *book, size_t rows)
-{
-	const struct book_client *clients[REPORT_ROWS_MAX];
-
-	return clients_json(clients, book_worst(book, clients, rows));
-}
-
-static json_t *innocents_json(const struct book *book, size_t rows)
-{
-	const struct book_client *clients[REPORT_ROWS_MAX];
-
-	return clients_json(clients, book_innocents(book, clients, rows));
-}
-
-static json_t *flags_json(const struct book *book)
+static json_t *flags_json(const struct replay_result *result)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < book->flags_count; i++) {
-		const struct book_flag *flag = &book->flags[i];
+	for (size_t i = 0; i < result->flags_count; i++) {
+		const struct replay_flag *flag = &result->flags[i];
 
 		json_array_append_new(array, json_pack("{s:o, s:o, s:s, s:f}", "time",
 						       time_json(flag->wall_ms), "time_s",
@@ -109,78 +101,67 @@ static json_t *flags_json(const struct book *book)
 	return array;
 }
 
-static json_t *stalls_json(const struct book *book)
+static json_t *stalls_json(const struct replay_result *result)
 {
 	json_t *stages = json_object();
-	uint64_t count = 0;
-	int64_t ms = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++) {
-		json_object_set_new(stages, stage_name((enum stage)i),
-				    json_pack("{s:o, s:o}", "count", number_json(book->stalls[i]),
-					      "seconds", seconds_json(book->stalled_ms[i])));
-		count += book->stalls[i];
-		ms += book->stalled_ms[i];
-	}
-	return json_pack("{s:o, s:o, s:o}", "count", number_json(count), "seconds",
-			 seconds_json(ms), "by_stage", stages);
-}
-
-static json_t *deferrals_json(const struct book *book)
-{
-	uint64_t count = 0;
 
 	for (size_t i = 0; i < STAGE_COUNT; i++)
-		count += book->deferrals[i];
-	return number_json(count);
+		json_object_set_new(stages, stage_name((enum stage)i),
+				    json_pack("{s:o, s:o}", "count", number_json(result->stalls[i]),
+					      "seconds",
+					      seconds_json((int64_t)result->stalled_ms[i])));
+	return json_pack("{s:o, s:o, s:o}", "count", number_json(replay_result_sum(result->stalls)),
+			 "seconds", seconds_json((int64_t)replay_result_sum(result->stalled_ms)),
+			 "by_stage", stages);
 }
 
-static json_t *timeline_json(const struct crowd *crowd)
+static json_t *timeline_json(const struct replay_concurrency *concurrency)
 {
 	json_t *peaks = json_array(), *begun = json_array();
 
-	for (size_t i = 0; i < crowd->buckets_used; i++) {
-		json_array_append_new(peaks, number_json(crowd->buckets[i].peak));
-		json_array_append_new(begun, number_json(crowd->buckets[i].begun));
+	for (size_t i = 0; i < concurrency->buckets_used; i++) {
+		json_array_append_new(peaks, number_json(concurrency->buckets[i].peak));
+		json_array_append_new(begun, number_json(concurrency->buckets[i].begun));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o}", "begin", time_json(crowd->begin_ms), "bucket_s",
-			 seconds_json(crowd->width_ms), "stalls_at_once", peaks, "stalls_begun",
-			 begun);
+	return json_pack("{s:o, s:o, s:o, s:o}", "begin", time_json(concurrency->begin_ms),
+			 "bucket_s", seconds_json(concurrency->width_ms), "stalls_at_once", peaks,
+			 "stalls_begun", begun);
 }
 
-static json_t *peak_json(const struct crowd *crowd)
+static json_t *peak_json(const struct replay_concurrency *concurrency)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "stalls", number_json(crowd->peak), "time",
-			 time_json(crowd->peak_ms), "max_stalls", number_json(crowd->budget),
-			 "over_budget", number_json(crowd->over_budget));
+	return json_pack("{s:o, s:o, s:o, s:o}", "stalls", number_json(concurrency->peak), "time",
+			 time_json(concurrency->peak_ms), "max_stalls",
+			 number_json(concurrency->max_stalls), "over_budget",
+			 number_json(concurrency->over_budget));
 }
 
-static json_t *site_json(struct site *site, const struct report *report)
+static json_t *scenario_json(struct replay_scenario *scenario, const struct replay_report *report)
 {
-	const struct book *book = site_book(site);
+	struct replay_result *result = &scenario->result;
 	const struct {
 		const char *name;
 		json_t *value;
 	} members[] = {
-		{"name", text_json(site_name(site))},
-		{"sessions", number_json(book->sessions)},
-		{"sessions_exempt", number_json(book->sessions_exempt)},
-		{"clients", number_json(book->clients)},
-		{"clients_exact", json_boolean(book->clients < BOOK_CLIENTS_MAX)},
-		{"messages", number_json(book->messages)},
-		{"recipients", number_json(book->recipients)},
-		{"rejected", number_json(book->rejected)},
-		{"rejected_counted", number_json(book->rejected_counted)},
-		{"clients_flagged", number_json(book->clients_flagged)},
-		{"flagged_delivering", number_json(book->flagged_delivering)},
-		{"innocents", innocents_json(book, report->rows)},
-		{"worst", worst_json(book, report->rows)},
-		{"stalls", stalls_json(book)},
-		{"deferrals", deferrals_json(book)},
-		{"peak", peak_json(&book->crowd)},
-		{"flags_total", number_json(book->flags_total)},
-		{"flags", flags_json(book)},
-		{"timeline", timeline_json(&book->crowd)},
+		{"name", text_json(scenario->name)},
+		{"sessions", number_json(result->sessions)},
+		{"sessions_exempt", number_json(result->sessions_exempt)},
+		{"clients", number_json(result->clients)},
+		{"clients_exact", json_boolean(result->clients < REPLAY_CLIENTS_MAX)},
+		{"messages", number_json(result->messages)},
+		{"recipients", number_json(result->recipients)},
+		{"rejected", number_json(result->rejected)},
+		{"rejected_counted", number_json(result->rejected_counted)},
+		{"clients_flagged", number_json(result->clients_flagged)},
+		{"flagged_delivering", number_json(result->flagged_delivering)},
+		{"innocents", clients_json(result, replay_result_innocents, report->rows)},
+		{"worst", clients_json(result, replay_result_worst, report->rows)},
+		{"stalls", stalls_json(result)},
+		{"deferrals", number_json(replay_result_sum(result->deferrals))},
+		{"peak", peak_json(&result->concurrency)},
+		{"flags_total", number_json(result->flags_total)},
+		{"flags", flags_json(result)},
+		{"timeline", timeline_json(&result->concurrency)},
 	};
 	json_t *object = json_object();
 
@@ -192,9 +173,9 @@ static json_t *site_json(struct site *site, const struct report *report)
 	return object;
 }
 
-json_t *report_json(const struct report *report)
+json_t *replay_json(const struct replay_report *report)
 {
-	json_t *files = json_array(), *damaged = json_array(), *sites = json_array();
+	json_t *files = json_array(), *damaged = json_array(), *scenarios = json_array();
 
 	for (size_t i = 0; i < report->files_count; i++) {
 		const struct replay_file *file = &report->files[i];
@@ -205,11 +186,11 @@ json_t *report_json(const struct report *report)
 					      json_pack("{s:o, s:o}", "file", text_json(file->path),
 							"reason", text_json(file->damage)));
 	}
-	for (size_t i = 0; i < player_sites(report->player); i++)
-		json_array_append_new(sites, site_json(player_site(report->player, i), report));
+	for (size_t i = 0; i < report->drive->scenarios_count; i++)
+		json_array_append_new(scenarios,
+				      scenario_json(report->drive->scenarios[i], report));
 	return json_pack("{s:b, s:o, s:o, s:{s:o, s:o}, s:o, s:o}", "ok", 1, "files", files,
-			 "damaged", damaged, "period", "from",
-			 time_json(player_first_ms(report->player)), "to",
-			 time_json(player_last_ms(report->player)), "lines", lines_json(report),
-			 "configurations", sites);
+			 "damaged", damaged, "period", "from", time_json(report->drive->first_ms),
+			 "to", time_json(report->drive->last_ms), "lines", lines_json(report),
+			 "configurations", scenarios);
 }

@@ -44,7 +44,7 @@ static const char usage[] =
 	"FILE is a mail log of Postfix or Sendmail, plain or gzip, in any order; - is standard "
 	"input.\n";
 
-/* Settings of one configuration beside those of all. */
+/* A configuration that was asked for: its part of the settings, which are its name too. */
 struct variant {
 	char *name;
 	size_t first_set, sets_count;
@@ -54,9 +54,9 @@ struct arguments {
 	const char *config_file, *svg;
 	bool config_file_named, as_json, wants_help;
 	size_t rows;
-	const char **sets; /* of all configurations first, then of each */
+	const char **sets; /* those for all configurations first, then each --vs with its own */
 	size_t sets_count;
-	struct variant *variants;
+	struct variant *variants; /* the first has the settings for all */
 	size_t variants_count;
 	struct replay_file *files;
 	size_t files_count;
@@ -81,7 +81,7 @@ static void print_json(json_t *document)
 static int fail(const struct arguments *arguments, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Says what is wrong, in the form that is asked for. Returns status. */
+/* Tells what is wrong, as text or as JSON. Returns status. */
 static int fail(const struct arguments *arguments, int status, const char *format, ...)
 {
 	char text[ERROR_MAX], plain[ERROR_MAX];
@@ -90,7 +90,7 @@ static int fail(const struct arguments *arguments, int status, const char *forma
 	va_start(list, format);
 	vsnprintf(text, sizeof(text), format, list);
 	va_end(list);
-	report_plain(text, plain, sizeof(plain));
+	replay_text_plain(text, plain, sizeof(plain));
 	if (arguments->as_json)
 		print_json(json_pack("{s:b, s:i, s:s}", "ok", 0, "status", status, "error", plain));
 	if (!arguments->as_json || status == EX_USAGE)
@@ -106,7 +106,7 @@ static bool has_text(const json_t *lines, const char *text)
 	return false;
 }
 
-/* A fault of a setting, by the place of its option among those of its kind. */
+/* config_load numbers all settings; a person numbers each --set and each --vs on the command line. */
 static const char *place_fault(const struct arguments *arguments, const struct variant *variant,
 			       const char *line, char *text, size_t size)
 {
@@ -128,7 +128,7 @@ static const char *place_fault(const struct arguments *arguments, const struct v
 	return text;
 }
 
-/* Each line once, for all configurations share a file. */
+/* Each fault once: those of the file are there in every configuration. */
 static void gather_faults(const struct arguments *arguments, const struct variant *variant,
 			  json_t *lines, const struct faults *faults)
 {
@@ -136,8 +136,8 @@ static void gather_faults(const struct arguments *arguments, const struct varian
 
 	for (char *line = strtok_r(faults->text, "\n", &rest); line != NULL;
 	     line = strtok_r(NULL, "\n", &rest)) {
-		report_plain(place_fault(arguments, variant, line, placed, sizeof(placed)), plain,
-			     sizeof(plain));
+		replay_text_plain(place_fault(arguments, variant, line, placed, sizeof(placed)),
+				  plain, sizeof(plain));
 		if (!has_text(lines, plain))
 			json_array_append_new(lines, json_string(plain));
 	}
@@ -151,19 +151,6 @@ static int fail_with_faults(const struct arguments *arguments, json_t *lines)
 	for (size_t i = 0; i < json_array_size(lines) && !arguments->as_json; i++)
 		fprintf(stderr, "%s\n", json_string_value(json_array_get(lines, i)));
 	return EX_CONFIG;
-}
-
-static bool begin_variant(struct arguments *arguments)
-{
-	struct variant *variants =
-		reallocarray(arguments->variants, arguments->variants_count + 1, sizeof(*variants));
-
-	if (variants == NULL)
-		return false;
-	arguments->variants = variants;
-	variants[arguments->variants_count++] =
-		(struct variant){.first_set = arguments->sets_count};
-	return true;
 }
 
 static bool add_set(struct arguments *arguments, const char *set)
@@ -190,7 +177,7 @@ static bool parse_rows(const char *text, size_t *rows)
 	value = strtoul(text, &end, 10);
 	*rows = value;
 	return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' &&
-	       value <= REPORT_ROWS_MAX;
+	       value <= REPLAY_ROWS_MAX;
 }
 
 static int take_option(struct arguments *arguments, int option)
@@ -201,16 +188,16 @@ static int take_option(struct arguments *arguments, int option)
 		arguments->config_file_named = true;
 		return EX_OK;
 	case 'v':
-		if (!begin_variant(arguments))
-			return fail(arguments, EX_OSERR, "out of memory");
-		return add_set(arguments, optarg) ? EX_OK : EX_OSERR;
+		arguments->variants[arguments->variants_count++].first_set = arguments->sets_count;
+		/* fall through */
 	case 'o':
-		return add_set(arguments, optarg) ? EX_OK : EX_OSERR;
+		return add_set(arguments, optarg) ? EX_OK
+						  : fail(arguments, EX_OSERR, "out of memory");
 	case 'n':
 		return parse_rows(optarg, &arguments->rows)
 			       ? EX_OK
 			       : fail(arguments, EX_USAGE, "%s: not a number from 0 to %d", optarg,
-				      REPORT_ROWS_MAX);
+				      REPLAY_ROWS_MAX);
 	case 's':
 		arguments->svg = optarg;
 		return EX_OK;
@@ -229,7 +216,7 @@ static int take_option(struct arguments *arguments, int option)
 	}
 }
 
-/* In which form faults are to be told, those before --json too. */
+/* Faults of options before --json are to be told as JSON too. */
 static void look_for_json(struct arguments *arguments, int argc, char **argv)
 {
 	int option;
@@ -246,12 +233,14 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 	static char name[] = "tarpitctl replay";
 	int option, status = EX_OK;
 
-	/* No more settings than arguments, and no more files. */
+	/* There are no more settings, configurations and files than arguments. */
 	arguments->sets = calloc((size_t)argc, sizeof(arguments->sets[0]));
+	arguments->variants = calloc((size_t)argc, sizeof(arguments->variants[0]));
 	arguments->files = calloc((size_t)argc, sizeof(arguments->files[0]));
-	if (arguments->sets == NULL || arguments->files == NULL || !begin_variant(arguments))
+	if (arguments->sets == NULL || arguments->variants == NULL || arguments->files == NULL)
 		return fail(arguments, EX_OSERR, "out of memory");
-	/* What getopt calls us; and whoever called us may have read options already. */
+	arguments->variants_count = 1;
+	/* getopt puts argv[0] before what it says, and tarpitctl's main has read options already. */
 	argv[0] = name;
 	look_for_json(arguments, argc, argv);
 	optind = 0;
@@ -267,32 +256,28 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 	return EX_OK;
 }
 
-/* The settings of all configurations, and then this one's. */
+/* The settings for all configurations come first, and then this one's. */
 static struct config *load(const struct arguments *arguments, const struct variant *variant,
 			   struct faults *faults)
 {
 	const struct variant *common = &arguments->variants[0];
-	size_t count = common->sets_count;
-	const char **sets = calloc(arguments->sets_count + 1, sizeof(*sets));
+	size_t own = variant != common ? variant->sets_count : 0;
+	const char **sets = calloc(common->sets_count + own + 1, sizeof(*sets));
 	struct config *config;
 
 	if (sets == NULL)
 		return NULL;
-	if (count > 0)
-		memcpy(sets, arguments->sets, count * sizeof(*sets));
-	if (variant != common) {
-		memcpy(sets + count, arguments->sets + variant->first_set,
-		       variant->sets_count * sizeof(*sets));
-		count += variant->sets_count;
-	}
-	config = config_load(arguments->config_file, arguments->config_file_named, sets, count,
-			     faults);
+	memcpy(sets, arguments->sets, common->sets_count * sizeof(*sets));
+	memcpy(sets + common->sets_count, arguments->sets + variant->first_set,
+	       own * sizeof(*sets));
+	config = config_load(arguments->config_file, arguments->config_file_named, sets,
+			     common->sets_count + own, faults);
 	free(sets);
 	return config;
 }
 
-static int add_site(const struct arguments *arguments, const struct variant *variant,
-		    struct player *player, json_t *all_faults)
+static int add_scenario(const struct arguments *arguments, const struct variant *variant,
+			struct replay_drive *drive, json_t *all_faults)
 {
 	const char *name = variant->name != NULL ? variant->name : "as configured";
 	struct faults faults = {0};
@@ -304,18 +289,18 @@ static int add_site(const struct arguments *arguments, const struct variant *var
 	faults_free(&faults);
 	if (config == NULL && has_faults)
 		return EX_OK;
-	if (config == NULL || !player_add(player, name, config))
+	if (config == NULL || !replay_drive_add(drive, name, config))
 		return fail(arguments, EX_OSERR, "out of memory");
 	return EX_OK;
 }
 
-static int add_sites(const struct arguments *arguments, struct player *player)
+static int add_scenarios(const struct arguments *arguments, struct replay_drive *drive)
 {
 	json_t *faults = json_array();
 	int status = EX_OK;
 
 	for (size_t i = 0; i < arguments->variants_count && status == EX_OK; i++)
-		status = add_site(arguments, &arguments->variants[i], player, faults);
+		status = add_scenario(arguments, &arguments->variants[i], drive, faults);
 	if (status == EX_OK && json_array_size(faults) > 0)
 		status = fail_with_faults(arguments, faults);
 	json_decref(faults);
@@ -335,11 +320,11 @@ static unsigned terminal_width(void)
 	return (unsigned)(width < WIDTH_MAX ? width : WIDTH_MAX);
 }
 
-static int print_report(const struct arguments *arguments, struct player *player,
-			const struct replay_lines *lines)
+static int print_report(const struct arguments *arguments, struct replay_drive *drive,
+			const struct replay_lines *lines, const struct replay_svg_file *picture)
 {
-	struct report report = {
-		.player = player,
+	struct replay_report report = {
+		.drive = drive,
 		.lines = lines,
 		.files = arguments->files,
 		.files_count = arguments->files_count,
@@ -350,42 +335,55 @@ static int print_report(const struct arguments *arguments, struct player *player
 	char error[ERROR_MAX];
 	int status = EX_OK;
 
-	if (arguments->svg != NULL)
-		status = canvas_draw(arguments->svg, &report, error, sizeof(error));
+	if (picture != NULL)
+		status = replay_svg_file_draw(picture, &report, error, sizeof(error));
 	if (status != EX_OK)
 		return fail(arguments, status, "%s", error);
 	if (arguments->as_json)
-		print_json(report_json(&report));
+		print_json(replay_json(&report));
 	else
-		report_print(&report, stdout);
+		replay_text_print(&report, stdout);
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
-/* Whether there can be a picture is looked up before the log is read, for that may take a while. */
-static int replay(struct arguments *arguments, struct player *player)
+/* picture is drawn, or closed if the logs can't be read; NULL: none is wanted. */
+static int read_and_print(struct arguments *arguments, struct replay_drive *drive,
+			  const struct replay_svg_file *picture)
 {
 	struct replay_lines lines = {0};
 	char error[ERROR_MAX];
-	int status = add_sites(arguments, player);
+	int status;
 
-	if (status != EX_OK)
-		return status;
-	if (arguments->svg != NULL)
-		status = canvas_check(arguments->svg, arguments->files, arguments->files_count,
-				      error, sizeof(error));
-	if (status != EX_OK)
-		return fail(arguments, status, "%s", error);
-	if (!replay_order(arguments->files, arguments->files_count, error, sizeof(error)))
-		return fail(arguments, EX_NOINPUT, "%s", error);
-	if (replay_read(player, arguments->files, arguments->files_count, &lines, error,
-			sizeof(error))) {
-		player_finish(player);
-		status = print_report(arguments, player, &lines);
+	if (replay_read_order(arguments->files, arguments->files_count, error, sizeof(error)) &&
+	    replay_read_all(drive, arguments->files, arguments->files_count, &lines, error,
+			    sizeof(error))) {
+		replay_drive_finish(drive);
+		status = print_report(arguments, drive, &lines, picture);
 	} else {
 		status = fail(arguments, EX_NOINPUT, "%s", error);
+		if (picture != NULL)
+			replay_svg_file_cancel(picture);
 	}
 	free(lines.first_unreadable);
 	return status;
+}
+
+/* The picture's file is opened before the logs are read, for that may take a while. */
+static int replay(struct arguments *arguments, struct replay_drive *drive)
+{
+	struct replay_svg_file picture;
+	char error[ERROR_MAX];
+	int status = add_scenarios(arguments, drive);
+
+	if (status != EX_OK)
+		return status;
+	if (arguments->svg == NULL)
+		return read_and_print(arguments, drive, NULL);
+	status = replay_svg_file_open(&picture, arguments->svg, arguments->files,
+				      arguments->files_count, error, sizeof(error));
+	if (status != EX_OK)
+		return fail(arguments, status, "%s", error);
+	return read_and_print(arguments, drive, &picture);
 }
 
 static void free_arguments(struct arguments *arguments)
@@ -401,7 +399,7 @@ int replay_main(int argc, char **argv, bool as_json)
 {
 	struct arguments arguments = {
 		.config_file = DEFAULT_CONFIG_FILE, .as_json = as_json, .rows = ROWS_DEFAULT};
-	struct player *player = NULL;
+	struct replay_drive *drive = NULL;
 	int status = parse(&arguments, argc, argv);
 
 	if (status == EX_USAGE)
@@ -410,11 +408,11 @@ int replay_main(int argc, char **argv, bool as_json)
 		fputs(usage, stdout);
 	} else if (status == EX_OK) {
 		setlocale(LC_CTYPE, "");
-		player = hash_init() == 0 ? player_new() : NULL;
-		status = player != NULL ? replay(&arguments, player)
-					: fail(&arguments, EX_OSERR, "out of memory");
+		drive = hash_init() == 0 ? replay_drive_new() : NULL;
+		status = drive != NULL ? replay(&arguments, drive)
+				       : fail(&arguments, EX_OSERR, "out of memory");
 	}
-	player_free(player);
+	replay_drive_free(drive);
 	free_arguments(&arguments);
 	return status;
 }

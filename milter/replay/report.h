@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a replay has found: as text, as a picture in SVG, as JSON. */
+/* What a replay has found: as text, as JSON, as a picture in SVG. For one thread. */
 #ifndef TARPIT_REPLAY_REPORT_H
 #define TARPIT_REPLAY_REPORT_H
 
@@ -13,34 +13,32 @@
 #include "read.h"
 
 /* "2026-11-01 02:03:04" and its NUL, with room for any year. */
-#define REPORT_TIME_MAX 40
+#define REPLAY_TIME_MAX 40
 /* Worst clients, and innocents, that can be asked for. */
-#define REPORT_ROWS_MAX 1000
+#define REPLAY_ROWS_MAX 1000
 
-struct report {
-	struct player *player;
+struct replay_report {
+	struct replay_drive *drive;
 	const struct replay_lines *lines;
 	const struct replay_file *files;
 	size_t files_count;
-	size_t rows;		/* of the worst clients and of the innocents; REPORT_ROWS_MAX at most */
+	size_t rows;		/* of the worst clients and of the innocents; REPLAY_ROWS_MAX at most */
 	unsigned width;		/* columns of the terminal */
-	bool is_utf8;		/* it can show block characters */
+	bool is_utf8;		/* the terminal can show block characters */
 };
 
-void report_print(const struct report *report, FILE *out);
-/* Stalls at once over time, in characters. */
-void report_picture(const struct crowd *crowd, const struct report *report, FILE *out);
-/* False if it could not be written. */
-bool report_svg(const struct report *report, FILE *out);
+void replay_text_print(const struct replay_report *report, FILE *out);
+/* False if the picture could not be written. */
+bool replay_svg_draw(const struct replay_report *report, FILE *out);
 /* NULL if out of memory. */
-json_t *report_json(const struct report *report);
+json_t *replay_json(const struct replay_report *report);
 
-enum report_form { REPORT_MOMENT, REPORT_DATE, REPORT_CLOCK };
-/* Local time: all of it, or a part. text holds REPORT_TIME_MAX; returned too. */
-const char *report_time(int64_t wall_ms, enum report_form form, char *text);
-/* "12 s", "3 min 20 s", "2 h 5 min", "20 d 3 h". text holds REPORT_TIME_MAX; returned too. */
-const char *report_duration(int64_t ms, char *text);
-/* What came out of a log, as printable ASCII: text holds size; returned too. */
-const char *report_plain(const char *from, char *text, size_t size);
+enum replay_time_form { REPLAY_TIME_MOMENT, REPLAY_TIME_DATE, REPLAY_TIME_CLOCK };
+/* Local time: all of it, or a part. text holds REPLAY_TIME_MAX; returned too. */
+const char *replay_text_time(int64_t wall_ms, enum replay_time_form form, char *text);
+/* "1.5 s", "12 s", "3 min 20 s", "2 h 5 min", "20 d 3 h". text holds REPLAY_TIME_MAX; returned too. */
+const char *replay_text_duration(int64_t ms, char *text);
+/* A copy in which '?' stands for all but printable ASCII, cut to size with the NUL; returned too. */
+const char *replay_text_plain(const char *from, char *text, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Counts what sessions tell their journal, and keeps the clients that matter. */
 #include "result.h"
 
 #include <math.h>
@@ -8,22 +9,19 @@
 
 #define SEEN_FIRST 1024
 
-static struct book *book_of(const struct journal *journal)
+static struct replay_result *result_of(const struct journal *journal)
 {
-	/* A journal is const to those who write into it; the book around it is not. */
-	return (struct book *)(uintptr_t)journal;
+	/* Sessions take their journal as const; the result around it is not. */
+	return (struct replay_result *)(uintptr_t)journal;
 }
 
-static int64_t now_ms(const struct book *book)
+static int64_t now_ms(const struct replay_result *result)
 {
-	return book->clock->wall_ms(book->clock);
+	return result->clock->wall_ms(result->clock);
 }
 
-static int compare_hurt(const void *a, const void *b)
+static int compare_stalls(const struct replay_client *one, const struct replay_client *other)
 {
-	const struct book_client *one = *(const struct book_client *const *)a;
-	const struct book_client *other = *(const struct book_client *const *)b;
-
 	if (one->stalled_ms != other->stalled_ms)
 		return one->stalled_ms > other->stalled_ms ? -1 : 1;
 	if (one->rejected != other->rejected)
@@ -31,68 +29,53 @@ static int compare_hurt(const void *a, const void *b)
 	return memcmp(&one->key, &other->key, sizeof(one->key));
 }
 
-static int compare_messages(const void *a, const void *b)
+static int compare_messages(const struct replay_client *one, const struct replay_client *other)
 {
-	const struct book_client *one = *(const struct book_client *const *)a;
-	const struct book_client *other = *(const struct book_client *const *)b;
-
 	if (one->messages != other->messages)
 		return one->messages > other->messages ? -1 : 1;
-	return compare_hurt(a, b);
+	return compare_stalls(one, other);
 }
 
-typedef int compare_clients(const void *a, const void *b);
-
-/* All flagged clients in that order; the caller's to free. */
-static const struct book_client **sorted(const struct book *book, compare_clients *compare,
-					 size_t *count)
+size_t replay_result_worst(struct replay_result *result, const struct replay_client **worst,
+			   size_t max)
 {
-	const struct book_client **all =
-		calloc(HASH_COUNT(book->flagged) + 1, sizeof(const struct book_client *));
+	size_t count = 0;
 
-	*count = 0;
-	if (all == NULL)
-		return NULL;
-	for (const struct book_client *client = book->flagged; client != NULL;
+	HASH_SORT(result->flagged, compare_stalls);
+	for (const struct replay_client *client = result->flagged; client != NULL && count < max;
 	     client = client->hh.next)
-		all[(*count)++] = client;
-	qsort(all, *count, sizeof(*all), compare);
-	return all;
-}
-
-size_t book_worst(const struct book *book, const struct book_client **worst, size_t max)
-{
-	size_t count;
-	const struct book_client **all = sorted(book, compare_hurt, &count);
-
-	if (count > max)
-		count = max;
-	if (count > 0)
-		memcpy(worst, all, count * sizeof(*worst));
-	free(all);
+		worst[count++] = client;
 	return count;
 }
 
-size_t book_innocents(const struct book *book, const struct book_client **innocents, size_t max)
+size_t replay_result_innocents(struct replay_result *result, const struct replay_client **innocents,
+			       size_t max)
 {
-	size_t count, taken = 0;
-	const struct book_client **all = sorted(book, compare_messages, &count);
+	size_t count = 0;
 
-	while (taken < count && taken < max && all[taken]->messages > 0) {
-		innocents[taken] = all[taken];
-		taken++;
-	}
-	free(all);
-	return taken;
+	HASH_SORT(result->flagged, compare_messages);
+	for (const struct replay_client *client = result->flagged;
+	     client != NULL && client->messages > 0 && count < max; client = client->hh.next)
+		innocents[count++] = client;
+	return count;
 }
 
-static void forget(struct book_client **table, struct book_client *client)
+uint64_t replay_result_sum(const uint64_t *by_stage)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < STAGE_COUNT; i++)
+		sum += by_stage[i];
+	return sum;
+}
+
+static void forget(struct replay_client **table, struct replay_client *client)
 {
 	HASH_DEL(*table, client);
 	free(client);
 }
 
-static bool add(struct book_client **table, struct book_client *client)
+static bool add(struct replay_client **table, struct replay_client *client)
 {
 	HASH_ADD(hh, *table, key, sizeof(client->key), client);
 	if (client->hh.tbl != NULL)
@@ -101,92 +84,92 @@ static bool add(struct book_client **table, struct book_client *client)
 	return false;
 }
 
-/* Room among the flagged: the half that has been hurt least goes, so that this is rarely done. */
-static void thin_out(struct book *book)
+/* Makes room: the half of the flagged with the shortest stalls goes, so that this is rarely done. */
+static void forget_flagged(struct replay_result *result)
 {
-	size_t count;
-	const struct book_client **all = sorted(book, compare_hurt, &count);
+	size_t left = HASH_COUNT(result->flagged) / 2;
+	struct replay_client *client, *next;
 
-	for (size_t i = count / 2; i < count; i++) {
-		struct book_client *client;
-
-		HASH_FIND(hh, book->flagged, &all[i]->key, sizeof(client->key), client);
-		forget(&book->flagged, client);
-		book->flagged_forgotten++;
+	HASH_SORT(result->flagged, compare_stalls);
+	for (client = result->flagged; client != NULL; client = next) {
+		next = client->hh.next;
+		if (left > 0)
+			left--;
+		else
+			forget(&result->flagged, client);
 	}
-	free(all);
 }
 
-static struct book_client *find(const struct book *book, const struct prefix *key)
+static struct replay_client *find(const struct replay_result *result, const struct prefix *key)
 {
-	struct book_client *client;
+	struct replay_client *client;
 
-	HASH_FIND(hh, book->flagged, key, sizeof(*key), client);
+	HASH_FIND(hh, result->flagged, key, sizeof(*key), client);
 	if (client == NULL)
-		HASH_FIND(hh, book->plain, key, sizeof(*key), client);
+		HASH_FIND(hh, result->unflagged, key, sizeof(*key), client);
 	return client;
 }
 
 /* "[192.0.2.1]" and "unknown" are no names. */
-static void set_name(struct book_client *client, const char *name)
+static void set_host(struct replay_client *client, const char *host)
 {
-	if (name == NULL || *name == '\0' || *name == '[' || strcmp(name, "unknown") == 0)
+	if (host == NULL || *host == '\0' || *host == '[' || strcmp(host, "unknown") == 0)
 		return;
-	snprintf(client->name, sizeof(client->name), "%s", name);
+	snprintf(client->host, sizeof(client->host), "%s", host);
 }
 
 /* NULL if out of memory. */
-static struct book_client *find_or_add(struct book *book, const struct prefix *key,
-				       const char *name)
+static struct replay_client *find_or_add(struct replay_result *result, const struct prefix *key,
+					 const char *host)
 {
-	struct book_client *client = find(book, key);
+	struct replay_client *client = find(result, key);
 
 	if (client == NULL) {
-		if (HASH_COUNT(book->plain) >= BOOK_PLAIN_MAX)
-			forget(&book->plain, book->plain);
+		if (HASH_COUNT(result->unflagged) >= REPLAY_UNFLAGGED_MAX)
+			forget(&result->unflagged, result->unflagged);
 		client = calloc(1, sizeof(*client));
 		if (client == NULL)
 			return NULL;
 		client->key = *key;
-		if (!add(&book->plain, client))
+		if (!add(&result->unflagged, client))
 			return NULL;
-	} else if (client->flags == 0 && HASH_COUNT(book->plain) > BOOK_PLAIN_MAX / 2) {
-		/* The last that would be forgotten; not worth it while there is room. */
-		HASH_DEL(book->plain, client);
-		if (!add(&book->plain, client))
+	} else if (client->flags == 0 && HASH_COUNT(result->unflagged) > REPLAY_UNFLAGGED_MAX / 2) {
+		/* Moves to the end, where it is forgotten last; not worth it while there is room. */
+		HASH_DEL(result->unflagged, client);
+		if (!add(&result->unflagged, client))
 			return NULL;
 	}
-	if (client->name[0] == '\0')
-		set_name(client, name);
+	if (client->host[0] == '\0')
+		set_host(client, host);
 	return client;
 }
 
-static void promote(struct book *book, struct book_client *client)
+static void move_to_flagged(struct replay_result *result, struct replay_client *client)
 {
-	HASH_DEL(book->plain, client);
-	if (HASH_COUNT(book->flagged) >= BOOK_FLAGGED_MAX)
-		thin_out(book);
-	client->first_flagged_ms = now_ms(book);
-	book->clients_flagged++;
+	HASH_DEL(result->unflagged, client);
+	if (HASH_COUNT(result->flagged) >= REPLAY_FLAGGED_MAX)
+		forget_flagged(result);
+	client->first_flagged_ms = now_ms(result);
+	result->clients_flagged++;
 	if (client->messages > 0)
-		book->flagged_delivering++;
-	add(&book->flagged, client);
+		result->flagged_delivering++;
+	add(&result->flagged, client);
 }
 
-static void note_flag(struct book *book, const struct journal_client *who, double score)
+static void note_flag(struct replay_result *result, const struct journal_client *who, double score)
 {
-	struct book_flag *flags = book->flags;
+	struct replay_flag *flags = result->flags;
 
-	book->flags_total++;
-	if (book->flags_count == BOOK_FLAGS_MAX)
+	result->flags_total++;
+	if (result->flags_count == REPLAY_FLAGS_MAX)
 		return;
-	if ((book->flags_count & (book->flags_count - 1)) == 0)
-		flags = reallocarray(flags, book->flags_count * 2 + 1, sizeof(*flags));
+	if ((result->flags_count & (result->flags_count - 1)) == 0)
+		flags = reallocarray(flags, result->flags_count * 2 + 1, sizeof(*flags));
 	if (flags == NULL)
 		return;
-	book->flags = flags;
-	flags = &flags[book->flags_count++];
-	flags->wall_ms = now_ms(book);
+	result->flags = flags;
+	flags = &flags[result->flags_count++];
+	flags->wall_ms = now_ms(result);
 	flags->score = score;
 	snprintf(flags->client, sizeof(flags->client), "%s", who->address);
 }
@@ -194,12 +177,12 @@ static void note_flag(struct book *book, const struct journal_client *who, doubl
 static void on_rejected(const struct journal *journal, const struct journal_client *who,
 			const struct journal_rejection *rejection)
 {
-	struct book *book = book_of(journal);
-	struct book_client *client = find_or_add(book, &who->client->key, who->host);
+	struct replay_result *result = result_of(journal);
+	struct replay_client *client = find_or_add(result, &who->client->key, who->host);
 
-	book->rejected += rejection->count;
+	result->rejected += rejection->count;
 	if (rejection->amount > 0)
-		book->rejected_counted += rejection->count;
+		result->rejected_counted += rejection->count;
 	if (client == NULL)
 		return;
 	client->rejected += rejection->count;
@@ -209,60 +192,49 @@ static void on_rejected(const struct journal *journal, const struct journal_clie
 static void on_flagged(const struct journal *journal, const struct journal_client *who,
 		       const struct standing *standing, int64_t delay_ms)
 {
-	struct book *book = book_of(journal);
-	struct book_client *client = find_or_add(book, &who->client->key, who->host);
+	struct replay_result *result = result_of(journal);
+	struct replay_client *client = find_or_add(result, &who->client->key, who->host);
 
 	(void)delay_ms;
-	note_flag(book, who, standing->score);
+	note_flag(result, who, standing->score);
 	if (client == NULL)
 		return;
 	client->score_max = fmax(client->score_max, standing->score);
 	if (client->flags++ == 0)
-		promote(book, client);
+		move_to_flagged(result, client);
 }
 
-static void count_stall(struct book *book, struct book_client *client,
+static void count_stall(struct replay_result *result, struct replay_client *client,
 			const struct journal_decision *decision)
 {
-	book->stalls[decision->stage]++;
-	book->stalled_ms[decision->stage] += decision->delay_ms;
+	result->stalls[decision->stage]++;
+	result->stalled_ms[decision->stage] += (uint64_t)decision->delay_ms;
 	if (client != NULL) {
 		client->stalls++;
 		client->stalled_ms += decision->delay_ms;
 	}
-	if (book->run != NULL)
-		crowd_stall(&book->crowd, book->run, now_ms(book), decision->delay_ms);
+	if (result->run != NULL)
+		replay_concurrency_stall(&result->concurrency, result->run, now_ms(result),
+					 decision->delay_ms);
 }
 
 static void on_decided(const struct journal *journal, const struct journal_client *who,
 		       const struct journal_decision *decision)
 {
-	struct book *book = book_of(journal);
-	struct book_client *client = find(book, &who->client->key);
+	struct replay_result *result = result_of(journal);
+	struct replay_client *client = find(result, &who->client->key);
 	enum action action =
 		decision->reason == REASON_OBSERVE ? decision->instead_of : decision->action;
 
-	if (book->is_muted)
+	if (result->is_muted)
 		return;
 	if (action == ACTION_STALL) {
-		count_stall(book, client, decision);
+		count_stall(result, client, decision);
 	} else if (action == ACTION_DEFER) {
-		book->deferrals[decision->stage]++;
+		result->deferrals[decision->stage]++;
 		if (client != NULL)
 			client->deferrals++;
-	} else {
-		book->passes++;
 	}
-}
-
-static void on_released(const struct journal *journal, const struct journal_client *who,
-			const struct stall *stall, int64_t waited_ms, enum stall_end end)
-{
-	(void)journal;
-	(void)who;
-	(void)stall;
-	(void)waited_ms;
-	(void)end;
 }
 
 static void on_warned(const struct journal *journal, const char *mta_name, const char *warning)
@@ -272,31 +244,32 @@ static void on_warned(const struct journal *journal, const char *mta_name, const
 	(void)warning;
 }
 
-void book_init(struct book *book, const struct clock *clock, unsigned max_stalls)
+void replay_result_init(struct replay_result *result, const struct clock *clock,
+			unsigned max_stalls)
 {
-	*book = (struct book){
+	*result = (struct replay_result){
+		/* Not released: no session waits in mode observe. */
 		.journal = {.rejected = on_rejected,
 			    .flagged = on_flagged,
 			    .decided = on_decided,
-			    .released = on_released,
 			    .warned = on_warned},
 		.clock = clock,
 	};
-	crowd_init(&book->crowd, max_stalls);
+	replay_concurrency_init(&result->concurrency, max_stalls);
 }
 
-void book_free(struct book *book)
+void replay_result_free(struct replay_result *result)
 {
-	while (book->plain != NULL)
-		forget(&book->plain, book->plain);
-	while (book->flagged != NULL)
-		forget(&book->flagged, book->flagged);
-	free(book->flags);
-	free(book->seen);
-	crowd_free(&book->crowd);
+	while (result->unflagged != NULL)
+		forget(&result->unflagged, result->unflagged);
+	while (result->flagged != NULL)
+		forget(&result->flagged, result->flagged);
+	free(result->flags);
+	free(result->seen);
+	replay_concurrency_free(&result->concurrency);
 }
 
-/* Puts a hash, which is not 0, into its place; false if it was there. */
+/* Puts a hash, which is not 0, into an open-addressed table; false if it was there. */
 static bool place(uint64_t *seen, size_t size, uint64_t hash)
 {
 	size_t i = (size_t)(hash & (size - 1));
@@ -308,34 +281,34 @@ static bool place(uint64_t *seen, size_t size, uint64_t hash)
 	return true;
 }
 
-static bool make_room(struct book *book)
+static bool make_room(struct replay_result *result)
 {
-	size_t size = book->seen_size == 0 ? SEEN_FIRST : 2 * book->seen_size;
+	size_t size = result->seen_size == 0 ? SEEN_FIRST : 2 * result->seen_size;
 	uint64_t *seen;
 
-	if (2 * book->seen_used < book->seen_size)
+	if (2 * result->clients < result->seen_size)
 		return true;
 	seen = calloc(size, sizeof(*seen));
 	if (seen == NULL)
 		return false;
-	for (size_t i = 0; i < book->seen_size; i++)
-		if (book->seen[i] != 0)
-			place(seen, size, book->seen[i]);
-	free(book->seen);
-	book->seen = seen;
-	book->seen_size = size;
+	for (size_t i = 0; i < result->seen_size; i++)
+		if (result->seen[i] != 0)
+			place(seen, size, result->seen[i]);
+	free(result->seen);
+	result->seen = seen;
+	result->seen_size = size;
 	return true;
 }
 
-void book_exempt(struct book *book)
+void replay_result_exempt(struct replay_result *result)
 {
-	if (!book->is_muted)
-		book->sessions_exempt++;
+	if (!result->is_muted)
+		result->sessions_exempt++;
 }
 
-void book_session(struct book *book, const struct prefix *key)
+void replay_result_session(struct replay_result *result, const struct prefix *key)
 {
-	/* Two different seeds, for 32 bits would make some clients one. */
+	/* Two hashes, for 32 bits would make some clients one. */
 	struct {
 		struct prefix key;
 		uint8_t seed;
@@ -343,32 +316,30 @@ void book_session(struct book *book, const struct prefix *key)
 	uint64_t hash =
 		(uint64_t)hash_table(key, sizeof(*key)) << 32 | hash_table(&seeded, sizeof(seeded));
 
-	if (book->is_muted)
+	if (result->is_muted)
 		return;
-	book->sessions++;
-	if (book->clients >= BOOK_CLIENTS_MAX || !make_room(book))
+	result->sessions++;
+	if (result->clients >= REPLAY_CLIENTS_MAX || !make_room(result))
 		return;
-	if (place(book->seen, book->seen_size, hash != 0 ? hash : 1)) {
-		book->seen_used++;
-		book->clients++;
-	}
+	if (place(result->seen, result->seen_size, hash != 0 ? hash : 1))
+		result->clients++;
 }
 
-void book_delivered(struct book *book, const struct prefix *key, const char *name,
-		    unsigned recipients)
+void replay_result_delivered(struct replay_result *result, const struct prefix *key,
+			     const char *host, unsigned recipients)
 {
-	struct book_client *client = find_or_add(book, key, name);
+	struct replay_client *client = find_or_add(result, key, host);
 
-	book->messages++;
-	book->recipients += recipients;
+	result->messages++;
+	result->recipients += recipients;
 	if (client == NULL)
 		return;
 	if (client->messages++ == 0 && client->flags > 0)
-		book->flagged_delivering++;
+		result->flagged_delivering++;
 }
 
-void book_finish(struct book *book, int64_t last_ms)
+void replay_result_finish(struct replay_result *result, int64_t last_ms)
 {
-	crowd_advance(&book->crowd, INT64_MAX);
-	crowd_reach(&book->crowd, last_ms);
+	replay_concurrency_advance(&result->concurrency, INT64_MAX);
+	replay_concurrency_reach(&result->concurrency, last_ms);
 }

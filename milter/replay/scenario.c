@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Sets up what a daemon of one configuration consists of, and opens and closes its sessions. */
 #include "scenario.h"
 
 #include <limits.h>
@@ -8,162 +9,104 @@
 #include "session/open_sessions.h"
 #include "session/stall.h"
 
-struct site {
-	const char *name;
-	struct config *config;
-	struct tarpit tarpit;
-	struct book book;
-};
-
+/* Without jitter, so that the same log has the same result each time. */
 static double no_chance(void)
 {
 	return 0;
 }
 
-struct site *site_new(const char *name, struct config *config, const struct clock *clock)
+struct replay_scenario *replay_scenario_new(const char *name, struct config *config,
+					    const struct clock *clock)
 {
-	struct site *site = calloc(1, sizeof(*site));
+	struct replay_scenario *scenario = calloc(1, sizeof(*scenario));
 	struct tarpit *tarpit;
 
-	if (site == NULL) {
+	if (scenario == NULL) {
 		config_release(config);
 		return NULL;
 	}
 	config->observe = true;
-	site->name = name;
-	site->config = config;
-	book_init(&site->book, clock, config->max_stalls);
-	tarpit = &site->tarpit;
+	scenario->name = name;
+	scenario->config = config;
+	replay_result_init(&scenario->result, clock, config->max_stalls);
+	tarpit = &scenario->tarpit;
 	tarpit->config = config_box_new(config_hold(config));
 	tarpit->store = memory_store_new(config->memory_clients);
 	tarpit->stalls = stalls_new(clock, config->max_stalls, NULL);
 	tarpit->peers = open_sessions_new();
-	tarpit->journal = &site->book.journal;
+	tarpit->journal = &scenario->result.journal;
 	tarpit->clock = clock;
 	tarpit->chance = no_chance;
 	tarpit->max_sessions = UINT_MAX;
 	if (tarpit->config != NULL && tarpit->store != NULL && tarpit->stalls != NULL &&
 	    tarpit->peers != NULL)
-		return site;
+		return scenario;
 	if (tarpit->config == NULL)
 		config_release(config);
-	site_free(site);
+	replay_scenario_free(scenario);
 	return NULL;
 }
 
-void site_free(struct site *site)
+void replay_scenario_free(struct replay_scenario *scenario)
 {
-	if (site == NULL)
+	if (scenario == NULL)
 		return;
-	config_box_free(site->tarpit.config);
-	if (site->tarpit.store != NULL)
-		store_destroy(site->tarpit.store);
-	stalls_free(site->tarpit.stalls);
-	open_sessions_free(site->tarpit.peers);
-	book_free(&site->book);
-	config_release(site->config);
-	free(site);
+	config_box_free(scenario->tarpit.config);
+	if (scenario->tarpit.store != NULL)
+		store_destroy(scenario->tarpit.store);
+	stalls_free(scenario->tarpit.stalls);
+	open_sessions_free(scenario->tarpit.peers);
+	replay_result_free(&scenario->result);
+	config_release(scenario->config);
+	free(scenario);
 }
 
-const char *site_name(const struct site *site)
+struct session *replay_scenario_session(struct replay_scenario *scenario,
+					struct scenario_session *own)
 {
-	return site->name;
+	scenario->result.run = &own->run;
+	return own->session;
 }
 
-const struct config *site_config(const struct site *site)
-{
-	return site->config;
-}
-
-struct book *site_book(struct site *site)
-{
-	return &site->book;
-}
-
-/* What the session tells the book from here on is about this visit. */
-static void turn_to(struct site *site, struct site_session *visit)
-{
-	site->book.run = &visit->run;
-}
-
-void site_connect(struct site *site, struct site_session *visit, const struct connect_event *event)
+void replay_scenario_connect(struct replay_scenario *scenario, struct scenario_session *own,
+			     const struct connect_event *event)
 {
 	struct prefix address;
 	struct client client;
-	enum verdict verdict;
 
 	if (prefix_from_sockaddr(event->address, &address)) {
-		client_identify(&address, &site->config->widths, &client);
-		visit->key = client.key;
+		client_identify(&address, &scenario->config->widths, &client);
+		own->key = client.key;
 	}
-	visit->session = session_open(&site->tarpit);
-	if (visit->session == NULL)
+	own->session = session_open(&scenario->tarpit);
+	if (replay_scenario_session(scenario, own) == NULL)
 		return;
-	turn_to(site, visit);
-	verdict = session_connect(visit->session, event);
-	if (verdict == VERDICT_ACCEPT) {
-		session_close(visit->session);
-		visit->session = NULL;
-		book_exempt(&site->book);
-	} else {
-		book_session(&site->book, &visit->key);
+	if (session_connect(own->session, event) != VERDICT_ACCEPT) {
+		replay_result_session(&scenario->result, &own->key);
+		return;
 	}
+	session_close(own->session);
+	own->session = NULL;
+	replay_result_exempt(&scenario->result);
 }
 
-void site_helo(struct site *site, struct site_session *visit)
+void replay_scenario_pause(struct replay_scenario *scenario, struct scenario_session *own)
 {
-	turn_to(site, visit);
-	if (visit->session != NULL)
-		session_helo(visit->session);
+	session_close(replay_scenario_session(scenario, own));
+	own->session = NULL;
 }
 
-void site_mail(struct site *site, struct site_session *visit, const struct mail_event *event)
+void replay_scenario_resume(struct replay_scenario *scenario, struct scenario_session *own,
+			    const struct connect_event *event)
 {
-	turn_to(site, visit);
-	if (visit->session != NULL)
-		session_mail(visit->session, event);
+	scenario->result.is_muted = true;
+	replay_scenario_connect(scenario, own, event);
+	scenario->result.is_muted = false;
 }
 
-void site_rcpt(struct site *site, struct site_session *visit, const struct rcpt_event *event)
+void replay_scenario_close(struct replay_scenario *scenario, struct scenario_session *own)
 {
-	turn_to(site, visit);
-	if (visit->session != NULL)
-		session_rcpt(visit->session, event);
-}
-
-void site_data(struct site *site, struct site_session *visit, const char *bad_count)
-{
-	turn_to(site, visit);
-	if (visit->session != NULL)
-		session_data(visit->session, bad_count);
-}
-
-void site_delivered(struct site *site, struct site_session *visit, const char *name,
-		    unsigned recipients)
-{
-	if (visit->key.family != 0)
-		book_delivered(&site->book, &visit->key, name, recipients);
-}
-
-void site_pause(struct site *site, struct site_session *visit)
-{
-	turn_to(site, visit);
-	session_close(visit->session);
-	visit->session = NULL;
-}
-
-void site_resume(struct site *site, struct site_session *visit, const struct connect_event *event)
-{
-	site->book.is_muted = true;
-	site_connect(site, visit, event);
-	site->book.is_muted = false;
-}
-
-void site_close(struct site *site, struct site_session *visit)
-{
-	turn_to(site, visit);
-	session_close(visit->session);
-	visit->session = NULL;
-	site->book.run = NULL;
-	crowd_disown(&visit->run);
+	replay_scenario_pause(scenario, own);
+	scenario->result.run = NULL;
+	replay_concurrency_disown(&own->run);
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Puts the lines of a mail log together to SMTP sessions and their messages, and hands them on in the order
- * of the log. A log tells late what a filter sees at once: whose a recipient was, what the sender, who was
- * accepted. So lines wait in a queue until their message is known to its end, or for some minutes of the
- * log's time. Memory is bounded. For one thread.
+ * Puts the lines of a mail log together to SMTP sessions and their messages, and hands on what happened
+ * in them, in the order of the log. Memory is bounded, whatever the log holds. For one thread.
  */
 #ifndef TARPIT_REPLAY_SESSIONS_H
 #define TARPIT_REPLAY_SESSIONS_H
@@ -15,103 +13,91 @@
 
 #include "base/address.h"
 #include "maillog/line.h"
-#include "judge/rejection.h"
 #include "scenario.h"
 #include "base/table.h"
 
 #define REPLAY_NAME_MAX 64
 #define REPLAY_QUEUE_ID_MAX 32
-/* What is cut to this is still too long for address_parse. */
+/* With the NUL. An address that is cut to this is still too long for address_parse. */
 #define REPLAY_ADDRESS_MAX (ADDRESS_TEXT_MAX + 1)
 
-/* Whose process logged it. No padding, for it is hashed as bytes. */
-struct visit_key {
+/* The process that logs a session. No padding, for the key is hashed as bytes. */
+struct log_session_key {
 	char machine[REPLAY_NAME_MAX];
 	uint32_t pid, mta;
 };
 
 /* One SMTP session. */
-struct visit {
-	struct visit_key key;
-	enum logline_mta mta;
-	bool has_client;		/* who it is, is known; without an address it was a local one */
+struct log_session {
+	struct log_session_key key;
+	enum maillog_mta mta;
+	bool has_client;		/* a line has told the client, which may be a local one */
 	bool authenticated;
-	struct sockaddr_storage address;	/* ss_family 0: none */
-	char host[REPLAY_NAME_MAX * 4];
-	/* of who plays it */
+	struct sockaddr_storage address;	/* the client's; ss_family 0: none */
+	char host[REPLAY_NAME_MAX * 4];	/* the client's, as in struct maillog_line */
+	/* The drive's. */
 	bool has_begun, has_greeted, has_ended, in_mail;
-	bool is_paused;			/* it may have ended: the log does not tell */
-	struct message *mail;		/* that in_mail is of; only to compare with */
+	bool is_paused;			/* perhaps at its end: Sendmail does not log that */
+	struct log_message *mail;	/* of the transaction that in_mail is about; never followed */
 	char sender[REPLAY_ADDRESS_MAX];
-	/* private */
+	/* Private. */
 	unsigned references;
-	bool listed;
-	bool is_told;			/* authenticated or not: no line will tell it later */
-	unsigned patience;
+	bool is_told;			/* whether authenticated is known, and no line will change that */
+	unsigned limit;			/* an enum idle_limit */
 	int64_t touched_ms;
-	struct message *message;	/* the last one; not a reference */
-	struct visit *prev, *next;
+	struct log_message *message;	/* the last one; not counted as a reference */
+	struct log_session *prev, *next;
 	UT_hash_handle hh;
-	struct site_session sites[];
+	struct scenario_session own[];	/* in each scenario */
 };
 
-struct message_key {
+struct log_message_key {
 	char machine[REPLAY_NAME_MAX], queue_id[REPLAY_QUEUE_ID_MAX];
 };
 
-/* A name of an accepted recipient. */
-struct accepted {
-	struct accepted *next;
+/* An accepted recipient that a line has named. */
+struct log_recipient {
+	struct log_recipient *next;
 	size_t length;
 	char text[];
 };
 
-/* One message: what has a queue id. */
-struct message {
-	struct message_key key;
-	struct visit *visit;
+/* One message: the lines with one queue id. */
+struct log_message {
+	struct log_message_key key;
+	struct log_session *session;
 	bool has_client_line;		/* Postfix's, at the first accepted recipient */
-	bool is_queued;			/* its sender and the number of its recipients are known */
+	bool is_queued;			/* sender and count are known */
 	char *sender;			/* NULL: no line has told it */
-	bool is_aborted;		/* and it never came */
-	unsigned count;			/* accepted recipients, as far as is_queued */
-	unsigned rejections;		/* after the client line, if there is one */
-	struct accepted *names;
+	bool is_aborted;		/* the client never sent the message itself */
+	unsigned count;			/* accepted recipients, if is_queued */
+	unsigned rejections;		/* since the client line, if there is one */
+	struct log_recipient *names;	/* of accepted recipients, each once */
 	unsigned names_count, name_lines;
-	/* of who plays it */
+	/* The drive's. */
 	bool is_finished;
-	unsigned played_rejections, played_accepted, bad_count;
-	/* private */
+	unsigned driven_rejections, driven_accepted, bad_count;
+	/* Private. */
 	unsigned references;
-	bool listed, is_settled;
+	bool listed, is_settled;	/* is_settled: no line that is still to come changes anything */
 	int64_t deadline_ms;
 	UT_hash_handle hh;
 };
 
-/* What to do at one moment. */
-struct happening {
-	enum logline_kind kind;		/* CONNECT, DISCONNECT, REJECTED, HIDDEN, CLIENT or QUEUED */
-	int64_t wall_ms;
-	struct visit *visit;
-	struct message *message;	/* NULL: none */
-	char code[DSN_TEXT_MAX];	/* empty: none */
-	const char *recipient;		/* NULL: none */
-	const char *sender;		/* NULL: the line has none */
-	struct happening *next;
-	char text[];
-};
+struct log_event;
+struct replay_sessions;
+typedef void replay_sessions_handler(struct log_event *event, void *arg);
 
-struct replay_log;
-typedef void replay_play(struct happening *happening, void *arg);
-
-/* sites: how many site_sessions a visit has. NULL if out of memory. */
-struct replay_log *replay_log_new(size_t sites, replay_play *play, void *arg);
-void replay_log_free(struct replay_log *log);
-/* wall_ms does not go back. */
-void replay_log_take(struct replay_log *log, const struct logline *line, int64_t wall_ms);
-/* The log has ended: nothing waits any longer, and all sessions end. */
-void replay_log_finish(struct replay_log *log, int64_t wall_ms);
-/* Done with a message: its later lines mean nothing. */
-void replay_log_finished(struct replay_log *log, struct message *message);
+/* scenarios: how many scenario_sessions a session has. NULL if out of memory. */
+struct replay_sessions *replay_sessions_new(size_t scenarios, replay_sessions_handler *handler,
+					    void *arg);
+void replay_sessions_free(struct replay_sessions *sessions);
+/* wall_ms, milliseconds since the epoch, does not go back. */
+void replay_sessions_take(struct replay_sessions *sessions, const struct maillog_line *line,
+			  int64_t wall_ms);
+/* The log has ended: no event waits any longer, and all sessions end. */
+void replay_sessions_finish(struct replay_sessions *sessions, int64_t wall_ms);
+/* The handler is done with the message, and later lines of that queue id are of another one. */
+void replay_sessions_forget(struct replay_sessions *sessions, struct log_message *message);
 
 #endif

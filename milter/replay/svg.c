@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Draws the stalls at once over time as SVG: a curve for each scenario, and its max_stalls. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/printable.h"
 #include "report.h"
 
 #define WIDTH 960
@@ -18,7 +20,7 @@
 static const char *const colours[] = {"#1f6fb4", "#c8501e", "#2c8c4a", "#8a4fb0", "#a07a00"};
 #define COLOURS (sizeof(colours) / sizeof(colours[0]))
 
-/* The part of the plane that the curves are in, and what it stands for. */
+/* The part of the picture that the curves are in, in its units, and what that part stands for. */
 struct plane {
 	double top, left, width, height;
 	double begin_ms, end_ms;
@@ -39,18 +41,16 @@ static double y_of(const struct plane *plane, unsigned count)
 static void put_escaped(const char *text, FILE *out)
 {
 	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c == '&')
+		if (*text == '&')
 			fputs("&amp;", out);
-		else if (c == '<')
+		else if (*text == '<')
 			fputs("&lt;", out);
-		else if (c == '>')
+		else if (*text == '>')
 			fputs("&gt;", out);
-		else if (c == '"')
+		else if (*text == '"')
 			fputs("&quot;", out);
 		else
-			fputc(c < 0x20 || c >= 0x7f ? '?' : c, out);
+			fputc(printable_is(*text) ? *text : '?', out);
 	}
 }
 
@@ -67,7 +67,7 @@ static void put_line(FILE *out, const char *class, double x1, double y1, double 
 		class, x1, y1, x2, y2);
 }
 
-/* The least of 1, 2, 5, 10, 20 ... with which few enough ticks reach that far. */
+/* The least step of 1, 2, 5, 10, 20 ... with which TICKS_Y ticks reach most. */
 static unsigned step_y(unsigned most)
 {
 	static const unsigned factors[] = {2, 5, 10};
@@ -90,7 +90,7 @@ static int64_t step_x_s(int64_t span_s)
 
 	while (i + 1 < sizeof(steps) / sizeof(steps[0]) && span_s / steps[i] > TICKS_X)
 		i++;
-	/* Centuries, if the log says so. */
+	/* A log of centuries, which garbled stamps may make one, gets steps of any length. */
 	return span_s / steps[i] > 2 * TICKS_X ? span_s / TICKS_X : steps[i];
 }
 
@@ -120,7 +120,7 @@ static void put_axis_x(FILE *out, const struct plane *plane)
 	time_t begin = (time_t)begin_s;
 	struct tm local = {0};
 	double bottom = plane->top + plane->height;
-	char text[REPORT_TIME_MAX];
+	char text[REPLAY_TIME_MAX];
 
 	localtime_r(&begin, &local);
 	first_s = begin_s + local.tm_gmtoff;
@@ -130,54 +130,56 @@ static void put_axis_x(FILE *out, const struct plane *plane)
 
 		put_line(out, "grid", x, plane->top, x, bottom + 5);
 		put_text(out, x, bottom + 19, "middle",
-			 report_time(s * 1000, step_s < 86400 ? REPORT_CLOCK : REPORT_DATE, text));
+			 replay_text_time(s * 1000,
+					  step_s < 86400 ? REPLAY_TIME_CLOCK : REPLAY_TIME_DATE,
+					  text));
 		if (step_s < 86400)
 			put_text(out, x, bottom + 34, "middle",
-				 report_time(s * 1000, REPORT_DATE, text));
+				 replay_text_time(s * 1000, REPLAY_TIME_DATE, text));
 	}
 	put_line(out, "axis", plane->left, bottom, plane->left + plane->width, bottom);
 	put_line(out, "axis", plane->left, plane->top, plane->left, bottom);
 }
 
-static void put_curve(FILE *out, const struct plane *plane, const struct crowd *crowd,
-		      const char *colour)
+static void put_curve(FILE *out, const struct plane *plane,
+		      const struct replay_concurrency *concurrency, const char *colour)
 {
 	double begin = plane->begin_ms;
 
 	fprintf(out, "<path class=\"curve\" stroke=\"%s\" fill=\"%s\" d=\"M%.1f %.1f", colour,
 		colour, plane->left, y_of(plane, 0));
-	for (size_t i = 0; i < crowd->buckets_used; i++) {
-		begin = (double)(crowd->begin_ms + (int64_t)i * crowd->width_ms);
+	for (size_t i = 0; i < concurrency->buckets_used; i++) {
+		begin = (double)(concurrency->begin_ms + (int64_t)i * concurrency->width_ms);
 
 		fprintf(out, " L%.1f %.1f L%.1f %.1f", x_of(plane, begin),
-			y_of(plane, crowd->buckets[i].peak),
-			x_of(plane, begin + (double)crowd->width_ms),
-			y_of(plane, crowd->buckets[i].peak));
+			y_of(plane, concurrency->buckets[i].peak),
+			x_of(plane, begin + (double)concurrency->width_ms),
+			y_of(plane, concurrency->buckets[i].peak));
 	}
-	fprintf(out, " L%.1f %.1f\"/>\n", x_of(plane, begin + (double)crowd->width_ms),
+	fprintf(out, " L%.1f %.1f\"/>\n", x_of(plane, begin + (double)concurrency->width_ms),
 		y_of(plane, 0));
 }
 
-static void put_budget(FILE *out, const struct plane *plane, const struct crowd *crowd,
-		       const char *colour)
+static void put_max_stalls(FILE *out, const struct plane *plane,
+			   const struct replay_concurrency *concurrency, const char *colour)
 {
-	double y = y_of(plane, crowd->budget);
+	double y = y_of(plane, concurrency->max_stalls);
 	char text[64];
 
 	fprintf(out,
 		"<line class=\"budget\" stroke=\"%s\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" "
 		"y2=\"%.1f\"/>\n",
 		colour, plane->left, y, plane->left + plane->width, y);
-	snprintf(text, sizeof(text), "max_stalls = %u", crowd->budget);
+	snprintf(text, sizeof(text), "max_stalls = %u", concurrency->max_stalls);
 	put_text(out, plane->left + plane->width - 4, y - 5, "end", text);
 }
 
-static struct crowd *crowd_of(const struct report *report, size_t i)
+static struct replay_concurrency *concurrency_of(const struct replay_report *report, size_t i)
 {
-	return &site_book(player_site(report->player, i))->crowd;
+	return &report->drive->scenarios[i]->result.concurrency;
 }
 
-static struct plane plane_of(const struct report *report, double top)
+static struct plane plane_of(const struct replay_report *report, double top)
 {
 	struct plane plane = {.top = top,
 			      .left = LEFT,
@@ -186,38 +188,39 @@ static struct plane plane_of(const struct report *report, double top)
 			      .most = 1};
 	double end_ms;
 
-	for (size_t i = 0; i < player_sites(report->player); i++) {
-		const struct crowd *crowd = crowd_of(report, i);
+	for (size_t i = 0; i < report->drive->scenarios_count; i++) {
+		const struct replay_concurrency *concurrency = concurrency_of(report, i);
 
-		if (plane.begin_ms == 0 || (double)crowd->begin_ms < plane.begin_ms)
-			plane.begin_ms = (double)crowd->begin_ms;
-		end_ms = (double)(crowd->begin_ms + (int64_t)crowd->buckets_used * crowd->width_ms);
+		if (plane.begin_ms == 0 || (double)concurrency->begin_ms < plane.begin_ms)
+			plane.begin_ms = (double)concurrency->begin_ms;
+		end_ms = (double)(concurrency->begin_ms +
+				  (int64_t)concurrency->buckets_used * concurrency->width_ms);
 		plane.end_ms = fmax(plane.end_ms, end_ms);
-		if (crowd->peak > plane.most)
-			plane.most = crowd->peak;
-		if (crowd->budget > plane.most)
-			plane.most = crowd->budget;
+		if (concurrency->peak > plane.most)
+			plane.most = concurrency->peak;
+		if (concurrency->max_stalls > plane.most)
+			plane.most = concurrency->max_stalls;
 	}
 	plane.end_ms = fmax(plane.end_ms, plane.begin_ms + 1000);
 	plane.most += plane.most / 10 + 1;
 	return plane;
 }
 
-static void put_legend(FILE *out, const struct report *report)
+static void put_legend(FILE *out, const struct replay_report *report)
 {
-	for (size_t i = 0; i < player_sites(report->player); i++) {
+	for (size_t i = 0; i < report->drive->scenarios_count; i++) {
 		double y = TOP - 16 + LEGEND_ROW * (double)i;
 
 		fprintf(out, "<rect x=\"%d\" y=\"%.1f\" width=\"14\" height=\"4\" fill=\"%s\"/>\n",
 			LEFT, y - 6, colours[i % COLOURS]);
-		put_text(out, LEFT + 20, y, "start", site_name(player_site(report->player, i)));
+		put_text(out, LEFT + 20, y, "start", report->drive->scenarios[i]->name);
 	}
 }
 
-bool report_svg(const struct report *report, FILE *out)
+bool replay_svg_draw(const struct replay_report *report, FILE *out)
 {
-	size_t sites = player_sites(report->player);
-	double legend = LEGEND_ROW * ((double)sites - 1);
+	size_t scenarios = report->drive->scenarios_count;
+	double legend = LEGEND_ROW * ((double)scenarios - 1);
 	struct plane plane = plane_of(report, TOP + legend);
 
 	fprintf(out,
@@ -234,9 +237,9 @@ bool report_svg(const struct report *report, FILE *out)
 	put_legend(out, report);
 	put_axis_y(out, &plane);
 	put_axis_x(out, &plane);
-	for (size_t i = 0; i < sites; i++) {
-		put_budget(out, &plane, crowd_of(report, i), colours[i % COLOURS]);
-		put_curve(out, &plane, crowd_of(report, i), colours[i % COLOURS]);
+	for (size_t i = 0; i < scenarios; i++) {
+		put_max_stalls(out, &plane, concurrency_of(report, i), colours[i % COLOURS]);
+		put_curve(out, &plane, concurrency_of(report, i), colours[i % COLOURS]);
 	}
 	fputs("</svg>\n", out);
 	return fflush(out) == 0 && ferror(out) == 0;

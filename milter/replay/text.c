@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Prints a report for people: figures, tables of clients, and stalls over time in characters. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/printable.h"
 #include "report.h"
 
-#define HOST_MAX 40
+#define HOST_TEXT_MAX 40
+#define NAME_TEXT_MAX 256
 #define PICTURE_ROWS 6
 #define PICTURE_MARGIN 7
 #define PICTURE_MIN 20
 #define COLUMN 14
 #define CLIENT_COLUMN 24
 
-const char *report_time(int64_t wall_ms, enum report_form form, char *text)
+const char *replay_text_time(int64_t wall_ms, enum replay_time_form form, char *text)
 {
 	time_t moment = (time_t)(wall_ms / 1000);
 	struct tm local;
@@ -22,46 +25,42 @@ const char *report_time(int64_t wall_ms, enum report_form form, char *text)
 
 	if (localtime_r(&moment, &local) == NULL)
 		length = 0;
-	else if (form == REPORT_CLOCK)
-		length = strftime(text, REPORT_TIME_MAX, "%H:%M:%S", &local);
-	else if (form == REPORT_DATE)
-		length = strftime(text, REPORT_TIME_MAX, "%Y-%m-%d", &local);
+	else if (form == REPLAY_TIME_CLOCK)
+		length = strftime(text, REPLAY_TIME_MAX, "%H:%M:%S", &local);
+	else if (form == REPLAY_TIME_DATE)
+		length = strftime(text, REPLAY_TIME_MAX, "%Y-%m-%d", &local);
 	else
-		length = strftime(text, REPORT_TIME_MAX, "%Y-%m-%d %H:%M:%S", &local);
+		length = strftime(text, REPLAY_TIME_MAX, "%Y-%m-%d %H:%M:%S", &local);
 	if (length == 0)
-		snprintf(text, REPORT_TIME_MAX, "?");
+		snprintf(text, REPLAY_TIME_MAX, "?");
 	return text;
 }
 
-const char *report_duration(int64_t ms, char *text)
+const char *replay_text_duration(int64_t ms, char *text)
 {
 	long long s = (long long)((ms + 500) / 1000);
 
 	if (ms > 0 && ms < 10000)
-		snprintf(text, REPORT_TIME_MAX, "%.1f s", (double)ms / 1000);
+		snprintf(text, REPLAY_TIME_MAX, "%.1f s", (double)ms / 1000);
 	else if (s < 60)
-		snprintf(text, REPORT_TIME_MAX, "%lld s", s);
+		snprintf(text, REPLAY_TIME_MAX, "%lld s", s);
 	else if (s < 3600)
-		snprintf(text, REPORT_TIME_MAX, "%lld min %lld s", s / 60, s % 60);
+		snprintf(text, REPLAY_TIME_MAX, "%lld min %lld s", s / 60, s % 60);
 	else if (s < 86400)
-		snprintf(text, REPORT_TIME_MAX, "%lld h %lld min", s / 3600, s % 3600 / 60);
+		snprintf(text, REPLAY_TIME_MAX, "%lld h %lld min", s / 3600, s % 3600 / 60);
 	else
-		snprintf(text, REPORT_TIME_MAX, "%lld d %lld h", s / 86400, s % 86400 / 3600);
+		snprintf(text, REPLAY_TIME_MAX, "%lld d %lld h", s / 86400, s % 86400 / 3600);
 	return text;
 }
 
-const char *report_plain(const char *from, char *text, size_t size)
+const char *replay_text_plain(const char *from, char *text, size_t size)
 {
-	size_t i = 0;
-
-	for (; from[i] != '\0' && i < size - 1; i++)
-		text[i] = from[i] < 0x20 || from[i] >= 0x7f ? '?' : from[i];
-	text[i] = '\0';
-	return text;
+	snprintf(text, size, "%.*s", (int)size - 1, from);
+	return printable_mask(text);
 }
 
 /* A client's key, without the length where it is one address. */
-static const char *client_text(const struct book_client *client, char *text)
+static const char *client_text(const struct replay_client *client, char *text)
 {
 	bool is_address = client->key.bits == (client->key.family == 4 ? 32 : 128);
 
@@ -69,51 +68,32 @@ static const char *client_text(const struct book_client *client, char *text)
 			  : prefix_format(&client->key, text);
 }
 
-static uint64_t sum(const uint64_t *counts)
-{
-	uint64_t all = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		all += counts[i];
-	return all;
-}
-
-static int64_t sum_ms(const int64_t *ms)
-{
-	int64_t all = 0;
-
-	for (size_t i = 0; i < STAGE_COUNT; i++)
-		all += ms[i];
-	return all;
-}
-
 static const char *plural(uint64_t count)
 {
 	return count == 1 ? "" : "s";
 }
 
-static void print_lines(const struct report *report, FILE *out)
+static void print_lines(const struct replay_report *report, FILE *out)
 {
 	const struct replay_lines *lines = report->lines;
-	char from[REPORT_TIME_MAX], to[REPORT_TIME_MAX], span[REPORT_TIME_MAX];
-	int64_t first_ms = player_first_ms(report->player),
-		last_ms = player_last_ms(report->player);
+	char from[REPLAY_TIME_MAX], to[REPLAY_TIME_MAX], span[REPLAY_TIME_MAX];
+	int64_t first_ms = report->drive->first_ms, last_ms = report->drive->last_ms;
 
 	if (first_ms == 0)
 		fprintf(out, "Period      no line has a time\n");
 	else
 		fprintf(out, "Period      %s to %s (%s)\n",
-			report_time(first_ms, REPORT_MOMENT, from),
-			report_time(last_ms, REPORT_MOMENT, to),
-			report_duration(last_ms - first_ms, span));
+			replay_text_time(first_ms, REPLAY_TIME_MOMENT, from),
+			replay_text_time(last_ms, REPLAY_TIME_MOMENT, to),
+			replay_text_duration(last_ms - first_ms, span));
 	fprintf(out,
 		"Lines       %" PRIu64 " read, %" PRIu64 " of no interest, %" PRIu64 " unreadable",
 		lines->read, lines->other, lines->unreadable);
 	if (lines->first_unreadable != NULL) {
-		char place[256];
+		char place[NAME_TEXT_MAX];
 
 		fprintf(out, ", first at %s",
-			report_plain(lines->first_unreadable, place, sizeof(place)));
+			replay_text_plain(lines->first_unreadable, place, sizeof(place)));
 	}
 	fputc('\n', out);
 	if (lines->submission > 0)
@@ -122,62 +102,66 @@ static void print_lines(const struct report *report, FILE *out)
 	if (lines->misdated > 0)
 		fprintf(out, "            %" PRIu64 " of a time a day and more from the others'\n",
 			lines->misdated);
-	if (player_lost(report->player) > 0)
+	if (report->drive->clients_unknown > 0)
 		fprintf(out, "            %" PRIu64 " rejection%s of clients that no line names\n",
-			player_lost(report->player), plural(player_lost(report->player)));
+			report->drive->clients_unknown, plural(report->drive->clients_unknown));
 }
 
-static void print_stages(const struct book *book, FILE *out)
+static void print_stages(const struct replay_result *result, FILE *out)
 {
 	const char *between = ": ";
 
 	for (size_t i = 0; i < STAGE_COUNT; i++) {
-		char text[REPORT_TIME_MAX];
+		char text[REPLAY_TIME_MAX];
 
-		if (book->stalls[i] == 0)
+		if (result->stalls[i] == 0)
 			continue;
 		fprintf(out, "%s%s %" PRIu64 " (%s)", between, stage_log_name((enum stage)i),
-			book->stalls[i], report_duration(book->stalled_ms[i], text));
+			result->stalls[i],
+			replay_text_duration((int64_t)result->stalled_ms[i], text));
 		between = ", ";
 	}
 	fputc('\n', out);
 }
 
-static void print_figures(struct book *book, FILE *out)
+static void print_figures(struct replay_result *result, FILE *out)
 {
-	char text[REPORT_TIME_MAX];
+	char text[REPLAY_TIME_MAX];
 
 	fprintf(out,
 		"Sessions    %" PRIu64 " of %s%" PRIu64 " client%s; %" PRIu64 " more %s exempt\n",
-		book->sessions, book->clients >= BOOK_CLIENTS_MAX ? "more than " : "",
-		book->clients, plural(book->clients), book->sessions_exempt,
-		book->sessions_exempt == 1 ? "was" : "were");
+		result->sessions, result->clients >= REPLAY_CLIENTS_MAX ? "more than " : "",
+		result->clients, plural(result->clients), result->sessions_exempt,
+		result->sessions_exempt == 1 ? "was" : "were");
 	fprintf(out, "Accepted    %" PRIu64 " message%s for %" PRIu64 " recipient%s\n",
-		book->messages, plural(book->messages), book->recipients, plural(book->recipients));
+		result->messages, plural(result->messages), result->recipients,
+		plural(result->recipients));
 	fprintf(out, "Rejected    %" PRIu64 " recipient%s, of which %" PRIu64 " count%s\n",
-		book->rejected, plural(book->rejected), book->rejected_counted,
-		book->rejected_counted == 1 ? "s" : "");
+		result->rejected, plural(result->rejected), result->rejected_counted,
+		result->rejected_counted == 1 ? "s" : "");
 	fprintf(out,
 		"Flagged     %" PRIu64 " client%s, %" PRIu64 " time%s; %" PRIu64
 		" of them delivered mail too\n",
-		book->clients_flagged, plural(book->clients_flagged), book->flags_total,
-		plural(book->flags_total), book->flagged_delivering);
-	fprintf(out, "Stalls      %" PRIu64 ", %s in all", sum(book->stalls),
-		report_duration(sum_ms(book->stalled_ms), text));
-	print_stages(book, out);
-	fprintf(out, "Deferrals   %" PRIu64 "\n", sum(book->deferrals));
-	fprintf(out, "At once     %u stall%s at most", book->crowd.peak, plural(book->crowd.peak));
-	if (book->crowd.peak > 0)
-		fprintf(out, ", at %s", report_time(book->crowd.peak_ms, REPORT_MOMENT, text));
-	fprintf(out, "; max_stalls is %u", book->crowd.budget);
-	if (book->crowd.over_budget > 0)
-		fprintf(out, ": %" PRIu64 " stall%s would not have fitted", book->crowd.over_budget,
-			plural(book->crowd.over_budget));
+		result->clients_flagged, plural(result->clients_flagged), result->flags_total,
+		plural(result->flags_total), result->flagged_delivering);
+	fprintf(out, "Stalls      %" PRIu64 ", %s in all", replay_result_sum(result->stalls),
+		replay_text_duration((int64_t)replay_result_sum(result->stalled_ms), text));
+	print_stages(result, out);
+	fprintf(out, "Deferrals   %" PRIu64 "\n", replay_result_sum(result->deferrals));
+	fprintf(out, "At once     %u stall%s at most", result->concurrency.peak,
+		plural(result->concurrency.peak));
+	if (result->concurrency.peak > 0)
+		fprintf(out, ", at %s",
+			replay_text_time(result->concurrency.peak_ms, REPLAY_TIME_MOMENT, text));
+	fprintf(out, "; max_stalls is %u", result->concurrency.max_stalls);
+	if (result->concurrency.over_budget > 0)
+		fprintf(out, ": %" PRIu64 " stall%s would not have fitted",
+			result->concurrency.over_budget, plural(result->concurrency.over_budget));
 	fputc('\n', out);
 }
 
-/* Columns for the clients, of which IPv6 ones may be long. */
-static int widest(const struct book_client *const *clients, size_t count)
+/* Columns that the clients take: IPv6 addresses may be long. */
+static int widest(const struct replay_client *const *clients, size_t count)
 {
 	size_t width = CLIENT_COLUMN;
 
@@ -191,10 +175,11 @@ static int widest(const struct book_client *const *clients, size_t count)
 	return (int)width;
 }
 
-static void print_innocents(const struct book *book, const struct report *report, FILE *out)
+static void print_innocents(struct replay_result *result, const struct replay_report *report,
+			    FILE *out)
 {
-	const struct book_client *innocents[REPORT_ROWS_MAX];
-	size_t count = book_innocents(book, innocents, report->rows);
+	const struct replay_client *innocents[REPLAY_ROWS_MAX];
+	size_t count = replay_result_innocents(result, innocents, report->rows);
 	int width = widest(innocents, count);
 
 	if (count == 0)
@@ -203,21 +188,21 @@ static void print_innocents(const struct book *book, const struct report *report
 	fprintf(out, "  %-*s %9s %9s %11s  %s\n", width, "client", "messages", "rejected",
 		"stalled", "host");
 	for (size_t i = 0; i < count; i++) {
-		const struct book_client *client = innocents[i];
-		char text[PREFIX_TEXT_MAX], stalled[REPORT_TIME_MAX], host[HOST_MAX];
+		const struct replay_client *client = innocents[i];
+		char text[PREFIX_TEXT_MAX], stalled[REPLAY_TIME_MAX], host[HOST_TEXT_MAX];
 
 		fprintf(out, "  %-*s %9" PRIu64 " %9" PRIu64 " %11s  %s\n", width,
 			client_text(client, text), client->messages, client->rejected,
-			report_duration(client->stalled_ms, stalled),
-			report_plain(client->name[0] != '\0' ? client->name : "-", host,
-				     sizeof(host)));
+			replay_text_duration(client->stalled_ms, stalled),
+			replay_text_plain(client->host[0] != '\0' ? client->host : "-", host,
+					  sizeof(host)));
 	}
 }
 
-static void print_worst(const struct book *book, const struct report *report, FILE *out)
+static void print_worst(struct replay_result *result, const struct replay_report *report, FILE *out)
 {
-	const struct book_client *worst[REPORT_ROWS_MAX];
-	size_t count = book_worst(book, worst, report->rows);
+	const struct replay_client *worst[REPLAY_ROWS_MAX];
+	size_t count = replay_result_worst(result, worst, report->rows);
 	int width = widest(worst, count);
 
 	if (count == 0)
@@ -226,34 +211,35 @@ static void print_worst(const struct book *book, const struct report *report, FI
 	fprintf(out, "  %-*s %-19s %8s %8s %8s %6s %11s  %s\n", width, "client", "first flagged",
 		"score", "rejected", "messages", "stalls", "stalled", "host");
 	for (size_t i = 0; i < count; i++) {
-		const struct book_client *client = worst[i];
-		char text[PREFIX_TEXT_MAX], flagged[REPORT_TIME_MAX], stalled[REPORT_TIME_MAX];
-		char host[HOST_MAX];
+		const struct replay_client *client = worst[i];
+		char text[PREFIX_TEXT_MAX], flagged[REPLAY_TIME_MAX], stalled[REPLAY_TIME_MAX];
+		char host[HOST_TEXT_MAX];
 
 		fprintf(out, "  %-*s %-19s %8.2f %8" PRIu64 " %8" PRIu64 " %6" PRIu64 " %11s  %s\n",
 			width, client_text(client, text),
-			report_time(client->first_flagged_ms, REPORT_MOMENT, flagged),
+			replay_text_time(client->first_flagged_ms, REPLAY_TIME_MOMENT, flagged),
 			client->score_max, client->rejected, client->messages, client->stalls,
-			report_duration(client->stalled_ms, stalled),
-			report_plain(client->name[0] != '\0' ? client->name : "-", host,
-				     sizeof(host)));
+			replay_text_duration(client->stalled_ms, stalled),
+			replay_text_plain(client->host[0] != '\0' ? client->host : "-", host,
+					  sizeof(host)));
 	}
 }
 
-/* The peak in that column of so many. */
-static unsigned column_peak(const struct crowd *crowd, size_t column, size_t columns)
+/* The most stalls at once in a column of the picture, of so many columns. */
+static unsigned column_peak(const struct replay_concurrency *concurrency, size_t column,
+			    size_t columns)
 {
-	size_t first = column * crowd->buckets_used / columns;
-	size_t last = ((column + 1) * crowd->buckets_used + columns - 1) / columns;
+	size_t first = column * concurrency->buckets_used / columns;
+	size_t last = ((column + 1) * concurrency->buckets_used + columns - 1) / columns;
 	unsigned peak = 0;
 
-	for (size_t i = first; i < last && i < crowd->buckets_used; i++)
-		if (crowd->buckets[i].peak > peak)
-			peak = crowd->buckets[i].peak;
+	for (size_t i = first; i < last && i < concurrency->buckets_used; i++)
+		if (concurrency->buckets[i].peak > peak)
+			peak = concurrency->buckets[i].peak;
 	return peak;
 }
 
-/* How a cell looks of which so many eighths are full. */
+/* The character for a cell of which so many eighths are full; 8 and above is all. */
 static const char *block(int eighths, bool is_utf8)
 {
 	static const char *const blocks[] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
@@ -268,39 +254,41 @@ static const char *block(int eighths, bool is_utf8)
 	return eighths <= 2 ? "." : eighths <= 5 ? ":" : "#";
 }
 
-static void print_picture_row(const struct crowd *crowd, size_t columns, int row, bool is_utf8,
-			      FILE *out)
+static void print_picture_row(const struct replay_concurrency *concurrency, size_t columns, int row,
+			      bool is_utf8, FILE *out)
 {
 	for (size_t column = 0; column < columns; column++) {
-		double peak = column_peak(crowd, column, columns);
-		int eighths = (int)ceil(peak * PICTURE_ROWS * 8 / crowd->peak);
+		double peak = column_peak(concurrency, column, columns);
+		int eighths = (int)ceil(peak * PICTURE_ROWS * 8 / concurrency->peak);
 
 		fputs(block(eighths - 8 * row, is_utf8), out);
 	}
 }
 
-void report_picture(const struct crowd *crowd, const struct report *report, FILE *out)
+static void print_picture(const struct replay_concurrency *concurrency,
+			  const struct replay_report *report, FILE *out)
 {
 	size_t columns = report->width > PICTURE_MARGIN + PICTURE_MIN
 				 ? report->width - PICTURE_MARGIN - 1
 				 : PICTURE_MIN;
-	int64_t end_ms = crowd->begin_ms + (int64_t)crowd->buckets_used * crowd->width_ms;
-	char begin[REPORT_TIME_MAX], end[REPORT_TIME_MAX];
+	int64_t end_ms =
+		concurrency->begin_ms + (int64_t)concurrency->buckets_used * concurrency->width_ms;
+	char begin[REPLAY_TIME_MAX], end[REPLAY_TIME_MAX];
 
-	if (crowd->peak == 0)
+	if (concurrency->peak == 0)
 		return;
 	fprintf(out, "\nStalls at once:\n");
 	for (int row = PICTURE_ROWS - 1; row >= 0; row--) {
 		if (row == PICTURE_ROWS - 1)
-			fprintf(out, "%5u ", crowd->peak);
+			fprintf(out, "%5u ", concurrency->peak);
 		else
 			fprintf(out, "%*s", PICTURE_MARGIN - 1, "");
 		fputs(report->is_utf8 ? "\u2502" : "|", out);
-		print_picture_row(crowd, columns, row, report->is_utf8, out);
+		print_picture_row(concurrency, columns, row, report->is_utf8, out);
 		fputc('\n', out);
 	}
-	report_time(crowd->begin_ms, REPORT_MOMENT, begin);
-	report_time(end_ms, REPORT_MOMENT, end);
+	replay_text_time(concurrency->begin_ms, REPLAY_TIME_MOMENT, begin);
+	replay_text_time(end_ms, REPLAY_TIME_MOMENT, end);
 	fprintf(out, "%*s%s%*s\n", PICTURE_MARGIN, "", begin, (int)columns - (int)strlen(begin),
 		end);
 }
@@ -308,135 +296,102 @@ void report_picture(const struct crowd *crowd, const struct report *report, FILE
 /* A row of the table of several configurations. */
 struct figure {
 	const char *name;
-	void (*print)(const struct book *book, char *text, size_t size);
+	uint64_t number;
+	bool is_duration; /* in milliseconds */
 };
+#define FIGURES 10
 
-static void put_number(uint64_t number, char *text, size_t size)
+static struct figure figure_of(const struct replay_result *result, size_t row)
 {
-	snprintf(text, size, "%" PRIu64, number);
+	const struct figure figures[FIGURES] = {
+		{"Clients flagged", result->clients_flagged, false},
+		{"  and delivered mail too", result->flagged_delivering, false},
+		{"Times flagged", result->flags_total, false},
+		{"Rejections that count", result->rejected_counted, false},
+		{"Stalls", replay_result_sum(result->stalls), false},
+		{"Time stalled", replay_result_sum(result->stalled_ms), true},
+		{"Deferrals", replay_result_sum(result->deferrals), false},
+		{"Stalls at once, at most", result->concurrency.peak, false},
+		{"  of max_stalls", result->concurrency.max_stalls, false},
+		{"  that would not have fitted", result->concurrency.over_budget, false},
+	};
+
+	return figures[row];
 }
 
-static void put_flagged(const struct book *book, char *text, size_t size)
+static void print_figure(struct figure figure, FILE *out)
 {
-	put_number(book->clients_flagged, text, size);
+	char text[REPLAY_TIME_MAX];
+
+	if (figure.is_duration)
+		replay_text_duration((int64_t)figure.number, text);
+	else
+		snprintf(text, sizeof(text), "%" PRIu64, figure.number);
+	fprintf(out, " %*s", COLUMN, text);
 }
-
-static void put_delivering(const struct book *book, char *text, size_t size)
-{
-	put_number(book->flagged_delivering, text, size);
-}
-
-static void put_flags(const struct book *book, char *text, size_t size)
-{
-	put_number(book->flags_total, text, size);
-}
-
-static void put_counted(const struct book *book, char *text, size_t size)
-{
-	put_number(book->rejected_counted, text, size);
-}
-
-static void put_stalls(const struct book *book, char *text, size_t size)
-{
-	put_number(sum(book->stalls), text, size);
-}
-
-static void put_stalled(const struct book *book, char *text, size_t size)
-{
-	char duration[REPORT_TIME_MAX];
-
-	snprintf(text, size, "%s", report_duration(sum_ms(book->stalled_ms), duration));
-}
-
-static void put_deferrals(const struct book *book, char *text, size_t size)
-{
-	put_number(sum(book->deferrals), text, size);
-}
-
-static void put_peak(const struct book *book, char *text, size_t size)
-{
-	put_number(book->crowd.peak, text, size);
-}
-
-static void put_budget(const struct book *book, char *text, size_t size)
-{
-	put_number(book->crowd.budget, text, size);
-}
-
-static void put_over(const struct book *book, char *text, size_t size)
-{
-	put_number(book->crowd.over_budget, text, size);
-}
-
-static const struct figure figures[] = {
-	{"Clients flagged", put_flagged}, {"  and delivered mail too", put_delivering},
-	{"Times flagged", put_flags},	  {"Rejections that count", put_counted},
-	{"Stalls", put_stalls},		  {"Time stalled", put_stalled},
-	{"Deferrals", put_deferrals},	  {"Stalls at once, at most", put_peak},
-	{"  of max_stalls", put_budget},  {"  that would not have fitted", put_over},
-};
 
 /* "A", "B" ... "Z", "27". */
 static const char *letter(size_t i, char *text)
 {
 	if (i < 26)
-		snprintf(text, REPORT_TIME_MAX, "%c", (char)('A' + (int)i));
+		snprintf(text, REPLAY_TIME_MAX, "%c", (char)('A' + (int)i));
 	else
-		snprintf(text, REPORT_TIME_MAX, "%zu", i + 1);
+		snprintf(text, REPLAY_TIME_MAX, "%zu", i + 1);
 	return text;
 }
 
-static void print_table(const struct report *report, FILE *out)
+static void print_names(const struct replay_drive *drive, FILE *out)
 {
-	size_t sites = player_sites(report->player);
-	char text[REPORT_TIME_MAX], name[256];
+	char text[REPLAY_TIME_MAX], name[NAME_TEXT_MAX];
 
-	for (size_t i = 0; i < sites; i++)
+	for (size_t i = 0; i < drive->scenarios_count; i++)
 		fprintf(out, "  %s  %s\n", letter(i, text),
-			report_plain(site_name(player_site(report->player, i)), name,
-				     sizeof(name)));
+			replay_text_plain(drive->scenarios[i]->name, name, sizeof(name)));
+}
+
+static void print_table(const struct replay_drive *drive, FILE *out)
+{
+	char text[REPLAY_TIME_MAX];
+
 	fprintf(out, "\n%-28s", "");
-	for (size_t i = 0; i < sites; i++)
+	for (size_t i = 0; i < drive->scenarios_count; i++)
 		fprintf(out, " %*s", COLUMN, letter(i, text));
 	fputc('\n', out);
-	for (size_t f = 0; f < sizeof(figures) / sizeof(figures[0]); f++) {
-		fprintf(out, "%-28s", figures[f].name);
-		for (size_t i = 0; i < sites; i++) {
-			figures[f].print(site_book(player_site(report->player, i)), text,
-					 sizeof(text));
-			fprintf(out, " %*s", COLUMN, text);
-		}
+	for (size_t row = 0; row < FIGURES; row++) {
+		fprintf(out, "%-28s", figure_of(&drive->scenarios[0]->result, row).name);
+		for (size_t i = 0; i < drive->scenarios_count; i++)
+			print_figure(figure_of(&drive->scenarios[i]->result, row), out);
 		fputc('\n', out);
 	}
 }
 
-static void print_only(struct book *book, const struct report *report, FILE *out)
+static void print_only(struct replay_result *result, const struct replay_report *report, FILE *out)
 {
-	print_figures(book, out);
-	print_innocents(book, report, out);
-	print_worst(book, report, out);
-	report_picture(&book->crowd, report, out);
+	print_figures(result, out);
+	print_innocents(result, report, out);
+	print_worst(result, report, out);
+	print_picture(&result->concurrency, report, out);
 }
 
-void report_print(const struct report *report, FILE *out)
+void replay_text_print(const struct replay_report *report, FILE *out)
 {
-	size_t sites = player_sites(report->player);
-	char text[REPORT_TIME_MAX], name[256];
+	const struct replay_drive *drive = report->drive;
+	char text[REPLAY_TIME_MAX], name[NAME_TEXT_MAX];
 
 	print_lines(report, out);
-	if (sites == 1) {
-		print_only(site_book(player_site(report->player, 0)), report, out);
+	if (drive->scenarios_count == 1) {
+		print_only(&drive->scenarios[0]->result, report, out);
 		return;
 	}
-	fprintf(out, "\n");
-	print_table(report, out);
-	for (size_t i = 0; i < sites; i++) {
-		struct site *site = player_site(report->player, i);
-		const struct book *book = site_book(site);
+	fputc('\n', out);
+	print_names(drive, out);
+	print_table(drive, out);
+	for (size_t i = 0; i < drive->scenarios_count; i++) {
+		struct replay_scenario *scenario = drive->scenarios[i];
 
 		fprintf(out, "\n%s  %s\n", letter(i, text),
-			report_plain(site_name(site), name, sizeof(name)));
-		print_innocents(book, report, out);
-		report_picture(&book->crowd, report, out);
+			replay_text_plain(scenario->name, name, sizeof(name)));
+		print_innocents(&scenario->result, report, out);
+		print_picture(&scenario->result.concurrency, report, out);
 	}
 }

@@ -389,6 +389,13 @@ def test_svg_overwrites_nothing_but_a_picture(tmp_path):
         assert subprocess.run([program(), "replay", *SETTINGS, "--svg", log, "-"], stdin=log_in, capture_output=True,
                               check=False).returncode == 64
     assert tarpitctl("--json", "replay", *SETTINGS, "--svg", log, older).json["status"] == 73
+    for begin in "<", "<?xm", "<sv":
+        older.write_text(begin)
+        assert "no picture" in replay("--svg", older, log, status=73).err and older.read_text() == begin
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nowhere")
+    replay("--svg", dangling, log, status=73)
+    dangling.unlink()
     assert log.read_bytes() == text
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "mail.log", "mail.log.1"]
 
@@ -407,8 +414,12 @@ def test_svg_replaces_a_picture(tmp_path):
     assert old.samefile(picture) and old.read_bytes() == wanted
     old.write_text("<svg/>")
     replay("--svg", picture, log)
-    # One that is being looked at stays whole.
-    assert old.read_text() == "<svg/>" and picture.read_bytes() == wanted
+    assert old.samefile(picture) and picture.read_bytes() == wanted
+    old.write_text("<svg/>" + "x" * 2 * len(wanted))
+    replay("--svg", picture, log)
+    assert picture.read_bytes() == wanted
+    fresh = tmp_path / "fresh.svg"
+    assert "/nonexistent" in replay("--svg", fresh, log, "/nonexistent", status=66).err
     assert len(list(tmp_path.iterdir())) == 4
     assert "</svg>" in replay("--svg", "/dev/stdout", log).out
 

@@ -29,7 +29,7 @@ static void check_recipients(const struct line *line, struct span others)
 	size_t left = others.length;
 	struct span recipient;
 
-	while (logline_next_recipient(&others, &recipient)) {
+	while (maillog_line_next_recipient(&others, &recipient)) {
 		check_span(line, recipient);
 		check_span(line, others);
 		CHECK(others.length < left);
@@ -37,10 +37,10 @@ static void check_recipients(const struct line *line, struct span others)
 	}
 }
 
-static void check_line(const struct line *line, const struct logline *parsed)
+static void check_line(const struct line *line, const struct maillog_line *parsed)
 {
-	CHECK(parsed->kind <= LOGLINE_REMOVED);
-	if (parsed->kind == LOGLINE_OTHER || parsed->kind == LOGLINE_UNREADABLE)
+	CHECK(parsed->kind <= MAILLOG_REMOVED);
+	if (parsed->kind == MAILLOG_OTHER || parsed->kind == MAILLOG_UNREADABLE)
 		return;
 	check_span(line, parsed->host_name);
 	check_span(line, parsed->queue_id);
@@ -53,31 +53,31 @@ static void check_line(const struct line *line, const struct logline *parsed)
 	if (parsed->code.text == NULL || strncmp(parsed->code.text, "5.1.1", 5) != 0)
 		check_span(line, parsed->code);
 	CHECK(parsed->queue_id.length <= 32 && parsed->code.length <= 9);
-	CHECK(parsed->kind != LOGLINE_REMOVED || parsed->queue_id.length > 0);
+	CHECK(parsed->kind != MAILLOG_REMOVED || parsed->queue_id.length > 0);
 }
 
-static void read_line(struct logtime *logtime, const struct line *line)
+static void read_line(struct maillog_timestamps *stamps, const struct line *line)
 {
 	size_t stamp_length = 0;
-	struct logline parsed;
+	struct maillog_line parsed;
 	int64_t wall_ms = 0;
 
-	if (!logtime_read(logtime, line->text, line->length, &wall_ms, &stamp_length))
+	if (!maillog_timestamp_read(stamps, line->text, line->length, &wall_ms, &stamp_length))
 		stamp_length = 0;
 	CHECK(stamp_length <= line->length);
 	/* From 1970 less a day to 9999 and more. */
 	CHECK(wall_ms > -INT64_C(100000000) && wall_ms < INT64_C(10000000) * 86400 * 1000);
-	logline_parse(line->text, line->length, stamp_length, &parsed);
+	maillog_line_parse(line->text, line->length, stamp_length, &parsed);
 	check_line(line, &parsed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct logtime logtime;
+	struct maillog_timestamps stamps;
 	const uint8_t *end = data + size;
 
 	fuzz_begin();
-	logtime_begin(&logtime, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	while (data < end) {
 		const uint8_t *newline = memchr(data, '\n', (size_t)(end - data));
 		struct line line = {.length = (size_t)((newline != NULL ? newline : end) - data)};
@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		line.text = malloc(line.length + (line.length == 0));
 		CHECK(line.text != NULL);
 		memcpy(line.text, data, line.length);
-		read_line(&logtime, &line);
+		read_line(&stamps, &line);
 		free(line.text);
 		data += line.length + 1;
 	}

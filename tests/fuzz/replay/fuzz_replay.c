@@ -10,25 +10,25 @@
 #include "replay/report.h"
 #include "base/stats.h"
 
-static void check_report(struct player *player, const struct replay_lines *lines,
+static void check_report(struct replay_drive *drive, const struct replay_lines *lines,
 			 const struct replay_file *files, size_t files_count)
 {
-	struct report report = {.player = player,
+	struct replay_report report = {.drive = drive,
 				.lines = lines,
 				.files = files,
 				.files_count = files_count,
 				.rows = 10,
 				.width = 20 + (unsigned)lines->read % 100,
 				.is_utf8 = lines->read % 2 == 0};
-	json_t *document = report_json(&report);
+	json_t *document = replay_json(&report);
 	char *text = NULL;
 	size_t length;
 	FILE *out = open_memstream(&text, &length);
 
 	CHECK(document != NULL && out != NULL);
 	json_decref(document);
-	report_print(&report, out);
-	CHECK(report_svg(&report, out));
+	replay_text_print(&report, out);
+	CHECK(replay_svg_draw(&report, out));
 	CHECK(fclose(out) == 0);
 	for (size_t i = 0; i < length; i++)
 		CHECK(text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~') ||
@@ -36,12 +36,12 @@ static void check_report(struct player *player, const struct replay_lines *lines
 	free(text);
 }
 
-static void check_book(const struct book *book)
+static void check_result(const struct replay_result *result)
 {
-	CHECK(book->clients_flagged <= book->clients && book->clients <= book->sessions);
-	CHECK(book->flagged_delivering <= book->clients_flagged);
-	CHECK(book->rejected_counted <= book->rejected);
-	CHECK(book->crowd.peak >= book->crowd.active);
+	CHECK(result->clients_flagged <= result->clients && result->clients <= result->sessions);
+	CHECK(result->flagged_delivering <= result->clients_flagged);
+	CHECK(result->rejected_counted <= result->rejected);
+	CHECK(result->concurrency.peak >= result->concurrency.active);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char *const preset[] = {NULL};
 	static const char *const strict[] = {"threshold=0.5", "delay_min=10m", "delay_max=10m",
 					     "max_stalls=1",  "window=1m",     NULL};
-	struct player *player = player_new();
+	struct replay_drive *drive = replay_drive_new();
 	const uint8_t *nul = memmem(data, size, "\0\n", 2);
 	size_t first_size = nul != NULL ? (size_t)(nul - data) : size;
 	struct replay_file files[FUZZ_FILES] = {{.path = fuzz_file(0, data, first_size)}};
@@ -60,24 +60,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_begin();
 	before = stats_get(STAT_SESSIONS_OPENED) - stats_get(STAT_SESSIONS_CLOSED);
-	CHECK(player != NULL && player_add(player, "as configured", fuzz_config(preset)) &&
-	      player_add(player, "strict", fuzz_config(strict)));
+	CHECK(drive != NULL && replay_drive_add(drive, "as configured", fuzz_config(preset)) &&
+	      replay_drive_add(drive, "strict", fuzz_config(strict)));
 	if (nul != NULL)
 		files[count++].path = fuzz_file(1, nul + 2, size - first_size - 2);
-	if (replay_order(files, count, error, sizeof(error)) &&
-	    replay_read(player, files, count, &lines, error, sizeof(error))) {
-		player_finish(player);
+	if (replay_read_order(files, count, error, sizeof(error)) &&
+	    replay_read_all(drive, files, count, &lines, error, sizeof(error))) {
+		replay_drive_finish(drive);
 		CHECK(lines.other + lines.unreadable <= lines.read);
 		CHECK((lines.unreadable > 0) == (lines.first_unreadable != NULL));
-		CHECK(player_first_ms(player) <= player_last_ms(player));
-		for (size_t i = 0; i < player_sites(player); i++)
-			check_book(site_book(player_site(player, i)));
-		check_report(player, &lines, files, count);
+		CHECK(drive->first_ms <= drive->last_ms);
+		for (size_t i = 0; i < drive->scenarios_count; i++)
+			check_result(&drive->scenarios[i]->result);
+		check_report(drive, &lines, files, count);
 	} else {
 		CHECK(error[0] != '\0');
 	}
 	free(lines.first_unreadable);
-	player_free(player);
+	replay_drive_free(drive);
 	CHECK(stats_get(STAT_SESSIONS_OPENED) - stats_get(STAT_SESSIONS_CLOSED) == before);
 	return 0;
 }

@@ -22,7 +22,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define MANY_LINES 50000
 
-static char directory[] = "/tmp/test_logfile.XXXXXX";
+static char directory[] = "/tmp/test_maillog_file.XXXXXX";
 static char path[64];
 
 static int make_directory(void **state)
@@ -60,42 +60,42 @@ static void write_gzip(const char *mode, const char *bytes, size_t length)
 	assert_int_equal(gzclose(gz), Z_OK);
 }
 
-static struct logfile *open_log(void)
+static struct maillog_file *open_log(void)
 {
 	char error[256] = "";
-	struct logfile *file = logfile_open(path, error, sizeof(error));
+	struct maillog_file *file = maillog_file_open(path, error, sizeof(error));
 
 	if (file == NULL)
 		fail_msg("%s", error);
 	return file;
 }
 
-static void expect_line(struct logfile *file, const char *text, size_t length)
+static void expect_line(struct maillog_file *file, const char *text, size_t length)
 {
 	const char *line;
 	size_t found;
 
-	assert_true(logfile_line(file, &line, &found));
+	assert_true(maillog_file_line(file, &line, &found));
 	assert_int_equal(found, length);
 	assert_memory_equal(line, text, length);
 	assert_int_equal(line[length], '\0');
 }
 
-static void expect_end(struct logfile *file, const char *error)
+static void expect_end(struct maillog_file *file, const char *error)
 {
 	const char *line;
 	size_t length;
 
 	for (int i = 0; i < 2; i++)
-		assert_false(logfile_line(file, &line, &length));
+		assert_false(maillog_file_line(file, &line, &length));
 	if (error == NULL) {
-		assert_null(logfile_error(file));
+		assert_null(maillog_file_error(file));
 	} else {
-		assert_non_null(logfile_error(file));
-		assert_non_null(strstr(logfile_error(file), path));
-		assert_non_null(strstr(logfile_error(file), error));
+		assert_non_null(maillog_file_error(file));
+		assert_non_null(strstr(maillog_file_error(file), path));
+		assert_non_null(strstr(maillog_file_error(file), error));
 	}
-	logfile_close(file);
+	maillog_file_close(file);
 }
 
 static void lines_are_given_without_their_ends(void **state)
@@ -118,7 +118,7 @@ static void lines_are_given_without_their_ends(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		for (int compressed = 0; compressed < 2; compressed++) {
-			struct logfile *file;
+			struct maillog_file *file;
 
 			if (compressed)
 				write_gzip("wb", rows[i].bytes, rows[i].length);
@@ -135,7 +135,7 @@ static void lines_are_given_without_their_ends(void **state)
 
 static void nuls_are_kept(void **state)
 {
-	struct logfile *file;
+	struct maillog_file *file;
 
 	(void)state;
 	write_bytes("a\0b\n\0\nc\0", 8);
@@ -149,9 +149,9 @@ static void nuls_are_kept(void **state)
 /* Lengths about the limit, and about the sizes that are read at a time. */
 static void long_lines_are_cut(void **state)
 {
-	static const size_t lengths[] = {LOGFILE_LINE_MAX - 1,
-					 LOGFILE_LINE_MAX,
-					 LOGFILE_LINE_MAX + 1,
+	static const size_t lengths[] = {MAILLOG_LINE_MAX - 1,
+					 MAILLOG_LINE_MAX,
+					 MAILLOG_LINE_MAX + 1,
 					 65535,
 					 65536,
 					 131072,
@@ -161,9 +161,9 @@ static void long_lines_are_cut(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(lengths); i++) {
 		size_t length = lengths[i];
-		size_t kept = length < LOGFILE_LINE_MAX ? length : LOGFILE_LINE_MAX;
+		size_t kept = length < MAILLOG_LINE_MAX ? length : MAILLOG_LINE_MAX;
 		char *bytes = malloc(2 * length + 9);
-		struct logfile *file;
+		struct maillog_file *file;
 
 		assert_non_null(bytes);
 		memset(bytes, 'x', 2 * length + 9);
@@ -189,7 +189,7 @@ static void write_many(FILE *file)
 			"------");
 }
 
-static void expect_many(struct logfile *file)
+static void expect_many(struct maillog_file *file)
 {
 	for (int i = 0; i < MANY_LINES; i++) {
 		const char *line;
@@ -197,7 +197,7 @@ static void expect_many(struct logfile *file)
 		char text[16];
 		int head = snprintf(text, sizeof(text), "line %d", i);
 
-		assert_true(logfile_line(file, &line, &length));
+		assert_true(maillog_file_line(file, &line, &length));
 		assert_int_equal(length, head + i % 80);
 		assert_memory_equal(line, text, (size_t)head);
 	}
@@ -217,7 +217,7 @@ static void lines_across_pieces_are_whole(void **state)
 
 static void members_of_gzip_follow_each_other(void **state)
 {
-	struct logfile *file;
+	struct maillog_file *file;
 
 	(void)state;
 	write_gzip("wb", "one\ntw", 6);
@@ -243,13 +243,13 @@ static off_t write_big_gzip(void)
 	return status.st_size;
 }
 
-static int count_lines(struct logfile *file)
+static int count_lines(struct maillog_file *file)
 {
 	const char *line;
 	size_t length;
 	int lines = 0;
 
-	while (logfile_line(file, &line, &length))
+	while (maillog_file_line(file, &line, &length))
 		lines++;
 	return lines;
 }
@@ -257,7 +257,7 @@ static int count_lines(struct logfile *file)
 static void cut_gzip_gives_what_it_has(void **state)
 {
 	off_t size = write_big_gzip();
-	struct logfile *file;
+	struct maillog_file *file;
 	int lines;
 
 	(void)state;
@@ -272,7 +272,7 @@ static void damaged_gzip_is_told(void **state)
 {
 	off_t size = write_big_gzip();
 	int fd = open(path, O_WRONLY);
-	struct logfile *file;
+	struct maillog_file *file;
 
 	(void)state;
 	assert_true(fd >= 0);
@@ -298,9 +298,9 @@ static void what_can_not_be_read_is_told(void **state)
 	char error[256];
 
 	(void)state;
-	assert_null(logfile_open("/nonexistent/log", error, sizeof(error)));
+	assert_null(maillog_file_open("/nonexistent/log", error, sizeof(error)));
 	assert_string_equal(error, "/nonexistent/log: No such file or directory");
-	assert_null(logfile_open("/tmp", error, sizeof(error)));
+	assert_null(maillog_file_open("/tmp", error, sizeof(error)));
 	assert_string_equal(error, "/tmp: Is a directory");
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		write_bytes(rows[i].bytes, strlen(rows[i].bytes));
@@ -311,43 +311,43 @@ static void what_can_not_be_read_is_told(void **state)
 static void progress_is_of_the_compressed_file(void **state)
 {
 	off_t size = write_big_gzip();
-	struct logfile *file = open_log();
+	struct maillog_file *file = open_log();
 	int64_t done, total, before = -1;
 	const char *line;
 	size_t length;
 
 	(void)state;
-	while (logfile_line(file, &line, &length)) {
-		logfile_progress(file, &done, &total);
+	while (maillog_file_line(file, &line, &length)) {
+		maillog_file_progress(file, &done, &total);
 		assert_int_equal(total, size);
 		assert_in_range(done, before < 0 ? 0 : before, size);
 		before = done;
 	}
 	assert_int_equal(before, size);
-	logfile_close(file);
+	maillog_file_close(file);
 }
 
 static void the_files_time_is_known(void **state)
 {
 	struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1234567890}};
-	struct logfile *file;
+	struct maillog_file *file;
 
 	(void)state;
 	write_bytes("x\n", 2);
 	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
 	file = open_log();
-	assert_int_equal(logfile_changed_s(file), 1234567890);
-	logfile_close(file);
+	assert_int_equal(maillog_file_changed_s(file), 1234567890);
+	maillog_file_close(file);
 }
 
-static struct logfile *open_input(int fd)
+static struct maillog_file *open_input(int fd)
 {
 	char error[256] = "";
 	int before = dup(STDIN_FILENO);
-	struct logfile *file;
+	struct maillog_file *file;
 
 	assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
-	file = logfile_open("-", error, sizeof(error));
+	file = maillog_file_open("-", error, sizeof(error));
 	if (before >= 0) {
 		dup2(before, STDIN_FILENO);
 		close(before);
@@ -360,7 +360,7 @@ static struct logfile *open_input(int fd)
 static void standard_input_is_read(void **state)
 {
 	int ends[2];
-	struct logfile *file;
+	struct maillog_file *file;
 	int64_t done, total;
 
 	(void)state;
@@ -369,9 +369,9 @@ static void standard_input_is_read(void **state)
 	close(ends[1]);
 	file = open_input(ends[0]);
 	close(ends[0]);
-	assert_in_range(logfile_changed_s(file), time(NULL) - 60, time(NULL) + 60);
+	assert_in_range(maillog_file_changed_s(file), time(NULL) - 60, time(NULL) + 60);
 	expect_line(file, "one", 3);
-	logfile_progress(file, &done, &total);
+	maillog_file_progress(file, &done, &total);
 	assert_int_equal(done, 7);
 	assert_int_equal(total, 0);
 	expect_line(file, "two", 3);
@@ -383,7 +383,7 @@ static void logs_of_real_mtas_are_read(void **state)
 {
 	static const struct {
 		const char *name;
-		int kinds[LOGLINE_REMOVED + 1];
+		int kinds[MAILLOG_REMOVED + 1];
 	} rows[] = {
 		{"postfix-3.7.log", {14, 0, 0, 9, 9, 20, 0, 6, 4, 9, 4}},
 		{"postfix-3.10.log", {16, 0, 0, 9, 9, 20, 0, 6, 4, 9, 4}},
@@ -393,31 +393,32 @@ static void logs_of_real_mtas_are_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		int kinds[LOGLINE_REMOVED + 1] = {0};
-		struct logtime logtime;
-		struct logfile *file;
+		int kinds[MAILLOG_REMOVED + 1] = {0};
+		struct maillog_timestamps stamps;
+		struct maillog_file *file;
 		const char *line;
 		size_t length;
 		char name[4096], error[256];
 
 		snprintf(name, sizeof(name), "%s/%s", TEST_LOGS, rows[i].name);
-		file = logfile_open(name, error, sizeof(error));
+		file = maillog_file_open(name, error, sizeof(error));
 		if (file == NULL)
 			fail_msg("%s", error);
-		logtime_begin(&logtime, logfile_changed_s(file));
-		while (logfile_line(file, &line, &length)) {
-			struct logline parsed;
+		maillog_timestamp_begin(&stamps, maillog_file_changed_s(file), 0);
+		while (maillog_file_line(file, &line, &length)) {
+			struct maillog_line parsed;
 			int64_t wall_ms;
 			size_t stamp_length;
 
-			assert_true(logtime_read(&logtime, line, length, &wall_ms, &stamp_length));
-			logline_parse(line, length, stamp_length, &parsed);
+			assert_true(maillog_timestamp_read(&stamps, line, length, &wall_ms,
+							   &stamp_length));
+			maillog_line_parse(line, length, stamp_length, &parsed);
 			kinds[parsed.kind]++;
 		}
 		for (size_t j = 0; j < COUNT(kinds); j++)
 			if (kinds[j] != rows[i].kinds[j])
 				fail_msg("%s: %d lines of kind %zu", name, kinds[j], j);
-		logfile_close(file);
+		maillog_file_close(file);
 	}
 }
 

@@ -8,16 +8,16 @@
 #include <cmocka.h>
 
 #include "maillog/line.h"
-#include "logline_bed.h"
+#include "line_rows.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define HOST LOGLINE_BED_HOST
+#define HOST LINE_ROWS_HOST
 #define SMTPD HOST "postfix/smtpd[123]: "
 #define QMGR HOST "postfix/qmgr[44]: "
 #define RFC5424_LENGTH 27
 
-static const struct logline_row tag_rows[] = {
+static const struct line_row tag_rows[] = {
 	{SMTPD "connect from a.example[192.0.2.1]", "connect address=192.0.2.1 host=a.example"},
 	{HOST "postfix-in/smtpd[1]: connect from a.example[192.0.2.1]",
 	 "connect address=192.0.2.1 host=a.example"},
@@ -54,7 +54,7 @@ static const struct logline_row tag_rows[] = {
 	{"Nov 20 12:34:56 ", "unreadable"},
 };
 
-static const struct logline_row session_rows[] = {
+static const struct line_row session_rows[] = {
 	{SMTPD "connect from unknown[unknown]", "connect host=unknown"},
 	{SMTPD "connect from unknown[2001:db8::1]", "connect address=2001:db8::1 host=unknown"},
 	{SMTPD "connect from a.example[192.0.2.1]:54321",
@@ -99,7 +99,7 @@ static const struct logline_row session_rows[] = {
 #define FROM_192 "RCPT from unknown[192.0.2.1]: "
 #define REJECTED_192 "rejected address=192.0.2.1 host=unknown "
 
-static const struct logline_row rejection_rows[] = {
+static const struct line_row rejection_rows[] = {
 	{SMTPD "NOQUEUE: reject: " FROM_192
 	       "550 5.1.1 <a@b.example>: Recipient address rejected: User unknown "
 	       "in local recipient table; from=<c@d.example> to=<a@b.example> proto=ESMTP "
@@ -209,7 +209,7 @@ static const struct logline_row rejection_rows[] = {
 	{SMTPD "NOQUEUE: reject: RCPT from unknown[192.0.2.1", "unreadable"},
 };
 
-static const struct logline_row queue_rows[] = {
+static const struct line_row queue_rows[] = {
 	{QMGR "23FA6A7AAB1: from=<a@b.example>, size=310, nrcpt=2 (queue active)",
 	 "queued id=23FA6A7AAB1 from=a@b.example count=2"},
 	{QMGR "23FA6A7AAB1: from=<>, size=310, nrcpt=1 (queue active)",
@@ -262,34 +262,34 @@ static const struct logline_row queue_rows[] = {
 static void tags_are_found(void **state)
 {
 	(void)state;
-	logline_bed_check(tag_rows, COUNT(tag_rows), LOGLINE_POSTFIX);
+	line_rows_check(tag_rows, COUNT(tag_rows), MAILLOG_POSTFIX);
 }
 
 static void postfix_sessions_are_read(void **state)
 {
 	(void)state;
-	logline_bed_check(session_rows, COUNT(session_rows), LOGLINE_POSTFIX);
+	line_rows_check(session_rows, COUNT(session_rows), MAILLOG_POSTFIX);
 }
 
 static void postfix_rejections_are_read(void **state)
 {
 	(void)state;
-	logline_bed_check(rejection_rows, COUNT(rejection_rows), LOGLINE_POSTFIX);
+	line_rows_check(rejection_rows, COUNT(rejection_rows), MAILLOG_POSTFIX);
 }
 
 static void postfix_queues_are_read(void **state)
 {
 	(void)state;
-	logline_bed_check(queue_rows, COUNT(queue_rows), LOGLINE_POSTFIX);
+	line_rows_check(queue_rows, COUNT(queue_rows), MAILLOG_POSTFIX);
 }
 
 static void mauled_lines_are_harmless(void **state)
 {
 	(void)state;
-	logline_bed_maul(tag_rows, COUNT(tag_rows));
-	logline_bed_maul(session_rows, COUNT(session_rows));
-	logline_bed_maul(rejection_rows, COUNT(rejection_rows));
-	logline_bed_maul(queue_rows, COUNT(queue_rows));
+	line_rows_maul(tag_rows, COUNT(tag_rows));
+	line_rows_maul(session_rows, COUNT(session_rows));
+	line_rows_maul(rejection_rows, COUNT(rejection_rows));
+	line_rows_maul(queue_rows, COUNT(queue_rows));
 }
 
 static void process_and_machine_are_found(void **state)
@@ -312,10 +312,11 @@ static void process_and_machine_are_found(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct logline parsed;
+		struct maillog_line parsed;
 
-		logline_parse(rows[i].line, strlen(rows[i].line),
-			      rows[i].line[0] == '<' ? RFC5424_LENGTH : LOGLINE_BED_STAMP, &parsed);
+		maillog_line_parse(rows[i].line, strlen(rows[i].line),
+				   rows[i].line[0] == '<' ? RFC5424_LENGTH : LINE_ROWS_STAMP,
+				   &parsed);
 		assert_int_equal(parsed.pid, rows[i].pid);
 		if (rows[i].host_name == NULL) {
 			assert_null(parsed.host_name.text);

@@ -6,14 +6,14 @@
 
 #include <cmocka.h>
 
-#include "logline_bed.h"
+#include "line_rows.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-#define HOST LOGLINE_BED_HOST
+#define HOST LINE_ROWS_HOST
 #define SENDMAIL HOST "sendmail[123]: "
 
-static const struct logline_row sendmail_rows[] = {
+static const struct line_row sendmail_rows[] = {
 	{SENDMAIL "NOQUEUE: connect from a.example [192.0.2.1]",
 	 "connect address=192.0.2.1 host=a.example"},
 	{SENDMAIL "NOQUEUE: connect from [192.0.2.1]",
@@ -160,13 +160,13 @@ static const struct logline_row sendmail_rows[] = {
 static void sendmail_lines_are_read(void **state)
 {
 	(void)state;
-	logline_bed_check(sendmail_rows, COUNT(sendmail_rows), LOGLINE_SENDMAIL);
+	line_rows_check(sendmail_rows, COUNT(sendmail_rows), MAILLOG_SENDMAIL);
 }
 
 static void mauled_sendmail_lines_are_harmless(void **state)
 {
 	(void)state;
-	logline_bed_maul(sendmail_rows, COUNT(sendmail_rows));
+	line_rows_maul(sendmail_rows, COUNT(sendmail_rows));
 }
 
 int main(void)

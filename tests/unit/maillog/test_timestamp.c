@@ -31,15 +31,15 @@ struct row {
 };
 
 /* In an allocation of exactly its size, so that a sanitizer sees who reads past it. */
-static bool read_exactly(struct logtime *logtime, const char *line, size_t length, int64_t *wall_ms,
-			 size_t *stamp_length)
+static bool read_exactly(struct maillog_timestamps *stamps, const char *line, size_t length,
+			 int64_t *wall_ms, size_t *stamp_length)
 {
 	char *copy = malloc(length + (length == 0));
 	bool found;
 
 	assert_non_null(copy);
 	memcpy(copy, line, length);
-	found = logtime_read(logtime, copy, length, wall_ms, stamp_length);
+	found = maillog_timestamp_read(stamps, copy, length, wall_ms, stamp_length);
 	free(copy);
 	return found;
 }
@@ -47,12 +47,12 @@ static bool read_exactly(struct logtime *logtime, const char *line, size_t lengt
 static void check_rows(const struct row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct logtime logtime;
+		struct maillog_timestamps stamps;
 		int64_t wall_ms = -1;
 		size_t stamp_length = 0;
 
-		logtime_begin(&logtime, LATEST_S);
-		if (!read_exactly(&logtime, rows[i].line, strlen(rows[i].line), &wall_ms,
+		maillog_timestamp_begin(&stamps, LATEST_S, 0);
+		if (!read_exactly(&stamps, rows[i].line, strlen(rows[i].line), &wall_ms,
 				  &stamp_length))
 			wall_ms = -1;
 		if (wall_ms != rows[i].wall_ms ||
@@ -172,16 +172,16 @@ static void hours_of_a_change_of_time_are_near(void **state)
 		{"2026-03-29T02:30:00 mx", 1774747800000},
 		{"2026-10-25T02:30:00 mx", 1792890000000},
 	};
-	struct logtime logtime;
+	struct maillog_timestamps stamps;
 	int64_t wall_ms;
 	size_t stamp_length;
 
 	(void)state;
 	use_zone("CET-1CEST,M3.5.0,M10.5.0/3");
-	logtime_begin(&logtime, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		assert_true(logtime_read(&logtime, rows[i].line, strlen(rows[i].line), &wall_ms,
-					 &stamp_length));
+		assert_true(maillog_timestamp_read(&stamps, rows[i].line, strlen(rows[i].line),
+						   &wall_ms, &stamp_length));
 		assert_in_range(wall_ms - rows[i].about_ms + 3600000, 0, 7200000);
 	}
 	use_zone("UTC");
@@ -194,15 +194,15 @@ struct local {
 
 static void check_locals(const char *zone, const struct local *rows, size_t count)
 {
-	struct logtime logtime;
+	struct maillog_timestamps stamps;
 	int64_t wall_ms;
 	size_t stamp_length;
 
 	use_zone(zone);
-	logtime_begin(&logtime, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (size_t i = 0; i < count; i++) {
-		assert_true(logtime_read(&logtime, rows[i].stamp, strlen(rows[i].stamp), &wall_ms,
-					 &stamp_length));
+		assert_true(maillog_timestamp_read(&stamps, rows[i].stamp, strlen(rows[i].stamp),
+						   &wall_ms, &stamp_length));
 		if (wall_ms != 1000 * rows[i].wall_s)
 			fail_msg("%s: %lld", rows[i].stamp, (long long)(wall_ms / 1000));
 	}
@@ -233,14 +233,14 @@ static void the_hour_that_is_there_twice_is_read_twice(void **state)
 	check_locals("LHST-10:30LHDT-11,M10.1.0/2,M4.1.0/2", lord_howe, COUNT(lord_howe));
 }
 
-static int year_of(struct logtime *logtime, const char *stamp)
+static int year_of(struct maillog_timestamps *stamps, const char *stamp)
 {
 	int64_t wall_ms;
 	size_t stamp_length;
 	struct tm tm;
 	time_t seconds;
 
-	assert_true(logtime_read(logtime, stamp, strlen(stamp), &wall_ms, &stamp_length));
+	assert_true(maillog_timestamp_read(stamps, stamp, strlen(stamp), &wall_ms, &stamp_length));
 	seconds = (time_t)(wall_ms / 1000);
 	assert_non_null(gmtime_r(&seconds, &tm));
 	return tm.tm_year + 1900;
@@ -335,12 +335,12 @@ static void the_year_is_guessed(void **state)
 	(void)state;
 	use_zone("UTC");
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct logtime logtime;
+		struct maillog_timestamps stamps;
 
-		logtime_begin(&logtime, rows[i].latest_s);
+		maillog_timestamp_begin(&stamps, rows[i].latest_s, 0);
 		for (size_t j = 0; j < COUNT(rows[i].lines) && rows[i].lines[j].stamp != NULL;
 		     j++) {
-			int year = year_of(&logtime, rows[i].lines[j].stamp);
+			int year = year_of(&stamps, rows[i].lines[j].stamp);
 
 			if (year != rows[i].lines[j].year)
 				fail_msg("%s: %s is of %d", rows[i].label, rows[i].lines[j].stamp,
@@ -383,35 +383,36 @@ static void a_survey_tells_the_first_year(void **state)
 	(void)state;
 	use_zone("UTC");
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct logtime logtime;
+		struct maillog_timestamps stamps;
 		int64_t wall_ms;
 		size_t stamp_length;
 
-		logtime_survey_begin(&logtime, rows[i].latest_s);
+		maillog_timestamp_survey(&stamps, rows[i].latest_s);
 		for (size_t j = 0; j < COUNT(rows[i].stamps) && rows[i].stamps[j] != NULL; j++)
-			assert_true(logtime_read(&logtime, rows[i].stamps[j],
-						 strlen(rows[i].stamps[j]), &wall_ms,
-						 &stamp_length));
-		if (logtime_survey_end(&logtime) != rows[i].first_year)
-			fail_msg("%s: %d", rows[i].label, logtime_survey_end(&logtime));
+			assert_true(maillog_timestamp_read(&stamps, rows[i].stamps[j],
+							   strlen(rows[i].stamps[j]), &wall_ms,
+							   &stamp_length));
+		if (maillog_timestamp_first_year(&stamps) != rows[i].first_year)
+			fail_msg("%s: %d", rows[i].label, maillog_timestamp_first_year(&stamps));
 	}
 }
 
 static void lines_of_an_hour_are_read_alike(void **state)
 {
-	struct logtime logtime;
+	struct maillog_timestamps stamps;
 	int64_t wall_ms;
 	size_t stamp_length;
 
 	(void)state;
 	use_zone("CET-1CEST,M3.5.0,M10.5.0/3");
-	logtime_begin(&logtime, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (int second = 0; second < 2 * DAY_S; second += 61) {
 		char line[64];
 
 		snprintf(line, sizeof(line), "Nov %2d %02d:%02d:%02d mx x: y", 1 + second / DAY_S,
 			 second / 3600 % 24, second / 60 % 60, second % 60);
-		assert_true(logtime_read(&logtime, line, strlen(line), &wall_ms, &stamp_length));
+		assert_true(maillog_timestamp_read(&stamps, line, strlen(line), &wall_ms,
+						   &stamp_length));
 		assert_int_equal(wall_ms, (1793487600 + (int64_t)second) * 1000);
 	}
 	use_zone("UTC");
@@ -427,25 +428,24 @@ static void cut_and_garbled_stamps_are_harmless(void **state)
 		"<22>1 2026-11-20T12:34:56Z mx x 1 - - y",
 	};
 	static const char bytes[] = {'\0', '\xff', '\n', ' ', '9', ':', '-', '+', 'Z'};
-	struct logtime logtime;
+	struct maillog_timestamps stamps;
 	int64_t wall_ms;
 	size_t stamp_length;
 
 	(void)state;
-	logtime_begin(&logtime, LATEST_S);
+	maillog_timestamp_begin(&stamps, LATEST_S, 0);
 	for (size_t i = 0; i < COUNT(lines); i++) {
 		size_t length = strlen(lines[i]);
 
 		for (size_t cut = 0; cut <= length; cut++) {
-			if (read_exactly(&logtime, lines[i], cut, &wall_ms, &stamp_length))
+			if (read_exactly(&stamps, lines[i], cut, &wall_ms, &stamp_length))
 				assert_in_range(stamp_length, 10, cut);
 			for (size_t j = 0; j < COUNT(bytes); j++) {
 				char garbled[64];
 
 				memcpy(garbled, lines[i], length);
 				garbled[cut] = bytes[j];
-				if (read_exactly(&logtime, garbled, length, &wall_ms,
-						 &stamp_length))
+				if (read_exactly(&stamps, garbled, length, &wall_ms, &stamp_length))
 					assert_in_range(stamp_length, 10, length);
 			}
 		}

@@ -15,13 +15,13 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SESSIONS 4
 
-static struct crowd crowd;
-static struct crowd_run *runs[SESSIONS];
+static struct replay_concurrency concurrency;
+static struct replay_concurrency_run *runs[SESSIONS];
 
 static void start_over(unsigned budget)
 {
 	memset(runs, 0, sizeof(runs));
-	crowd_init(&crowd, budget);
+	replay_concurrency_init(&concurrency, budget);
 }
 
 /* A stall that session asks for at_ms after noon. */
@@ -63,19 +63,20 @@ static void test_peaks(void **state)
 			const struct asked *asked = &rows[i].stalls[j];
 
 			if (asked->delay_ms > 0)
-				crowd_stall(&crowd, &runs[asked->session], NOON + asked->at_ms,
-					    asked->delay_ms);
+				replay_concurrency_stall(&concurrency, &runs[asked->session],
+							 NOON + asked->at_ms, asked->delay_ms);
 		}
-		if (crowd.peak != rows[i].peak || crowd.over_budget != rows[i].over_budget)
-			fail_msg("%s: peak %u, %u over budget", rows[i].what, crowd.peak,
-				 (unsigned)crowd.over_budget);
-		if (crowd.peak > 0)
-			assert_int_equal(crowd.peak_ms, NOON + rows[i].peak_at_ms);
-		crowd_advance(&crowd, INT64_MAX);
-		assert_int_equal(crowd.active, 0);
+		if (concurrency.peak != rows[i].peak ||
+		    concurrency.over_budget != rows[i].over_budget)
+			fail_msg("%s: peak %u, %u over budget", rows[i].what, concurrency.peak,
+				 (unsigned)concurrency.over_budget);
+		if (concurrency.peak > 0)
+			assert_int_equal(concurrency.peak_ms, NOON + rows[i].peak_at_ms);
+		replay_concurrency_advance(&concurrency, INT64_MAX);
+		assert_int_equal(concurrency.active, 0);
 		for (size_t j = 0; j < SESSIONS; j++)
 			assert_null(runs[j]);
-		crowd_free(&crowd);
+		replay_concurrency_free(&concurrency);
 	}
 }
 
@@ -83,7 +84,7 @@ static void test_peaks(void **state)
 static void test_as_counted_one_by_one(void **state)
 {
 	enum { INTERVALS = 500, SPAN_MS = 20000, LENGTH_MS = 1000 };
-	static struct crowd_run *own[INTERVALS];
+	static struct replay_concurrency_run *own[INTERVALS];
 	static int64_t begins[INTERVALS], ends[INTERVALS];
 	unsigned peak = 0;
 	int64_t at_ms = 0;
@@ -95,7 +96,8 @@ static void test_as_counted_one_by_one(void **state)
 		at_ms += rand() % (2 * SPAN_MS / INTERVALS);
 		begins[i] = at_ms;
 		ends[i] = at_ms + 1 + rand() % LENGTH_MS;
-		crowd_stall(&crowd, &own[i], NOON + begins[i], ends[i] - begins[i]);
+		replay_concurrency_stall(&concurrency, &own[i], NOON + begins[i],
+					 ends[i] - begins[i]);
 	}
 	for (size_t i = 0; i < INTERVALS; i++) {
 		unsigned active = 0;
@@ -105,23 +107,23 @@ static void test_as_counted_one_by_one(void **state)
 		peak = active > peak ? active : peak;
 	}
 	assert_true(peak > 5);
-	assert_int_equal(crowd.peak, peak);
-	crowd_free(&crowd);
+	assert_int_equal(concurrency.peak, peak);
+	replay_concurrency_free(&concurrency);
 }
 
 static void test_session_that_goes_leaves_its_stall(void **state)
 {
 	(void)state;
 	start_over(1);
-	crowd_stall(&crowd, &runs[0], NOON, 1000);
-	crowd_disown(&runs[0]);
+	replay_concurrency_stall(&concurrency, &runs[0], NOON, 1000);
+	replay_concurrency_disown(&runs[0]);
 	assert_null(runs[0]);
-	crowd_stall(&crowd, &runs[0], NOON + 500, 1000);
-	assert_int_equal(crowd.peak, 2);
-	crowd_advance(&crowd, NOON + 1000);
-	assert_int_equal(crowd.active, 1);
+	replay_concurrency_stall(&concurrency, &runs[0], NOON + 500, 1000);
+	assert_int_equal(concurrency.peak, 2);
+	replay_concurrency_advance(&concurrency, NOON + 1000);
+	assert_int_equal(concurrency.active, 1);
 	assert_non_null(runs[0]);
-	crowd_free(&crowd);
+	replay_concurrency_free(&concurrency);
 	assert_null(runs[0]);
 }
 
@@ -130,12 +132,12 @@ static unsigned most_within(int64_t from_ms, int64_t to_ms)
 {
 	unsigned most = 0;
 
-	for (size_t i = 0; i < crowd.buckets_used; i++) {
-		int64_t begin_ms = crowd.begin_ms + (int64_t)i * crowd.width_ms;
+	for (size_t i = 0; i < concurrency.buckets_used; i++) {
+		int64_t begin_ms = concurrency.begin_ms + (int64_t)i * concurrency.width_ms;
 
-		if (begin_ms <= to_ms && begin_ms + crowd.width_ms > from_ms &&
-		    crowd.buckets[i].peak > most)
-			most = crowd.buckets[i].peak;
+		if (begin_ms <= to_ms && begin_ms + concurrency.width_ms > from_ms &&
+		    concurrency.buckets[i].peak > most)
+			most = concurrency.buckets[i].peak;
 	}
 	return most;
 }
@@ -150,38 +152,38 @@ static void test_year_in_buckets(void **state)
 	for (int64_t i = 0; i < DAYS * A_DAY; i++) {
 		int64_t now_ms = NOON + i * DAY_MS / A_DAY;
 
-		crowd_stall(&crowd, &runs[0], now_ms, 5000);
+		replay_concurrency_stall(&concurrency, &runs[0], now_ms, 5000);
 		/* On one day there are more. */
 		if (i / A_DAY == 200)
 			for (size_t j = 1; j < SESSIONS; j++)
-				crowd_stall(&crowd, &runs[j], now_ms, 5000);
+				replay_concurrency_stall(&concurrency, &runs[j], now_ms, 5000);
 	}
-	crowd_advance(&crowd, INT64_MAX);
-	assert_true(crowd.heap_size <= 64);
-	assert_true(crowd.buckets_used > CROWD_BUCKETS / 2);
-	assert_true(crowd.buckets_used <= CROWD_BUCKETS);
-	for (size_t i = 0; i < crowd.buckets_used; i++)
-		begun += crowd.buckets[i].begun;
+	replay_concurrency_advance(&concurrency, INT64_MAX);
+	assert_true(concurrency.heap_size <= 64);
+	assert_true(concurrency.buckets_used > REPLAY_CONCURRENCY_BUCKETS / 2);
+	assert_true(concurrency.buckets_used <= REPLAY_CONCURRENCY_BUCKETS);
+	for (size_t i = 0; i < concurrency.buckets_used; i++)
+		begun += concurrency.buckets[i].begun;
 	assert_int_equal(begun, DAYS * A_DAY + A_DAY * (SESSIONS - 1));
 	assert_int_equal(most_within(NOON, NOON + 190 * DAY_MS), 1);
 	assert_int_equal(most_within(NOON + 200 * DAY_MS, NOON + 201 * DAY_MS), SESSIONS);
 	assert_int_equal(most_within(NOON + 210 * DAY_MS, NOON + 360 * DAY_MS), 1);
-	assert_int_equal(crowd.peak, SESSIONS);
-	assert_in_range(crowd.peak_ms - NOON, 200 * DAY_MS, 201 * DAY_MS);
-	crowd_free(&crowd);
+	assert_int_equal(concurrency.peak, SESSIONS);
+	assert_in_range(concurrency.peak_ms - NOON, 200 * DAY_MS, 201 * DAY_MS);
+	replay_concurrency_free(&concurrency);
 }
 
 static void test_long_stall_fills_its_buckets(void **state)
 {
 	(void)state;
 	start_over(1);
-	crowd_stall(&crowd, &runs[0], NOON, 10000);
-	crowd_advance(&crowd, INT64_MAX);
-	crowd_reach(&crowd, NOON + 20000);
-	assert_int_equal(crowd.buckets_used, 21);
+	replay_concurrency_stall(&concurrency, &runs[0], NOON, 10000);
+	replay_concurrency_advance(&concurrency, INT64_MAX);
+	replay_concurrency_reach(&concurrency, NOON + 20000);
+	assert_int_equal(concurrency.buckets_used, 21);
 	for (size_t i = 0; i < 21; i++)
-		assert_int_equal(crowd.buckets[i].peak, i <= 10 ? 1 : 0);
-	crowd_free(&crowd);
+		assert_int_equal(concurrency.buckets[i].peak, i <= 10 ? 1 : 0);
+	replay_concurrency_free(&concurrency);
 }
 
 int main(void)

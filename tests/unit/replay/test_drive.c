@@ -48,7 +48,7 @@
 		5, line("5")                                                                       \
 	}
 
-static struct player *player;
+static struct replay_drive *drive;
 
 static void start_over(const char *const *sets)
 {
@@ -65,24 +65,24 @@ static void start_over(const char *const *sets)
 	if (config == NULL)
 		fail_msg("%s", faults.text);
 	faults_free(&faults);
-	player = player_new();
-	assert_non_null(player);
-	assert_true(player_add(player, "one", config));
+	drive = replay_drive_new();
+	assert_non_null(drive);
+	assert_true(replay_drive_add(drive, "one", config));
 }
 
-static struct book *book(void)
+static struct replay_result *result(void)
 {
-	return site_book(player_site(player, 0));
+	return &drive->scenarios[0]->result;
 }
 
 static void take(int64_t at_ms, const char *text)
 {
-	struct logline line;
+	struct maillog_line line;
 
-	logline_parse(text, strlen(text), 0, &line);
-	if (line.kind == LOGLINE_OTHER || line.kind == LOGLINE_UNREADABLE)
+	maillog_line_parse(text, strlen(text), 0, &line);
+	if (line.kind == MAILLOG_OTHER || line.kind == MAILLOG_UNREADABLE)
 		fail_msg("not read: %s", text);
-	player_take(player, &line, NOON + at_ms);
+	replay_drive_take(drive, &line, NOON + at_ms);
 }
 
 struct said {
@@ -263,20 +263,21 @@ static void test_lines(void **state)
 		start_over(rows[i].sets);
 		for (size_t j = 0; j < COUNT(rows[i].lines) && rows[i].lines[j].text != NULL; j++)
 			take(1000 * rows[i].lines[j].at_s, rows[i].lines[j].text);
-		player_finish(player);
-		if (book()->flags_count > 0) {
-			flagged_at_s = (book()->flags[0].wall_ms - NOON) / 1000;
-			assert_true(fabs(book()->flags[0].score - rows[i].want.score) < 0.001);
+		replay_drive_finish(drive);
+		if (result()->flags_count > 0) {
+			flagged_at_s = (result()->flags[0].wall_ms - NOON) / 1000;
+			assert_true(fabs(result()->flags[0].score - rows[i].want.score) < 0.001);
 		}
 		for (size_t j = 0; j < STAGE_COUNT; j++)
-			stalls += book()->stalls[j];
+			stalls += result()->stalls[j];
 		if (flagged_at_s != rows[i].want.flagged_at_s ||
-		    book()->rejected != rows[i].want.rejected ||
-		    book()->recipients != rows[i].want.recipients || stalls != rows[i].want.stalls)
+		    result()->rejected != rows[i].want.rejected ||
+		    result()->recipients != rows[i].want.recipients ||
+		    stalls != rows[i].want.stalls)
 			fail_msg("%s: flagged at %d, %d rejected, %d accepted, %d stalls",
-				 rows[i].what, (int)flagged_at_s, (int)book()->rejected,
-				 (int)book()->recipients, (int)stalls);
-		player_free(player);
+				 rows[i].what, (int)flagged_at_s, (int)result()->rejected,
+				 (int)result()->recipients, (int)stalls);
+		replay_drive_free(drive);
 	}
 }
 
@@ -287,7 +288,7 @@ static void test_configurations_side_by_side(void **state)
 
 	(void)state;
 	start_over(NULL);
-	assert_true(player_add(player, "two", config_load(NULL, false, sets, 2, &faults)));
+	assert_true(replay_drive_add(drive, "two", config_load(NULL, false, sets, 2, &faults)));
 	for (int i = 0; i < 4; i++) {
 		char text[LINE_MAX_BYTES];
 
@@ -297,16 +298,16 @@ static void test_configurations_side_by_side(void **state)
 			 i, i);
 		take(1000 * i, text);
 	}
-	player_finish(player);
-	assert_int_equal(book()->clients_flagged, 0);
-	assert_int_equal(site_book(player_site(player, 1))->clients_flagged, 1);
-	assert_int_equal(site_book(player_site(player, 1))->flags[0].wall_ms, NOON + 2000);
-	player_free(player);
+	replay_drive_finish(drive);
+	assert_int_equal(result()->clients_flagged, 0);
+	assert_int_equal(drive->scenarios[1]->result.clients_flagged, 1);
+	assert_int_equal(drive->scenarios[1]->result.flags[0].wall_ms, NOON + 2000);
+	replay_drive_free(drive);
 }
 
 static void test_flagged_client_that_delivers(void **state)
 {
-	const struct book_client *clients[3];
+	const struct replay_client *clients[3];
 
 	(void)state;
 	start_over(NULL);
@@ -325,14 +326,14 @@ static void test_flagged_client_that_delivers(void **state)
 	take(9000, Q "AAAAAA: from=<x@y>, size=1, nrcpt=2 (queue active)");
 	take(9000, Q "AAAAAA: removed");
 	take(9000, P "disconnect from mail.example.net[192.0.2.1]");
-	player_finish(player);
-	assert_int_equal(book()->flagged_delivering, 1);
-	assert_int_equal(book_innocents(book(), clients, COUNT(clients)), 1);
-	assert_string_equal(clients[0]->name, "mail.example.net");
+	replay_drive_finish(drive);
+	assert_int_equal(result()->flagged_delivering, 1);
+	assert_int_equal(replay_result_innocents(result(), clients, COUNT(clients)), 1);
+	assert_string_equal(clients[0]->host, "mail.example.net");
 	assert_int_equal(clients[0]->messages, 1);
-	assert_int_equal(book_worst(book(), clients, COUNT(clients)), 1);
+	assert_int_equal(replay_result_worst(result(), clients, COUNT(clients)), 1);
 	assert_int_equal(clients[0]->rejected, 6);
-	player_free(player);
+	replay_drive_free(drive);
 }
 
 /* One that delivers all the time is still known after many others, and when it is flagged in the end. */
@@ -343,15 +344,15 @@ static void test_regular_client_is_not_forgotten(void **state)
 	(void)state;
 	start_over(NULL);
 	assert_true(prefix_parse("192.0.2.1", &regular));
-	for (unsigned i = 0; i < BOOK_PLAIN_MAX + 10; i++) {
+	for (unsigned i = 0; i < REPLAY_UNFLAGGED_MAX + 10; i++) {
 		char text[PREFIX_TEXT_MAX];
 
 		snprintf(text, sizeof(text), "10.%u.%u.%u", i >> 16 & 255U, i >> 8 & 255U,
 			 i & 255U);
 		assert_true(prefix_parse(text, &other));
-		book_delivered(book(), &other, "other.example.net", 1);
+		replay_result_delivered(result(), &other, "other.example.net", 1);
 		if (i % 1000 == 0)
-			book_delivered(book(), &regular, "regular.example.net", 1);
+			replay_result_delivered(result(), &regular, "regular.example.net", 1);
 	}
 	for (int i = 0; i < 5; i++) {
 		char text[LINE_MAX_BYTES];
@@ -362,15 +363,16 @@ static void test_regular_client_is_not_forgotten(void **state)
 			 i, i);
 		take(0, text);
 	}
-	player_finish(player);
-	assert_int_equal(HASH_COUNT(book()->plain) + HASH_COUNT(book()->flagged), BOOK_PLAIN_MAX);
-	assert_int_equal(book()->flagged_delivering, 1);
-	assert_string_equal(book()->flagged->name, "regular.example.net");
-	assert_int_equal(book()->flagged->messages, BOOK_PLAIN_MAX / 1000 + 1);
-	player_free(player);
+	replay_drive_finish(drive);
+	assert_int_equal(HASH_COUNT(result()->unflagged) + HASH_COUNT(result()->flagged),
+			 REPLAY_UNFLAGGED_MAX);
+	assert_int_equal(result()->flagged_delivering, 1);
+	assert_string_equal(result()->flagged->host, "regular.example.net");
+	assert_int_equal(result()->flagged->messages, REPLAY_UNFLAGGED_MAX / 1000 + 1);
+	replay_drive_free(drive);
 }
 
-/* A crowd of sessions that never end, and of messages that are never heard of again. */
+/* A concurrency of sessions that never end, and of messages that are never heard of again. */
 static void be_busy(int64_t from, int64_t count, int64_t every_ms)
 {
 	for (int64_t i = from; i < from + count; i++) {
@@ -411,8 +413,8 @@ static void test_memory_is_constant(void **state)
 		after = mallinfo2().uordblks;
 		if (after > before + before / 50)
 			fail_msg("%zu bytes, then %zu", before, after);
-		player_finish(player);
-		player_free(player);
+		replay_drive_finish(drive);
+		replay_drive_free(drive);
 	}
 }
 

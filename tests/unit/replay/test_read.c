@@ -19,7 +19,7 @@
 #define PATH_BYTES 64
 #define ERROR_BYTES 256
 
-static struct player *player;
+static struct replay_drive *drive;
 static char directory[PATH_BYTES], paths[FILES][PATH_BYTES];
 static struct replay_lines lines;
 
@@ -30,9 +30,9 @@ static void start_over(void)
 
 	free(lines.first_unreadable);
 	lines = (struct replay_lines){0};
-	player = player_new();
-	assert_non_null(player);
-	assert_true(player_add(player, "one", config_load(NULL, false, sets, 1, &faults)));
+	drive = replay_drive_new();
+	assert_non_null(drive);
+	assert_true(replay_drive_add(drive, "one", config_load(NULL, false, sets, 1, &faults)));
 }
 
 static void write_file(const char *path, const char *text)
@@ -51,8 +51,8 @@ static void read_text(const char *text)
 
 	start_over();
 	write_file(paths[0], text);
-	assert_true(replay_read(player, &file, 1, &lines, error, sizeof(error)));
-	player_finish(player);
+	assert_true(replay_read_all(drive, &file, 1, &lines, error, sizeof(error)));
+	replay_drive_finish(drive);
 }
 
 #define LINE " mx postfix/smtpd[1]: connect from a[192.0.2.1]\n"
@@ -99,20 +99,19 @@ static void test_lines(void **state)
 		read_text(rows[i].text);
 		if (lines.read != rows[i].read || lines.other != rows[i].other ||
 		    lines.unreadable != rows[i].unreadable || lines.misdated != rows[i].misdated ||
-		    player_first_ms(player) != 1000 * rows[i].first_s ||
-		    player_last_ms(player) != 1000 * rows[i].last_s)
+		    drive->first_ms != 1000 * rows[i].first_s ||
+		    drive->last_ms != 1000 * rows[i].last_s)
 			fail_msg("%s: %d read, %d other, %d unreadable, %d misdated, from %lld to "
 				 "%lld",
 				 rows[i].what, (int)lines.read, (int)lines.other,
 				 (int)lines.unreadable, (int)lines.misdated,
-				 (long long)player_first_ms(player),
-				 (long long)player_last_ms(player));
+				 (long long)drive->first_ms, (long long)drive->last_ms);
 		snprintf(place, sizeof(place), "%s:%u", paths[0], rows[i].first_unreadable);
 		if (lines.unreadable > 0)
 			assert_string_equal(lines.first_unreadable, place);
 		else
 			assert_null(lines.first_unreadable);
-		player_free(player);
+		replay_drive_free(drive);
 	}
 }
 
@@ -126,7 +125,7 @@ static void test_order(void **state)
 	write_file(paths[0], "2026-03-01T00:00:00Z" LINE);
 	write_file(paths[1], RUBBISH "2026-01-01T00:00:00Z" LINE);
 	write_file(paths[2], "2026-02-01T00:00:00Z" LINE);
-	assert_true(replay_order(files, COUNT(files), error, sizeof(error)));
+	assert_true(replay_read_order(files, COUNT(files), error, sizeof(error)));
 	assert_string_equal(files[0].path, "-");
 	assert_string_equal(files[1].path, paths[1]);
 	assert_string_equal(files[2].path, paths[2]);
@@ -140,7 +139,7 @@ static void test_no_such_file(void **state)
 
 	(void)state;
 	write_file(paths[0], "");
-	assert_false(replay_order(files, COUNT(files), error, sizeof(error)));
+	assert_false(replay_read_order(files, COUNT(files), error, sizeof(error)));
 	assert_non_null(strstr(error, "/nonexistent/mail.log"));
 }
 
@@ -154,7 +153,7 @@ static void test_logs_side_by_side(void **state)
 {
 	struct replay_file files[FILES];
 	char error[ERROR_BYTES];
-	struct book *book;
+	struct replay_result *result;
 
 	(void)state;
 	for (size_t i = 0; i < FILES; i++)
@@ -164,15 +163,15 @@ static void test_logs_side_by_side(void **state)
 				     REFUSAL("8", "mx2", "8"));
 	write_file(paths[2], REFUSAL("1", "mx1", "1") REFUSAL("5", "mx1", "5"));
 	start_over();
-	assert_true(replay_order(files, FILES, error, sizeof(error)));
-	assert_true(replay_read(player, files, FILES, &lines, error, sizeof(error)));
-	player_finish(player);
-	book = site_book(player_site(player, 0));
-	assert_int_equal(book->rejected, 7);
-	assert_int_equal(book->flags_total, 1);
-	assert_int_equal(book->flags[0].wall_ms, INT64_C(1767225607000));
+	assert_true(replay_read_order(files, FILES, error, sizeof(error)));
+	assert_true(replay_read_all(drive, files, FILES, &lines, error, sizeof(error)));
+	replay_drive_finish(drive);
+	result = &drive->scenarios[0]->result;
+	assert_int_equal(result->rejected, 7);
+	assert_int_equal(result->flags_total, 1);
+	assert_int_equal(result->flags[0].wall_ms, INT64_C(1767225607000));
 	assert_int_equal(lines.unreadable, 1);
-	player_free(player);
+	replay_drive_free(drive);
 }
 
 static int set_up(void **state)

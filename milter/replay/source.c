@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads a log's lines, ahead where a time stamp leaps, to see whether the next lines bear it out. */
+#include "source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A line so far ahead of all before is believed if most of the next ones bear it out. */
+#define LEAP_MS (INT64_C(86400) * 1000)
+
+struct replay_source *replay_source_open(struct replay_file *from, char *error, size_t size)
+{
+	struct replay_source *source = calloc(1, sizeof(*source));
+
+	if (source == NULL) {
+		snprintf(error, size, "out of memory");
+		return NULL;
+	}
+	source->from = from;
+	source->file = maillog_file_open(from->path, error, size);
+	if (source->file == NULL) {
+		free(source);
+		return NULL;
+	}
+	maillog_timestamp_begin(&source->stamps, maillog_file_changed_s(source->file),
+				from->first_year);
+	return source;
+}
+
+void replay_source_close(struct replay_source *source)
+{
+	maillog_file_close(source->file);
+	for (size_t i = 0; i < REPLAY_AHEAD_MAX; i++)
+		free(source->ahead[i].text);
+	free(source);
+}
+
+const char *replay_source_name(const char *path)
+{
+	return strcmp(path, "-") == 0 ? "standard input" : path;
+}
+
+/* Lines of a file come in order but for those that are read ahead. */
+void replay_source_unreadable(const struct replay_source *source, struct replay_lines *lines,
+			      uint64_t number)
+{
+	const char *path = source->from->path;
+	bool is_first = lines->unreadable++ == 0 ||
+			(lines->first_path == path && number < lines->first_number);
+
+	if (!is_first)
+		return;
+	lines->first_path = path;
+	lines->first_number = number;
+	free(lines->first_unreadable);
+	if (asprintf(&lines->first_unreadable, "%s:%llu", replay_source_name(path),
+		     (unsigned long long)number) < 0)
+		lines->first_unreadable = NULL;
+}
+
+/* The next line that has a stamp, of whatever time. */
+static bool read_stamped(struct replay_source *source, struct replay_lines *lines,
+			 struct replay_stamped *line)
+{
+	while (maillog_file_line(source->file, &line->text, &line->length)) {
+		source->number++;
+		lines->read++;
+		line->number = source->number;
+		if (line->length == 0)
+			lines->other++;
+		else if (maillog_timestamp_read(&source->stamps, line->text, line->length,
+						&line->wall_ms, &line->stamp_length))
+			return true;
+		else
+			replay_source_unreadable(source, lines, source->number);
+	}
+	return false;
+}
+
+static struct replay_kept *kept_at(struct replay_source *source, size_t place)
+{
+	return &source->ahead[(source->ahead_first + place) % REPLAY_AHEAD_MAX];
+}
+
+/* False if out of memory. */
+static bool keep(struct replay_source *source, const struct replay_stamped *line)
+{
+	struct replay_kept *kept = kept_at(source, source->ahead_count);
+
+	if (kept->size < line->length + 1) {
+		char *text = realloc(kept->text, line->length + 1);
+
+		if (text == NULL)
+			return false;
+		kept->text = text;
+		kept->size = line->length + 1;
+	}
+	memcpy(kept->text, line->text, line->length);
+	kept->text[line->length] = '\0';
+	kept->line = *line;
+	kept->line.text = kept->text;
+	source->ahead_count++;
+	return true;
+}
+
+static struct replay_stamped *first_kept(struct replay_source *source)
+{
+	struct replay_stamped *line = &kept_at(source, 0)->line;
+
+	source->ahead_first++;
+	source->ahead_count--;
+	return line;
+}
+
+static void read_ahead(struct replay_source *source, struct replay_lines *lines)
+{
+	struct replay_stamped line;
+
+	while (source->ahead_count < REPLAY_AHEAD_MAX && read_stamped(source, lines, &line))
+		if (!keep(source, &line))
+			return;
+}
+
+/* Whether most of the lines after the first that is kept are not a leap behind that one. */
+static bool is_borne_out(struct replay_source *source)
+{
+	int64_t least_ms = kept_at(source, 0)->line.wall_ms - LEAP_MS;
+	size_t behind = 0, others = source->ahead_count - 1;
+
+	for (size_t i = 1; i <= others; i++)
+		behind += kept_at(source, i)->line.wall_ms < least_ms;
+	return others == 0 || behind < others - behind;
+}
+
+static bool is_leap(const struct replay_source *source, const struct replay_stamped *line)
+{
+	return line->wall_ms > source->last_ms + LEAP_MS;
+}
+
+/* The line can be believed, and becomes the present one. */
+static bool take(struct replay_source *source, struct replay_lines *lines,
+		 const struct replay_stamped *line)
+{
+	source->line = *line;
+	if (line->wall_ms < source->last_ms - LEAP_MS)
+		lines->misdated++;
+	if (line->wall_ms > source->last_ms)
+		source->last_ms = line->wall_ms;
+	return true;
+}
+
+bool replay_source_next(struct replay_source *source, struct replay_lines *lines)
+{
+	struct replay_stamped line;
+
+	for (;;) {
+		if (source->ahead_count == 0) {
+			if (!read_stamped(source, lines, &line))
+				return false;
+			if (!is_leap(source, &line) || !keep(source, &line))
+				return take(source, lines, &line);
+		}
+		if (!is_leap(source, &kept_at(source, 0)->line))
+			return take(source, lines, first_kept(source));
+		read_ahead(source, lines);
+		if (is_borne_out(source))
+			return take(source, lines, first_kept(source));
+		replay_source_unreadable(source, lines, first_kept(source)->number);
+		lines->misdated++;
+	}
+}
+
+bool replay_source_is_illegible(const struct replay_source *source, char *error, size_t size)
+{
+	if (maillog_file_error(source->file) == NULL || source->number > 0)
+		return false;
+	snprintf(error, size, "%s", maillog_file_error(source->file));
+	return true;
+}
