@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <libgen.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@
 #include "process.h"
 #include "session/session.h"
 #include "mta/libmilter_guard.h"
+#include "mta/signal_thread.h"
 #include "session/stall.h"
 #include "base/stats.h"
 #include "store/memory.h"
@@ -44,12 +46,16 @@
 #else
 #define THREAD_STACK (256 * 1024)
 #endif
-/* Descriptors that are no sessions: log, store, sockets, a nudge for each stall that begins. */
+/* Descriptors that are no sessions: log, sockets, a nudge for each stall that begins. */
 #define DESCRIPTORS_RESERVED 64
+/* What serves one memcached server at most: each is a task, and has a descriptor here. */
+#define STORE_WORKERS 9
 /* Stopping: how long callbacks get to end, and their replies to leave. */
 #define STOP_CALLBACKS_MS 700
 #define STOP_REPLIES_MS 20
 #define STOP_STEP_MS 5
+/* How long libmilter's signal thread is looked for; a few milliseconds will do where the machine is idle. */
+#define PARK_MS 5000
 
 struct daemon {
 	const struct daemon_options *options;
@@ -67,8 +73,10 @@ struct daemon {
 	int signals; /* a signalfd */
 	bool has_socket; /* libmilter's is bound */
 	int control; /* the control socket, -1: none */
-	pthread_t thread;
-	_Atomic bool has_ended;
+	pthread_t thread; /* the caller of smfi_main */
+	sem_t may_serve;
+	_Atomic bool may_lose_signals; /* to libmilter */
+	_Atomic bool has_ended; /* smfi_main has, by itself */
 };
 
 static void sleep_ms(long ms)
@@ -259,12 +267,14 @@ static struct store *open_store(const struct config *config, char *error, size_t
 static int build(struct daemon *d)
 {
 	struct tarpit *tarpit = &d->tarpit;
-	unsigned descriptors = process_limit_descriptors();
+	unsigned workers = d->config->use_memcached
+				   ? STORE_WORKERS * (unsigned)d->config->memcached_servers.count
+				   : 0;
+	unsigned reserved = DESCRIPTORS_RESERVED + workers;
+	unsigned descriptors = process_limit_descriptors(workers);
 	char reason[256] = "out of memory";
 
-	d->sessions_max = descriptors > 2 * DESCRIPTORS_RESERVED
-				  ? descriptors - DESCRIPTORS_RESERVED
-				  : descriptors / 2;
+	d->sessions_max = descriptors > 2 * reserved ? descriptors - reserved : descriptors / 2;
 	tarpit->max_sessions = d->sessions_max;
 	tarpit->clock = &clock_system;
 	tarpit->chance = hash_chance;
@@ -368,16 +378,16 @@ static void *serve(void *argument)
 {
 	struct daemon *d = argument;
 
-	(void)filter_run();
-	atomic_store(&d->has_ended, true);
+	while (sem_wait(&d->may_serve) != 0)
+		;
+	/* Before the signal thread is parked, libmilter may take a TERM: main gets that one's substitute. */
+	if (filter_run() != 0 || atomic_load(&d->may_lose_signals))
+		atomic_store(&d->has_ended, true);
 	kill(getpid(), SIGTERM);
 	return NULL;
 }
 
-/*
- * All signals that mean something to us are blocked in all threads, and read by main. Nobody else may
- * wait for them: filter.c sees to it that libmilter does not.
- */
+/* All signals that mean something to the daemon are blocked in all threads, and read by main. */
 static int block_signals(struct daemon *d)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -434,6 +444,12 @@ static int start_threads(struct daemon *d)
 	if (libmilter_guard_start(d->sessions_max + 2 * DESCRIPTORS_RESERVED) != 0 ||
 	    pthread_create(&d->thread, NULL, serve, d) != 0)
 		return fail(d, EX_OSERR, "can't start a thread");
+	if (!signal_thread_park(&d->may_serve, PARK_MS)) {
+		atomic_store(&d->may_lose_signals, true);
+		log_message(LOG_WARNING, "start",
+			    "libmilter's signal thread is not in /proc/self/task: a HUP may end "
+			    "the daemon");
+	}
 	start_observers(d);
 	return EX_OK;
 }
@@ -543,6 +559,11 @@ static int start(struct daemon *d)
 	int code = EX_OK;
 	bool knows_limit;
 
+	if (!libmilter_guard_is_linked())
+		return fail(
+			d, EX_SOFTWARE,
+			"linked so that libmilter does not call the daemon's own pthread_create: "
+			"sessions would be lost");
 	if (hash_init() != 0)
 		return fail(d, EX_OSERR, "no random numbers");
 	if (d->options->detach)
@@ -577,6 +598,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	d.ready = -1;
 	d.control = -1;
 	pthread_mutex_init(&d.reload_mutex, NULL);
+	sem_init(&d.may_serve, 0, 0);
 	d.started_ms = clock_system.mono_ms(&clock_system);
 	open_log(&d);
 	code = start(&d);

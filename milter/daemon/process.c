@@ -23,7 +23,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-/* Threads that are not sessions, and those that others start between our look and our need. */
+/* Threads that are not sessions, and tasks that others start after the limits have been read. */
 #define THREAD_SLACK 64
 #define PID_TEXT_MAX 32
 #define DESCRIPTORS_MIN 128
@@ -161,10 +161,10 @@ static uint64_t thread_limit(void)
 	return threads;
 }
 
-unsigned process_limit_descriptors(void)
+unsigned process_limit_descriptors(unsigned children)
 {
-	uint64_t threads = thread_limit();
-	uint64_t wanted = threads > THREAD_SLACK ? threads - THREAD_SLACK : 0;
+	uint64_t threads = thread_limit(), reserved = THREAD_SLACK + children;
+	uint64_t wanted = threads > reserved ? threads - reserved : 0;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)

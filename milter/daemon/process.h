@@ -28,10 +28,10 @@ int process_become(const struct process_user *user, char *error, size_t size);
 int process_forgo_privileges(char *error, size_t size);
 
 /*
- * Sets the soft limit of descriptors below what the thread limit allows, so that descriptors run out
- * first: libmilter loses a session for ever when it can't start a thread. Returns how many sessions fit.
+ * Sets the soft limit of descriptors below what the limits of threads and tasks allow, so that descriptors run
+ * out first; children is how many processes the daemon will start. Returns the soft limit.
  */
-unsigned process_limit_descriptors(void);
+unsigned process_limit_descriptors(unsigned children);
 /*
  * The tasks that the control groups named in a file like /proc/self/cgroup still allow, where mount is
  * /sys/fs/cgroup: of version 2, and of version 1's pids, if that is mounted below. UINT64_MAX: any number.

@@ -50,8 +50,8 @@ void policy_judge_view(const struct policy *policy, const struct client *client,
 		       struct standing *standing)
 {
 	struct tally own = view->client, network = view->network;
-	bool by_hand = view->by_hand && (view->by_hand_until_s == 0 ||
-					 view->by_hand_until_s > window_now_s(now));
+	bool by_hand = view->by_hand &&
+		       (view->by_hand_until_s == 0 || view->by_hand_until_s > window_now_s(now));
 
 	tally_roll(&own, view->window, now->index);
 	tally_roll(&network, view->window, now->index);

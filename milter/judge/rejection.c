@@ -43,7 +43,7 @@ char *dsn_format(const struct dsn *code, char *text)
 }
 
 enum rejection_outcome rejection_classify(const char *mailer, const char *host, bool is_sendmail,
-				struct dsn *code)
+					  struct dsn *code)
 {
 	const char *rest;
 

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Turns libmilter's callbacks into events of a session, and the session's verdicts into answers. */
 #include "mta/filter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libmilter/mfapi.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/listen.h"
@@ -20,49 +17,12 @@
 
 /* Sessions that may wait to be accepted: bursts must not be turned away. libmilter's default is 20. */
 #define BACKLOG 1024
-#define ACCEPT_PAUSE_MS 10
 
 /* libmilter hands nothing of ours to the first callback: these are set once, before it runs. */
 static struct tarpit *tarpit;
 static struct listen_address own_address;
 static _Atomic unsigned running;
 static struct log_limit memory_limit, descriptors_limit;
-
-/*
- * libmilter has a thread that waits for HUP, TERM and INT, and stops for each. The kernel may hand it
- * any that comes while another signal is on its way to main. It is this one that it calls, in place of
- * the C library's, and waits in for ever. Nobody else in this process calls sigwait.
- */
-int sigwait(const sigset_t *restrict set, int *restrict number)
-{
-	sigset_t all;
-
-	(void)set;
-	(void)number;
-	sigfillset(&all);
-	for (;;)
-		sigsuspend(&all);
-}
-
-/*
- * Without a descriptor for who comes next, libmilter tries again at once, with all the time that a processor
- * has. It is this one that it calls.
- */
-int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict length)
-{
-	const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000};
-	int fd = accept4(listener, address, length, SOCK_CLOEXEC);
-	int error = errno;
-
-	if (fd >= 0 || (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM))
-		return fd;
-	if (log_allowed(&descriptors_limit))
-		log_message(LOG_WARNING, "limits", "no descriptor for a connection (%s): it waits",
-			    strerror(error));
-	nanosleep(&pause, NULL);
-	errno = error;
-	return fd;
-}
 
 static sfsistat leave(sfsistat status)
 {
@@ -284,8 +244,13 @@ void filter_nudge(void)
 	int fd = socket(own_address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 			0);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if ((errno == EMFILE || errno == ENFILE) && log_allowed(&descriptors_limit))
+			log_message(LOG_WARNING, "limits",
+				    "no descriptor for a connection (%s): it waits",
+				    strerror(errno));
 		return;
+	}
 	/* A full backlog (EAGAIN) will do as well: then there is work to wake a worker for. */
 	(void)!connect(fd, (const struct sockaddr *)&own_address.storage, own_address.length);
 	close(fd);

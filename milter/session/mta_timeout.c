@@ -19,7 +19,7 @@ void mta_timeout_kept(struct mta_timeout *patience, struct mta_timeout_stall *st
  * once. One of these may be either; many in a row, and none that waited as long, are the MTA.
  */
 int64_t mta_timeout_lost(struct mta_timeout *patience, const struct mta_timeout_stall *stall,
-		      int64_t now_ms)
+			 int64_t now_ms)
 {
 	if (stall->end_ms == 0 || now_ms - stall->end_ms > ABRUPT_MS)
 		return 0;

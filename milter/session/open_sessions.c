@@ -69,7 +69,8 @@ static struct client_sessions *find_or_add(struct open_sessions *peers, const st
 	return group;
 }
 
-void open_sessions_join(struct open_sessions *peers, struct open_session *peer, const struct prefix *client)
+void open_sessions_join(struct open_sessions *peers, struct open_session *peer,
+			const struct prefix *client)
 {
 	pthread_mutex_lock(&peers->mutex);
 	peer->group = find_or_add(peers, client);
@@ -124,14 +125,16 @@ unsigned open_sessions_count(struct open_sessions *peers, const struct prefix *c
 	return count;
 }
 
-bool open_sessions_has_older(struct open_sessions *peers, const struct open_session *peer, unsigned limit)
+bool open_sessions_has_older(struct open_sessions *peers, const struct open_session *peer,
+			     unsigned limit)
 {
 	unsigned older = 0;
 
 	if (peer->group == NULL)
 		return false;
 	pthread_mutex_lock(&peers->mutex);
-	for (const struct open_session *p = peer->group->list; p != peer && older < limit; p = p->next)
+	for (const struct open_session *p = peer->group->list; p != peer && older < limit;
+	     p = p->next)
 		older++;
 	pthread_mutex_unlock(&peers->mutex);
 	return older >= limit;

@@ -357,8 +357,9 @@ static enum verdict act(struct session *s, enum stage stage, const struct standi
 
 	if (!st->flagged)
 		return VERDICT_CONTINUE;
-	is_crowded = config->max_flagged_sessions > 0 &&
-		     open_sessions_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
+	is_crowded =
+		config->max_flagged_sessions > 0 &&
+		open_sessions_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
 	if (is_crowded && can_refuse)
 		return defer(s, stage, REASON_SESSIONS);
 	if (!config->stall_at[stage])
@@ -495,7 +496,8 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 	uint64_t each = policy_amount(policy, policy->hidden_weight, s->is_null_sender);
 	unsigned total, fresh;
 
-	if (!rejection_count_parse(bad_count, &total) || total <= s->rejects_shown + s->rejects_hidden)
+	if (!rejection_count_parse(bad_count, &total) ||
+	    total <= s->rejects_shown + s->rejects_hidden)
 		return;
 	fresh = total - s->rejects_shown - s->rejects_hidden;
 	s->rejects_hidden += fresh;
@@ -536,7 +538,8 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	struct dsn code;
 	/* Only Sendmail has {nbadrcpts}. */
 	bool is_sendmail = !s->is_postfix && event->bad_count != NULL;
-	enum rejection_outcome outcome = rejection_classify(event->mailer, event->host, is_sendmail, &code);
+	enum rejection_outcome outcome =
+		rejection_classify(event->mailer, event->host, is_sendmail, &code);
 	bool is_refused = outcome == RCPT_REJECTED || outcome == RCPT_REFUSED;
 
 	if (!s->is_watched)
