@@ -441,7 +441,7 @@ static int start_threads(struct daemon *d)
 	if (code != EX_OK)
 		return code;
 	/* Each session may want a thread, and libmilter some of its own. */
-	if (libmilter_guard_start(d->sessions_max + 2 * DESCRIPTORS_RESERVED) != 0 ||
+	if (libmilter_guard_start(2 * (d->sessions_max + DESCRIPTORS_RESERVED)) != 0 ||
 	    pthread_create(&d->thread, NULL, serve, d) != 0)
 		return fail(d, EX_OSERR, "can't start a thread");
 	if (!signal_thread_park(&d->may_serve, PARK_MS)) {

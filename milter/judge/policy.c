@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reckons a client's score from its counters, whether it is flagged, and how long its commands wait. */
 #include "judge/policy.h"
 
 #include <math.h>
@@ -30,19 +31,18 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 	}
 	weigh(policy, client, elapsed, standing);
 	standing->effective_score = standing->score;
-	standing->flagged = standing->score >= policy->threshold - ROUNDING;
+	standing->threshold = policy->threshold;
 
 	standing->network_dirty = policy->network_threshold > 0 &&
 				  standing->network_score >= policy->network_threshold - ROUNDING;
+	if (standing->network_dirty)
+		standing->threshold = fmin(policy->threshold, DIRTY_THRESHOLD);
 	if (standing->network_dirty && standing->score >= DIRTY_THRESHOLD - ROUNDING) {
-		double inherited =
+		standing->inherited_score =
 			policy->threshold * standing->network_score / policy->network_threshold;
-
-		standing->effective_score = fmax(standing->score, inherited);
-		standing->flagged = true;
+		standing->effective_score = fmax(standing->score, standing->inherited_score);
 	}
-	if (by_hand)
-		standing->flagged = true;
+	standing->flagged = by_hand || standing->score >= standing->threshold - ROUNDING;
 }
 
 void policy_judge_view(const struct policy *policy, const struct client *client,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads what the MTA says of a recipient, and what weight the configuration gives its RFC 3463 code. */
 #include "judge/rejection.h"
 
 #include <stdio.h>
