@@ -265,17 +265,28 @@ static void on_released(const struct journal *journal, const struct journal_clie
 	(void)end;
 }
 
-static void on_warned(const struct journal *journal, const char *mta_name, const char *warning)
+static void on_session(const struct journal *journal, enum journal_session what)
+{
+	if (what == SESSION_OPENED)
+		book_of(journal)->open_sessions++;
+	else if (what == SESSION_CLOSED)
+		book_of(journal)->open_sessions--;
+}
+
+static void on_warned(const struct journal *journal, const char *mta_name, enum mta_warning kind,
+		      const char *warning)
 {
 	(void)journal;
 	(void)mta_name;
+	(void)kind;
 	(void)warning;
 }
 
 void book_init(struct book *book, const struct clock *clock, unsigned max_stalls)
 {
 	*book = (struct book){
-		.journal = {.rejected = on_rejected,
+		.journal = {.session = on_session,
+			    .rejected = on_rejected,
 			    .flagged = on_flagged,
 			    .decided = on_decided,
 			    .released = on_released,

@@ -45,6 +45,7 @@ struct book {
 	struct crowd_run **run;
 	bool is_muted;			/* nothing is noted */
 	uint64_t sessions, sessions_exempt;
+	uint64_t open_sessions;		/* sessions begun and not ended yet */
 	uint64_t clients;		/* exact unless it is BOOK_CLIENTS_MAX */
 	uint64_t clients_flagged, flagged_delivering;
 	uint64_t rejected, rejected_counted, messages, recipients;

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Holds a session's thread for a while, and keeps a list of all that are held, so that they can be woken. */
 #include "session/stall.h"
 
 #include <stdlib.h>
 #include <utlist.h>
-
-#include "base/stats.h"
 
 struct stalls {
 	const struct clock *clock;
@@ -60,8 +59,6 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, bool first_half_onl
 
 	if (!has_place)
 		pthread_cond_destroy(&stall->wake);
-	else
-		stats_add(STAT_STALLS_BEGUN, 1);
 	return has_place;
 }
 
@@ -82,8 +79,6 @@ enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *w
 
 	pthread_cond_destroy(&stall->wake);
 	*waited_ms = clock->mono_ms(clock) - stall->began_ms;
-	stats_add(STAT_STALLS_ENDED, 1);
-	stats_add(STAT_STALLED_MS, (uint64_t)*waited_ms);
 	return stall->end;
 }
 
