@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stddef.h>
 
-/* In a dirty network a client's first offence of its own flags it. */
+/* In a dirty network one offence of weight 1 flags a client. */
 #define DIRTY_THRESHOLD 1.0
 /* Sums of hundredths in binary fractions: 0.7 + 0.3 must not fall short of 1. */
 #define ROUNDING 1e-9

@@ -15,10 +15,10 @@
 #include "base/log.h"
 #include "session/session.h"
 
-/* Sessions that may wait to be accepted: bursts must not be turned away. libmilter's default is 20. */
+/* Connections that may wait to be accepted: an MTA's burst must not be turned away. libmilter's default is 20. */
 #define BACKLOG 1024
 
-/* libmilter hands nothing of ours to the first callback: these are set once, before it runs. */
+/* libmilter hands no argument of ours to callbacks: these are set once, before libmilter runs. */
 static struct tarpit *tarpit;
 static struct listen_address own_address;
 static _Atomic unsigned running;
@@ -38,7 +38,7 @@ static struct session *enter(SMFICTX *ctx)
 
 static sfsistat answer(SMFICTX *ctx, enum verdict verdict)
 {
-	/* libmilter wants them writable, and does not write. */
+	/* smfi_setreply takes them as writable, and does not write. */
 	static char code[] = "421", status[] = "4.7.0";
 	static char text[] = "too many connections from your network, try again later";
 
@@ -63,7 +63,7 @@ static const char *macro(SMFICTX *ctx, const char *name)
 	return smfi_getsymval(ctx, text);
 }
 
-/* Our own lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
+/* These lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
 static bool ask_for_macros(SMFICTX *ctx)
 {
 	static char connect[] = "j v {client_name} {client_resolve}";
@@ -106,7 +106,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	(void)reserved2;
 	(void)reserved3;
 	session = enter(ctx);
-	/* Said twice, it is of the same session. libmilter lets none through. */
+	/* A second negotiation is of the same session. libmilter lets none through. */
 	if (session == NULL)
 		session = open_session(ctx, (actions & SMFIF_SETSYMLIST) != 0);
 	if (session != NULL) {
@@ -134,7 +134,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 		.client_resolve = macro(ctx, "{client_resolve}"),
 	};
 
-	/* There was no memory for it: this mail passes. */
+	/* There was no memory for a session: its mail passes. */
 	if (session == NULL)
 		return leave(SMFIS_ACCEPT);
 	return answer(ctx, session_connect(session, &event));
@@ -190,7 +190,7 @@ static sfsistat on_data(SMFICTX *ctx)
 	return answer(ctx, session_data(session, macro(ctx, "{nbadrcpts}")));
 }
 
-/* Comes without any callback before it for a session that only was a nudge. */
+/* For a connection of filter_nudge's this is the only callback. */
 static sfsistat on_close(SMFICTX *ctx)
 {
 	struct session *session = enter(ctx);
