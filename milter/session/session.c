@@ -65,7 +65,7 @@ static void tell_rejected(const struct session *s, const char *code, const char 
 	struct journal_rejection rejection = {
 		.code = code,
 		.recipient = recipient,
-		.sender = s->is_null_sender ? "<>" : s->sender.text,
+		.sender = s->transaction.is_null_sender ? "<>" : s->transaction.sender.text,
 		.count = count,
 		.amount = amount,
 		.standing = st,
@@ -199,16 +199,14 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	if (!s->is_watched)
 		return VERDICT_ACCEPT;
 	note_callback(s);
-	s->rejects_shown = 0;
-	s->rejects_hidden = 0;
-	s->stalled_in_transaction_ms = 0;
+	s->transaction = (struct transaction){0};
 	if (is_authenticated(s, event)) {
 		open_sessions_leave(s->tarpit->peers, &s->peer);
 		s->is_watched = false;
 		return VERDICT_ACCEPT;
 	}
-	address_parse(event->sender, &s->sender);
-	s->is_null_sender = s->sender.text[0] == '\0';
+	address_parse(event->sender, &s->transaction.sender);
+	s->transaction.is_null_sender = s->transaction.sender.text[0] == '\0';
 	session_view_expire(s);
 	session_view_judge(s, &st);
 	return session_verdict(s, STAGE_MAIL, &st, true);
@@ -218,14 +216,15 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 static void count_hidden(struct session *s, const char *bad_count, struct standing *st)
 {
 	const struct policy *policy = &s->config->policy;
-	uint64_t each = policy_amount(policy, policy->hidden_weight, s->is_null_sender);
+	struct transaction *t = &s->transaction;
+	uint64_t each = policy_amount(policy, policy->hidden_weight, t->is_null_sender);
 	unsigned total, fresh;
 
 	if (!rejection_count_parse(bad_count, &total) ||
-	    total <= s->rejects_shown + s->rejects_hidden)
+	    total <= t->rejects_shown + t->rejects_hidden)
 		return;
-	fresh = total - s->rejects_shown - s->rejects_hidden;
-	s->rejects_hidden += fresh;
+	fresh = total - t->rejects_shown - t->rejects_hidden;
+	t->rejects_hidden += fresh;
 	session_view_record(s, SIDE_BAD, each * fresh, NULL, st);
 	tell_rejected(s, "hidden", "", fresh, each * fresh, st);
 }
@@ -236,7 +235,7 @@ static void count_rejected(struct session *s, const struct address *recipient,
 {
 	const struct config *config = s->config;
 	unsigned weight = offence_weight(config->offences, config->offences_count, code);
-	uint64_t amount = policy_amount(&config->policy, weight, s->is_null_sender);
+	uint64_t amount = policy_amount(&config->policy, weight, s->transaction.is_null_sender);
 	char text[DSN_TEXT_MAX];
 
 	amount = session_view_record(s, SIDE_BAD, amount,
@@ -275,7 +274,7 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	session_view_judge(s, &before);
 	after = before;
 	if (is_refused)
-		s->rejects_shown++;
+		s->transaction.rejects_shown++;
 	count_hidden(s, event->bad_count, &after);
 
 	address_parse(event->recipient, &recipient);

@@ -14,6 +14,15 @@
 /* RFC 1035 names are shorter; what the MTA says is not always a name. */
 #define SESSION_HOST_MAX 256
 
+/* A message's envelope, from MAIL on; before the first MAIL all is 0. */
+struct transaction {
+	struct address sender;
+	bool is_null_sender;
+	unsigned rejects_shown;		/* recipients that the MTA showed as rejected or refused */
+	unsigned rejects_hidden;	/* rejected ones that only {nbadrcpts} told of */
+	int64_t stalled_ms;
+};
+
 struct session {
 	struct tarpit *tarpit;
 	struct config *config;
@@ -28,14 +37,8 @@ struct session {
 	/* What the store said of the client, and when (monotonic); -1: nothing yet. */
 	struct store_view view;
 	int64_t viewed_ms;
-	/* Of the current transaction: */
-	struct address sender;
-	bool is_null_sender;
-	unsigned rejects_shown;		/* recipients that the MTA showed as rejected or refused */
-	unsigned rejects_hidden;	/* those that only {nbadrcpts} told of */
-	int64_t stalled_in_transaction_ms;
-	/* Of the whole session: */
-	int64_t stalled_ms;
+	struct transaction transaction;
+	int64_t stalled_ms;	/* in all transactions, and before the first */
 	struct mta_timeout_stall last_stall;
 };
 

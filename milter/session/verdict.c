@@ -66,7 +66,7 @@ static int64_t mta_timeout_left_ms(const struct session *s)
 
 static void count_stalled(struct session *s, int64_t ms)
 {
-	s->stalled_in_transaction_ms += ms;
+	s->transaction.stalled_ms += ms;
 	s->stalled_ms += ms;
 }
 
@@ -136,7 +136,7 @@ static enum verdict delay(struct session *s, enum stage stage, const struct stan
 {
 	const struct config *config = s->config;
 	int64_t transaction_left_ms =
-		config->max_stall_per_transaction_ms - s->stalled_in_transaction_ms;
+		config->max_stall_per_transaction_ms - s->transaction.stalled_ms;
 	int64_t session_left_ms = config->max_stall_per_session_ms - s->stalled_ms;
 	struct stall stall = {
 		.client = s->client.key,
