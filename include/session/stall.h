@@ -66,7 +66,7 @@ struct stall_row {
 size_t stalls_list(struct stalls *stalls, struct stall_row *rows, size_t max);
 
 void stalls_set_budget(struct stalls *stalls, unsigned budget);
-unsigned stalls_budget(struct stalls *stalls);
-unsigned stalls_active(struct stalls *stalls);
+unsigned stalls_budget(const struct stalls *stalls);
+unsigned stalls_active(const struct stalls *stalls);
 
 #endif

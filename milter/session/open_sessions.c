@@ -96,7 +96,8 @@ void open_sessions_leave(struct open_sessions *all, struct open_session *session
 	pthread_mutex_unlock(&all->mutex);
 }
 
-unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client)
+/* Counts a client's sessions, and marks them if so asked. */
+static unsigned walk(struct open_sessions *all, const struct prefix *client, bool marks)
 {
 	const struct client_sessions *group;
 	struct open_session *session;
@@ -106,25 +107,22 @@ unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *clie
 	group = find(all, client);
 	for (session = group != NULL ? group->list : NULL; session != NULL;
 	     session = session->next) {
-		atomic_store(&session->is_marked, true);
+		if (marks)
+			atomic_store(&session->is_marked, true);
 		count++;
 	}
 	pthread_mutex_unlock(&all->mutex);
 	return count;
 }
 
+unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client)
+{
+	return walk(all, client, true);
+}
+
 unsigned open_sessions_count(struct open_sessions *all, const struct prefix *client)
 {
-	const struct client_sessions *group;
-	const struct open_session *session;
-	unsigned count = 0;
-
-	pthread_mutex_lock(&all->mutex);
-	group = find(all, client);
-	for (session = group != NULL ? group->list : NULL; session != NULL; session = session->next)
-		count++;
-	pthread_mutex_unlock(&all->mutex);
-	return count;
+	return walk(all, client, false);
 }
 
 bool open_sessions_has_older(struct open_sessions *all, const struct open_session *session,

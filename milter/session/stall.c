@@ -2,6 +2,7 @@
 /* Holds a session's thread for a while, and keeps a list of all that are held, so that they can be woken. */
 #include "session/stall.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -9,9 +10,9 @@ struct stalls {
 	const struct clock *clock;
 	void (*wakeup)(void);
 	pthread_mutex_t mutex;
-	unsigned budget, active;
+	_Atomic unsigned budget, active; /* active is the length of list */
 	bool stopped;
-	struct stall *list;
+	struct stall *list; /* oldest first */
 };
 
 struct stalls *stalls_new(const struct clock *clock, unsigned budget, void (*wakeup)(void))
@@ -157,27 +158,15 @@ size_t stalls_list(struct stalls *stalls, struct stall_row *rows, size_t max)
 
 void stalls_set_budget(struct stalls *stalls, unsigned budget)
 {
-	pthread_mutex_lock(&stalls->mutex);
-	stalls->budget = budget;
-	pthread_mutex_unlock(&stalls->mutex);
+	atomic_store(&stalls->budget, budget);
 }
 
-unsigned stalls_budget(struct stalls *stalls)
+unsigned stalls_budget(const struct stalls *stalls)
 {
-	unsigned budget;
-
-	pthread_mutex_lock(&stalls->mutex);
-	budget = stalls->budget;
-	pthread_mutex_unlock(&stalls->mutex);
-	return budget;
+	return atomic_load(&stalls->budget);
 }
 
-unsigned stalls_active(struct stalls *stalls)
+unsigned stalls_active(const struct stalls *stalls)
 {
-	unsigned active;
-
-	pthread_mutex_lock(&stalls->mutex);
-	active = stalls->active;
-	pthread_mutex_unlock(&stalls->mutex);
-	return active;
+	return atomic_load(&stalls->active);
 }

@@ -12,41 +12,30 @@
 /* A delay ends so long before the MTA's timeout at the latest. */
 #define TIMEOUT_MARGIN_MS 2000
 
-static void tell(const struct session *s, const struct journal_decision *decision)
+/*
+ * Tells the journal what is done about a command: in observe mode nothing, and what would have been. stall is NULL
+ * where there is none.
+ */
+static enum verdict conclude(const struct session *s, enum stage stage, enum action action,
+			     enum reason reason, const struct stall *stall)
 {
 	const struct journal *journal = s->tarpit->journal;
 	struct journal_client client = session_journal_client(s);
-
-	journal->decided(journal, &client, decision);
-}
-
-static enum verdict defer(const struct session *s, enum stage stage, enum reason reason)
-{
-	struct journal_decision decision = {.stage = stage,
-					    .action = ACTION_DEFER,
-					    .reason = reason,
-					    .instead_of = ACTION_PASS};
-
-	if (s->config->observe) {
-		decision.action = ACTION_PASS;
-		decision.reason = REASON_OBSERVE;
-		decision.instead_of = ACTION_DEFER;
-	}
-	tell(s, &decision);
-	return s->config->observe ? VERDICT_CONTINUE : VERDICT_DEFER;
-}
-
-static enum verdict pass(const struct session *s, enum stage stage, enum reason reason)
-{
+	bool observe = s->config->observe;
 	struct journal_decision decision = {
 		.stage = stage,
-		.action = ACTION_PASS,
-		.reason = s->config->observe ? REASON_OBSERVE : reason,
-		.instead_of = ACTION_PASS,
+		.action = observe ? ACTION_PASS : action,
+		.reason = observe ? REASON_OBSERVE : reason,
+		.instead_of = observe ? action : ACTION_PASS,
 	};
 
-	tell(s, &decision);
-	return VERDICT_CONTINUE;
+	if (stall != NULL) {
+		decision.delay_ms = stall->delay_ms;
+		decision.score = stall->score;
+		decision.active = stalls_active(s->tarpit->stalls);
+	}
+	journal->decided(journal, &client, &decision);
+	return decision.action == ACTION_DEFER ? VERDICT_DEFER : VERDICT_CONTINUE;
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -70,23 +59,6 @@ static void count_stalled(struct session *s, int64_t ms)
 	s->stalled_ms += ms;
 }
 
-/* Observe mode only tells of a stall, and counts it so that the limits come true as well. */
-static enum verdict imagine(struct session *s, enum stage stage, const struct stall *stall)
-{
-	struct journal_decision decision = {
-		.stage = stage,
-		.action = ACTION_PASS,
-		.reason = REASON_OBSERVE,
-		.instead_of = ACTION_STALL,
-		.delay_ms = stall->delay_ms,
-		.score = stall->score,
-	};
-
-	count_stalled(s, stall->delay_ms);
-	tell(s, &decision);
-	return VERDICT_CONTINUE;
-}
-
 /* An administrator who forgave the client before this stall could be seen has marked the session. */
 static void wake_if_forgiven(struct session *s, struct stall *stall)
 {
@@ -103,17 +75,10 @@ static enum verdict wait_out(struct session *s, enum stage stage, struct stall *
 {
 	const struct journal *journal = s->tarpit->journal;
 	struct journal_client client = session_journal_client(s);
-	struct journal_decision decision = {
-		.stage = stage,
-		.action = ACTION_STALL,
-		.delay_ms = stall->delay_ms,
-		.score = stall->score,
-		.active = stalls_active(s->tarpit->stalls),
-	};
+	enum verdict verdict = conclude(s, stage, ACTION_STALL, REASON_NONE, stall);
 	enum stall_end end;
 	int64_t waited_ms;
 
-	tell(s, &decision);
 	wake_if_forgiven(s, stall);
 	end = stall_wait(s->tarpit->stalls, stall, &waited_ms);
 	count_stalled(s, waited_ms);
@@ -122,7 +87,7 @@ static enum verdict wait_out(struct session *s, enum stage stage, struct stall *
 	else if (end == STALL_FORGIVEN)
 		session_view_forget(s);
 	journal->released(journal, &client, stall, waited_ms, end);
-	return VERDICT_CONTINUE;
+	return verdict;
 }
 
 static bool lacks_threads(const struct session *s)
@@ -147,20 +112,23 @@ static enum verdict delay(struct session *s, enum stage stage, const struct stan
 	};
 
 	if (session_left_ms <= 0)
-		return pass(s, stage, REASON_SESSION_LIMIT);
+		return conclude(s, stage, ACTION_PASS, REASON_SESSION_LIMIT, NULL);
 	if (transaction_left_ms <= 0)
-		return pass(s, stage, REASON_TRANSACTION_LIMIT);
+		return conclude(s, stage, ACTION_PASS, REASON_TRANSACTION_LIMIT, NULL);
 	stall.delay_ms = least(stall.delay_ms, mta_timeout_left_ms(s));
 	stall.delay_ms = least(stall.delay_ms, least(transaction_left_ms, session_left_ms));
-	if (config->observe)
-		return imagine(s, stage, &stall);
+	if (config->observe) {
+		/* A stall that is not made counts, so that the limits come true as well. */
+		count_stalled(s, stall.delay_ms);
+		return conclude(s, stage, ACTION_STALL, REASON_NONE, &stall);
+	}
 	if (lacks_threads(s))
-		return pass(s, stage, REASON_BUDGET);
+		return conclude(s, stage, ACTION_PASS, REASON_BUDGET, NULL);
 	if (stall_begin(s->tarpit->stalls, &stall, is_crowded))
 		return wait_out(s, stage, &stall);
 	if (can_refuse && config->defer_when_full)
-		return defer(s, stage, REASON_BUDGET);
-	return pass(s, stage, is_crowded ? REASON_SESSIONS : REASON_BUDGET);
+		return conclude(s, stage, ACTION_DEFER, REASON_BUDGET, NULL);
+	return conclude(s, stage, ACTION_PASS, is_crowded ? REASON_SESSIONS : REASON_BUDGET, NULL);
 }
 
 enum verdict session_verdict(struct session *s, enum stage stage, const struct standing *st,
@@ -175,7 +143,7 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 		config->max_flagged_sessions > 0 &&
 		open_sessions_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
 	if (is_crowded && can_refuse)
-		return defer(s, stage, REASON_SESSIONS);
+		return conclude(s, stage, ACTION_DEFER, REASON_SESSIONS, NULL);
 	if (!config->stall_at[stage])
 		return VERDICT_CONTINUE;
 	return delay(s, stage, st, is_crowded, can_refuse);
