@@ -24,8 +24,8 @@ struct journal_rejection {
 	const char *recipient;	/* canonical; empty if hidden */
 	const char *sender;	/* "<>" if null */
 	unsigned count;		/* recipients: 1 unless hidden */
-	uint64_t amount;	/* hundredths that it added, 0 if it had been counted before */
-	const struct standing *standing;	/* after it */
+	uint64_t amount;	/* hundredths added: 0 for a recipient that had been counted before */
+	const struct standing *standing;	/* of the client, after this rejection */
 };
 
 enum action { ACTION_STALL, ACTION_DEFER, ACTION_PASS };
@@ -56,7 +56,7 @@ enum journal_session {
 	SESSION_CLOSED
 };
 
-/* Called by any thread, without any lock held. None may fail. */
+/* Any thread calls these functions, without a lock held. None of them may fail. */
 struct journal {
 	void (*session)(const struct journal *journal, enum journal_session what);
 	void (*rejected)(const struct journal *journal, const struct journal_client *who,

@@ -14,7 +14,7 @@
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
 
-/* What two decimals can show. */
+/* Half the least that two decimals show. */
 #define HALF_HUNDREDTH 0.005
 
 struct sentence {
@@ -70,7 +70,7 @@ char *explain_duration(int64_t ms, char *text)
 	return text;
 }
 
-/* Without the sign of a zero that is the rest of a rounding. */
+/* 0 for what two decimals show as 0: printf would write a small negative rest as -0.00. */
 static double tidy(double value)
 {
 	return fabs(value) < HALF_HUNDREDTH ? 0 : value;
@@ -89,7 +89,7 @@ static void say_score(struct sentence *sentence, const struct policy *policy,
 	say(sentence, " in %s", explain_duration((int64_t)window_s * SECOND_MS, window));
 }
 
-/* What the delay is reckoned from where the network is dirty. */
+/* The score that the delay is reckoned from in a dirty network. */
 static void say_inherited(struct sentence *sentence, const struct policy *policy,
 			  const struct standing *st)
 {
@@ -99,7 +99,7 @@ static void say_inherited(struct sentence *sentence, const struct policy *policy
 		say(sentence, ", less than its own");
 }
 
-/* Until when, in a form that means the same everywhere. */
+/* In UTC: the reader may be in another time zone than the daemon. */
 static void say_until(struct sentence *sentence, int64_t until_s)
 {
 	time_t seconds = (time_t)until_s;

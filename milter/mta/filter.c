@@ -251,7 +251,7 @@ void filter_nudge(void)
 				    strerror(errno));
 		return;
 	}
-	/* A full backlog (EAGAIN) will do as well: then there is work to wake a worker for. */
+	/* A full backlog (EAGAIN) will do as well: each connection that waits there wakes a worker, too. */
 	(void)!connect(fd, (const struct sockaddr *)&own_address.storage, own_address.length);
 	close(fd);
 }

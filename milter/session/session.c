@@ -56,7 +56,7 @@ static void warn_of_mta(const struct session *s, enum mta_warning kind, const ch
 	journal->warned(journal, s->mta_name, kind, warning);
 }
 
-/* A rejection: code and recipient, or "hidden" and how many of them. */
+/* code and recipient are of one recipient, or "hidden" and empty for count of them. */
 static void tell_rejected(const struct session *s, const char *code, const char *recipient,
 			  unsigned count, uint64_t amount, const struct standing *st)
 {
@@ -179,7 +179,7 @@ enum verdict session_helo(struct session *s)
 	return session_verdict(s, STAGE_HELO, &st, true);
 }
 
-/* Postfix names a certificate's subject only if it trusts it; others say so in {verify}. */
+/* Postfix tells a certificate's subject only if Postfix trusts the certificate; other MTAs say so in {verify}. */
 static bool is_authenticated(const struct session *s, const struct mail_event *event)
 {
 	if (!s->config->exempt_authenticated)

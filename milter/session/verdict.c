@@ -6,7 +6,7 @@
 
 #include "session/stall.h"
 
-/* The MTA's timeouts that `auto` stands for: the defaults of what they wait for a filter's answer. */
+/* What mta_timeout = auto stands for: how long MTAs wait for a filter's answer to a command by default. */
 #define POSTFIX_TIMEOUT_MS 30000
 #define OTHER_TIMEOUT_MS 10000
 /* A delay ends so long before the MTA's timeout at the latest. */
