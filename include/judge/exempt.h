@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is left alone: lists of networks, verified host names and recipients. Immutable once built. */
+/* Lists of networks, verified host names and recipients that are left alone. Immutable once sealed. */
 #ifndef TARPIT_JUDGE_EXEMPT_H
 #define TARPIT_JUDGE_EXEMPT_H
 
@@ -21,11 +21,11 @@ bool exempt_add_recipient(struct exempt *exempt, const char *text, char *error, 
 /* Sorts; false if out of memory. From here on it may be read by any thread. */
 bool exempt_seal(struct exempt *exempt);
 
-/* A prefix is in a network if all of it is. If rule is not NULL it is set to the network that it is in. */
+/* Whether all of this prefix is in a network of the list, which *rule is set to unless rule is NULL. */
 bool exempt_has_client(const struct exempt *exempt, const struct prefix *address, struct prefix *rule);
-/* A name that the MTA has verified both ways. The rule, owned by exempt, or NULL. */
+/* For a name that the MTA has verified both ways: the rule, owned by exempt, or NULL. */
 const char *exempt_host_rule(const struct exempt *exempt, const char *name);
-/* The rule, owned by exempt, or NULL: what is not plain is never exempt. */
+/* The rule, owned by exempt, or NULL, as for each address that is not plain (see address.h). */
 const char *exempt_recipient_rule(const struct exempt *exempt, const struct address *address);
 
 #endif

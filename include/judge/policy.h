@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The arithmetic of who is flagged and how long it waits. Pure; see tarpit-milter.conf(5). */
+/* The arithmetic of which client is flagged and how long its commands wait. Pure; see tarpit-milter.conf(5). */
 #ifndef TARPIT_JUDGE_POLICY_H
 #define TARPIT_JUDGE_POLICY_H
 
@@ -23,21 +23,23 @@ struct policy {
 /* How a client stands at one moment. */
 struct standing {
 	double bad, good, score;	/* its own */
+	double threshold;		/* from which score the client is flagged */
 	double network_score;
+	double inherited_score;		/* from a dirty network, by a client with an offence of its own; else 0 */
 	double effective_score;		/* what the delay is reckoned from */
-	bool network_dirty;		/* and the client is judged by threshold 1 therefore */
-	bool by_hand;
+	bool network_dirty;		/* then threshold is 1 at most */
+	bool by_hand;			/* an administrator has flagged the client */
 	bool flagged;
 };
 
-/* network may be NULL: there is none. elapsed is the fraction of the current window that has gone. */
+/* network is NULL where a client has none. elapsed is the fraction of the current window that has gone, 0 to 1. */
 void policy_judge(const struct policy *policy, const struct tally *client,
 		  const struct tally *network, double elapsed, bool by_hand,
 		  struct standing *standing);
 
 /*
- * The same from what a store said of the client, perhaps in an earlier window: counts are rolled on to
- * now, and a flag by hand ends at its moment.
+ * The same from what a store said of the client, perhaps in an earlier window: its counts are taken on to now,
+ * and a flag by hand ends when by_hand_until_s is reached.
  */
 void policy_judge_view(const struct policy *policy, const struct client *client,
 		       const struct store_view *view, const struct window *now,
@@ -46,7 +48,7 @@ void policy_judge_view(const struct policy *policy, const struct client *client,
 /* Hundredths that an offence of this weight (hundredths) adds. */
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender);
 
-/* Milliseconds for a flagged client before any bound of session or MTA; chance is from -1 to 1. */
+/* Milliseconds for a flagged client, before what session and MTA allow; chance, for the jitter, is from -1 to 1. */
 int64_t policy_delay_ms(const struct policy *policy, const struct standing *standing, double chance);
 
 #endif

@@ -16,16 +16,16 @@ struct dsn {
 #define DSN_TEXT_MAX 12
 
 enum rejection_outcome {
-	RCPT_UNKNOWN,	/* the MTA did not say: neither good nor bad */
+	RCPT_UNKNOWN,	/* the MTA does not say; neither good nor bad */
 	RCPT_ACCEPTED,
 	RCPT_REJECTED,	/* 5.x.x */
-	RCPT_REFUSED,	/* 4.x.x, greylisting for one: neither good nor bad */
+	RCPT_REFUSED,	/* 4.x.x, as of greylisting; neither good nor bad */
 };
 
-/* -1 in subject or detail matches any. */
+/* A pattern of RFC 3463 codes of class 5; -1 in subject or detail matches any. */
 struct offence {
 	int16_t subject, detail;
-	uint16_t weight;	/* hundredths */
+	uint16_t weight;	/* hundredths, to OFFENCE_WEIGHT_MAX */
 };
 
 #define OFFENCE_WEIGHT_MAX 1000
@@ -33,10 +33,10 @@ struct offence {
 char *dsn_format(const struct dsn *code, char *text);
 
 /*
- * mailer and host are the macros' values, NULL if absent. Fills code for REJECTED and REFUSED.
- * The test held on every row of Postfix 3.7 and 3.10 and Sendmail 8.17 that was measured: an accepted
- * address of a Postfix virtual alias domain has the mailer "error" too, but text after the code.
- * Sendmail 8.18 gives no code at all; what it shows is as in 8.17 the unknown user alone: 5.1.1.
+ * mailer and host are the macros' values, NULL if absent. Fills code for RCPT_REJECTED and RCPT_REFUSED. As measured
+ * with Postfix 3.7 and 3.10 and Sendmail 8.17: a rejected recipient's mailer is "error" and its host the code; an
+ * accepted address of a Postfix virtual alias domain has that mailer, too, but text after the code. Sendmail 8.18
+ * gives no code; as 8.17 it shows only unknown users, 5.1.1.
  */
 enum rejection_outcome rejection_classify(const char *mailer, const char *host, bool is_sendmail,
 				struct dsn *code);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Translates libmilter's callbacks into session events; the only module that knows libmilter. */
+/* Turns libmilter's callbacks into a session's events. Only filter.c includes libmilter's header. */
 #ifndef TARPIT_MTA_FILTER_H
 #define TARPIT_MTA_FILTER_H
 
@@ -8,19 +8,22 @@
 
 struct tarpit;
 
-/* Registers the callbacks. tarpit must outlive them. libmilter keeps one filter a process. 0 or -1. */
+/* Registers the callbacks, once a process. tarpit must outlive them. 0 or -1. */
 int filter_register(struct tarpit *tarpit, const char *socket);
 /* Binds and listens. 0 or -1. */
 int filter_open(void);
-/* Serves as long as the process lives; in a thread with all signals blocked. Returns -1 if it can't. */
+/*
+ * Calls smfi_main in a thread with HUP, TERM and INT blocked, and returns when that does: 0 if libmilter took one
+ * of these signals (see signal_thread.h), -1 if it can't serve.
+ */
 int filter_run(void);
 
 /*
- * Connects to the own socket and hangs up: libmilter's worker pool then looks for work that it would
- * otherwise leave waiting behind a stalled worker. Never blocks. Thread-safe.
+ * Connects to the daemon's own socket and hangs up: libmilter's worker pool then looks for sessions that would
+ * otherwise wait behind a stalled worker. Never blocks. Thread-safe.
  */
 void filter_nudge(void);
-/* Callbacks running now. */
+/* How many callbacks run now. Thread-safe. */
 unsigned filter_callbacks(void);
 /* "libmilter 1.0.1" */
 const char *filter_version(void);

@@ -6,13 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/*
- * From here on a thread that can't be started by anyone in this process is replaced by a spare one, as soon as
- * there is one; up to parts_max may wait for that. Once, before libmilter runs. 0, or an errno.
- */
-int libmilter_guard_start(size_t parts_max);
+/* Whether libmilter calls libmilter_guard.c's pthread_create: not in a program that is linked fully static. */
+bool libmilter_guard_is_linked(void);
 
-/* Whether threads have run out: then none may be held that others need. Thread-safe. */
+/*
+ * From here on, a thread that nobody in this process can start is replaced by a spare thread, as soon as there
+ * is one; up to waiting_max functions may wait for that. Once, before libmilter runs. 0, or an errno.
+ */
+int libmilter_guard_start(size_t waiting_max);
+
+/* Whether threads have run out: then no session may hold one that others need. Thread-safe. */
 bool libmilter_guard_lacks_threads(void);
 
 #endif

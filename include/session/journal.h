@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What sessions tell of what they see and do: to the log and the counters, or to a replay's report. */
+/* What sessions see and do, told to the log and the counters, or to a replay's report. */
 #ifndef TARPIT_SESSION_JOURNAL_H
 #define TARPIT_SESSION_JOURNAL_H
 
@@ -8,6 +8,7 @@
 
 #include "judge/policy.h"
 #include "base/prefix.h"
+#include "base/stats.h"
 #include "config/config.h"
 #include "session/stall.h"
 
@@ -23,8 +24,8 @@ struct journal_rejection {
 	const char *recipient;	/* canonical; empty if hidden */
 	const char *sender;	/* "<>" if null */
 	unsigned count;		/* recipients: 1 unless hidden */
-	uint64_t amount;	/* hundredths that it added, 0 if it had been counted before */
-	const struct standing *standing;	/* after it */
+	uint64_t amount;	/* hundredths added: 0 for a recipient that had been counted before */
+	const struct standing *standing;	/* of the client, after this rejection */
 };
 
 enum action { ACTION_STALL, ACTION_DEFER, ACTION_PASS };
@@ -44,13 +45,20 @@ struct journal_decision {
 	enum action action;
 	enum reason reason;
 	enum action instead_of;	/* if the reason is REASON_OBSERVE and this is not ACTION_PASS */
-	int64_t delay_ms;	/* of a stall, or of what would have been one; else 0 */
+	int64_t delay_ms;	/* of a stall, made or not for REASON_OBSERVE; else 0 */
 	double score;		/* of a stall */
 	unsigned active;	/* of a stall: how many there are, with this one */
 };
 
-/* Called by any thread, without any lock held. None may fail. */
+enum journal_session {
+	SESSION_OPENED,
+	SESSION_EXEMPT,		/* at connect: the client is exempt, or has no IP address */
+	SESSION_CLOSED
+};
+
+/* Any thread calls these functions, without a lock held. None of them may fail. */
 struct journal {
+	void (*session)(const struct journal *journal, enum journal_session what);
 	void (*rejected)(const struct journal *journal, const struct journal_client *who,
 			 const struct journal_rejection *rejection);
 	/* The client has just been flagged; delay_ms is without jitter. */
@@ -60,8 +68,9 @@ struct journal {
 			const struct journal_decision *decision);
 	void (*released)(const struct journal *journal, const struct journal_client *who,
 			 const struct stall *stall, int64_t waited_ms, enum stall_end end);
-	/* Something about the MTA named so. */
-	void (*warned)(const struct journal *journal, const char *mta_name, const char *warning);
+	/* Something is wrong with the MTA that calls itself mta_name. */
+	void (*warned)(const struct journal *journal, const char *mta_name, enum mta_warning kind,
+		       const char *warning);
 };
 
 /* The daemon's: log and stats. */

@@ -12,17 +12,18 @@ struct mta_timeout {
 	_Atomic int64_t shortest_ms;	/* stall before one of them */
 };
 
-/* The last stall of a session that ran its course; end_ms 0: none, or the MTA has called since. */
+/* A session's last stall that ran its course; end_ms 0: there is none, or the MTA has called since. */
 struct mta_timeout_stall {
 	int64_t delay_ms, end_ms;	/* monotonic */
 };
 
-/* A callback after a stall: the MTA had the patience. */
-void mta_timeout_kept(struct mta_timeout *patience, struct mta_timeout_stall *stall);
+/* For a callback: the MTA has waited for the stall before it. */
+void mta_timeout_kept(struct mta_timeout *timeout, struct mta_timeout_stall *stall);
 /*
- * A session's end: the shortest stall, in milliseconds, that the MTA seems not to wait for, if so many
- * sessions say so that it is to be told; else 0.
+ * For a session's end: the shortest stall, in milliseconds, that the MTA seems not to wait for, once so many
+ * sessions in a row say so that the administrator is to be told; else 0.
  */
-int64_t mta_timeout_lost(struct mta_timeout *patience, const struct mta_timeout_stall *stall, int64_t now_ms);
+int64_t mta_timeout_lost(struct mta_timeout *timeout, const struct mta_timeout_stall *stall,
+			 int64_t now_ms);
 
 #endif

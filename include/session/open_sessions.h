@@ -11,26 +11,24 @@
 struct open_sessions;
 struct client_sessions;
 
-/* A session's place in it: part of the session. */
+/* A session's place in its client's list: part of struct session. */
 struct open_session {
 	_Atomic bool is_marked;		/* by open_sessions_mark; the session clears it */
 	/* private */
-	struct client_sessions *group;	/* NULL while it is not listed */
+	struct client_sessions *group;	/* NULL while the session is not listed */
 	struct open_session *prev, *next;
 };
 
 struct open_sessions *open_sessions_new(void);
-void open_sessions_free(struct open_sessions *peers);
+void open_sessions_free(struct open_sessions *all);
 
-/* Without memory the session is not listed, and is never too many. */
-void open_sessions_join(struct open_sessions *peers, struct open_session *peer, const struct prefix *client);
-void open_sessions_leave(struct open_sessions *peers, struct open_session *peer);
+/* Without memory the session is not listed, and open_sessions_has_older is false for it. */
+void open_sessions_join(struct open_sessions *all, struct open_session *session, const struct prefix *client);
+void open_sessions_leave(struct open_sessions *all, struct open_session *session);
 /* Whether this client has at least limit sessions open that are older than this one. */
-bool open_sessions_has_older(struct open_sessions *peers, const struct open_session *peer, unsigned limit);
-/*
- * Tells all sessions of this client that what they know of it is out of date. Returns how many there are.
- */
-unsigned open_sessions_mark(struct open_sessions *peers, const struct prefix *client);
-unsigned open_sessions_count(struct open_sessions *peers, const struct prefix *client);
+bool open_sessions_has_older(struct open_sessions *all, const struct open_session *session, unsigned limit);
+/* Tells all sessions of this client that what they know of the client is out of date. Returns how many there are. */
+unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client);
+unsigned open_sessions_count(struct open_sessions *all, const struct prefix *client);
 
 #endif

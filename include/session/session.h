@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One SMTP session, from connect to close: knows its client, counts, decides, stalls. */
+/* One SMTP session, from connect to close: counts what its client does, and slows a flagged one. */
 #ifndef TARPIT_SESSION_H
 #define TARPIT_SESSION_H
 
@@ -16,7 +16,7 @@ struct sockaddr;
 struct stalls;
 struct store;
 
-/* What all sessions share. Owned by main; its parts are thread-safe. */
+/* What all sessions share. Owned by the daemon, and outlives them; its parts are thread-safe. */
 struct tarpit {
 	struct config_box *config;
 	struct store *store;
@@ -25,10 +25,10 @@ struct tarpit {
 	const struct journal *journal;
 	const struct clock *clock;
 	double (*chance)(void);		/* from -1 to 1, for the jitter */
-	bool (*lacks_threads)(void);	/* then nobody waits; NULL: never */
-	unsigned max_sessions;		/* beyond these, sessions pass */
+	bool (*lacks_threads)(void);	/* then no command is stalled; NULL: never */
+	unsigned max_sessions;		/* beyond these, sessions pass unwatched */
 	_Atomic unsigned open_sessions;
-	struct mta_timeout patience;	/* the MTA's */
+	struct mta_timeout mta_timeout;
 };
 
 enum verdict {
@@ -37,7 +37,7 @@ enum verdict {
 	VERDICT_DEFER,		/* 421 */
 };
 
-/* What the MTA tells at connect. Texts may be NULL: the MTA did not say. */
+/* What the MTA tells at connect. A text is NULL where the MTA does not say; so in the other events. */
 struct connect_event {
 	const char *host;		/* xxfi_connect's name */
 	const struct sockaddr *address;	/* NULL: none */
@@ -63,10 +63,13 @@ void session_close(struct session *session);	/* NULL is allowed */
 
 /* The snapshot that the session keeps. */
 const struct config *session_config(const struct session *session);
-/* The MTA does not tell which recipients it rejects. */
+/* Before session_connect: the MTA does not offer SMFIP_RCPT_REJ, to show recipients that it rejects. */
 void session_rejects_not_offered(struct session *session);
 
-/* One thread at a time for each session. These may block as long as a stall, or the store, takes. */
+/*
+ * One thread at a time for each session. Each blocks as long as the store takes, and a stall: at most
+ * max_stall_per_session. bad_count is {nbadrcpts}, NULL from Postfix.
+ */
 enum verdict session_connect(struct session *session, const struct connect_event *event);
 enum verdict session_helo(struct session *session);
 enum verdict session_mail(struct session *session, const struct mail_event *event);

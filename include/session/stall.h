@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waits on purpose, within the budget of all stalls, and can be woken. Thread-safe. */
+/* Stalls: waits of a session's thread, limited in number, that can be ended early. Thread-safe. */
 #ifndef TARPIT_SESSION_STALL_H
 #define TARPIT_SESSION_STALL_H
 
@@ -18,7 +18,7 @@ enum stall_end {
 	STALL_STOPPED,
 };
 
-/* One that is being waited out; the fields are the caller's to fill in, and to read for a list of them. */
+/* A stall of one session. The caller fills in the first fields; stalls_list shows them. */
 struct stall {
 	struct prefix client;	/* the key, not the address */
 	struct prefix address;
@@ -33,26 +33,29 @@ struct stall {
 	struct stall *prev, *next;
 };
 
-/* wakeup is called, without lock, by each stall that begins: see filter_nudge. NULL if out of memory. */
+/* Each stall that begins calls wakeup, which may be NULL, without a lock: see filter_nudge. NULL if out of memory. */
 struct stalls *stalls_new(const struct clock *clock, unsigned budget, void (*wakeup)(void));
 void stalls_free(struct stalls *stalls);
 
 /*
- * Takes a place in the budget; false, and nothing is taken, if it is used up, or, for one that may only
- * have the first half, unless less than half of it is in use.
+ * Takes a place in the budget. False, with nothing taken, if the budget is used up, or half of it is and
+ * first_half_only says that this stall may not have the other half.
  */
 bool stall_begin(struct stalls *stalls, struct stall *stall, bool first_half_only);
-/* Waits stall->delay_ms or until woken, then gives the place back. waited_ms is how long it took. */
+/* Waits stall->delay_ms, or until the stall is woken, and gives the place back. waited_ms is how long that took. */
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms);
 
-/* Ends this one, which has begun but is not waited for yet, as if forgiven. */
+/* Ends a stall that has begun, before its stall_wait, as forgiven. */
 void stall_wake(struct stalls *stalls, struct stall *stall);
 
-/* Ends a client's stalls, or all there are and will be. They end at once. Returns how many. */
+/*
+ * Ends all stalls of a client, as forgiven; or all that there are and will be, as the daemon stops. They end at
+ * once. Returns how many.
+ */
 unsigned stalls_forgive(struct stalls *stalls, const struct prefix *client);
 unsigned stalls_stop(struct stalls *stalls);
 
-/* A stall in progress, as a list of them shows it. */
+/* A stall in progress, as a list shows it. */
 struct stall_row {
 	struct prefix client, address;
 	const char *stage;
@@ -63,7 +66,7 @@ struct stall_row {
 size_t stalls_list(struct stalls *stalls, struct stall_row *rows, size_t max);
 
 void stalls_set_budget(struct stalls *stalls, unsigned budget);
-unsigned stalls_budget(struct stalls *stalls);
-unsigned stalls_active(struct stalls *stalls);
+unsigned stalls_budget(const struct stalls *stalls);
+unsigned stalls_active(const struct stalls *stalls);
 
 #endif

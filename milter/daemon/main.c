@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* tarpit-milter's command line. */
 #include <getopt.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -8,18 +9,18 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "control/command.h"
-#include "config.h"
-#include "daemon.h"
-#include "mta/filter.h"
 #include "base/hash.h"
-#include "memcached/link.h"
 #include "base/log_writer.h"
-#include "metrics/http.h"
-#include "process.h"
+#include "config.h"
 #include "config/config.h"
+#include "control/command.h"
+#include "daemon.h"
+#include "memcached/link.h"
+#include "metrics/http.h"
+#include "mta/filter.h"
+#include "process.h"
 
-/* What a log daemon that hangs may keep us from our end. */
+/* How long the end waits for a log daemon that hangs. */
 #define LOG_FLUSH_MS 200
 
 static const char usage[] =
@@ -122,12 +123,12 @@ static void print_version(void)
 	if (metrics_http_version() != NULL)
 		printf("libmicrohttpd %s\n", metrics_http_version());
 #ifdef HAVE_SYSTEMD
-	/* It does not tell its own. */
+	/* libsystemd does not tell its version. */
 	puts("libsystemd");
 #endif
 }
 
-/* Reads the configuration and does with it what was asked for. */
+/* Reads the configuration, and checks it, prints it or runs the daemon with it. */
 static int act(const struct arguments *arguments)
 {
 	const struct daemon_options *options = &arguments->options;
@@ -165,7 +166,7 @@ int main(int argc, char **argv)
 	else if (code == EX_OK)
 		code = act(&arguments);
 	if (arguments.action == ACTION_RUN) {
-		/* Threads of libmilter may still be there: nothing may be torn down below them. */
+		/* Threads of libmilter still run: exit handlers would free what they use. */
 		fflush(NULL);
 		log_writer_flush(LOG_FLUSH_MS);
 		_exit(code);

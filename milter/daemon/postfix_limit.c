@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads main.cf and master.cf for the process limit of the services that ask this daemon. */
 #include "postfix_limit.h"
 
 #include <fcntl.h>
@@ -8,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Larger files are not read, longer lines are cut, and what refers to parameters without end is given up. */
+/* Larger files are not read, longer lines are cut, and parameters nested more deeply are given up. */
 #define FILE_MAX (128 * 1024)
 #define VALUE_MAX 4096
 #define EXPANSIONS_MAX 20
@@ -128,10 +129,10 @@ static bool number(const char *text, unsigned *value)
 	return true;
 }
 
-/* What is the same for all services. */
+/* What applies to all services. */
 struct site {
 	const char *main_cf;
-	const char *socket; /* as our configuration has it */
+	const char *socket; /* as the key socket has it */
 	char queue[VALUE_MAX];
 	unsigned default_processes; /* 0: no limit, or not known */
 };
@@ -150,7 +151,7 @@ static void read_site(const char *main_cf, const char *socket, struct site *site
 		snprintf(site->queue, sizeof(site->queue), "%s", DEFAULT_QUEUE_DIRECTORY);
 }
 
-/* A relative path begins in the queue directory, and so does any in a chroot. */
+/* Postfix takes a relative path, and any path of a chrooted service, as below its queue directory. */
 static bool is_path(const struct site *site, const char *path, const char *ours)
 {
 	size_t length = strlen(site->queue);
@@ -161,7 +162,7 @@ static bool is_path(const struct site *site, const char *path, const char *ours)
 	       strcmp(ours + length + 1, path + strspn(path, "/")) == 0;
 }
 
-/* Whether Postfix's unix:PATH or inet:HOST:PORT is our unix:PATH or inet:PORT@HOST: by path, or by port. */
+/* Whether Postfix's unix:PATH or inet:HOST:PORT is the daemon's unix:PATH or inet:PORT@HOST: by path or by port. */
 static bool is_ours(const struct site *site, const char *milter)
 {
 	const char *ours = strchr(site->socket, ':'), *port;
@@ -179,7 +180,7 @@ static bool is_ours(const struct site *site, const char *milter)
 	return digits > 0 && strncmp(port, ours, digits) == 0 && port[digits] == '\0';
 }
 
-/* Whether a list of milters has ours; braces and what else they hold don't matter. */
+/* Whether a list of milters has the daemon's socket, in braces with options or not. */
 static bool has_ours(const struct site *site, char *list)
 {
 	char *rest = NULL;
@@ -230,7 +231,7 @@ static bool find_milters(const char *main_cf, char *options, char milters[VALUE_
 	return found && expand(main_cf, milters);
 }
 
-/* Whether this line of master.cf is of a service with our milter and a limit, and which. */
+/* Whether this line of master.cf is of a service that asks the daemon and has a process limit; fills limit. */
 static bool read_service(const struct site *site, char *line, struct postfix_limit *limit)
 {
 	char *columns[COLUMNS], milters[VALUE_MAX], *rest = line;
@@ -240,7 +241,7 @@ static bool read_service(const struct site *site, char *line, struct postfix_lim
 		if (columns[i] == NULL)
 			return false;
 	}
-	/* Behind postscreen it is of the type "pass". */
+	/* smtpd behind postscreen is a service of type "pass". */
 	if (strcmp(columns[COMMAND], "smtpd") != 0 ||
 	    (strcmp(columns[TYPE], "inet") != 0 && strcmp(columns[TYPE], "pass") != 0))
 		return false;
@@ -272,7 +273,7 @@ bool postfix_limit_parse(const char *main_cf, const char *master_cf, const char 
 	return found;
 }
 
-/* A regular file's text, up to a NUL if it has one; NULL if it is not to be had. Never waits for a writer. */
+/* A regular file's text, up to a NUL if the file has one; NULL if it can't be read. Does not wait for a pipe's writer. */
 static char *read_text(const char *directory, const char *name)
 {
 	char path[VALUE_MAX], *text = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What Postfix's own files say of how many sessions it serves at once, where it serves them with us. */
+/* How many sessions Postfix serves at once with this daemon as a milter, by Postfix's own files. */
 #ifndef TARPIT_DAEMON_POSTFIX_LIMIT_H
 #define TARPIT_DAEMON_POSTFIX_LIMIT_H
 
@@ -11,13 +11,13 @@ struct postfix_limit {
 };
 
 /*
- * Of the services that name this socket (as our configuration has it) in smtpd_milters, the one with the
- * fewest processes. False if there is none, if none of them is limited, or if the texts say it in a way
- * that is not understood here: of parameters in values only $name, ${name} and $(name) are. Pure.
+ * Of the services that have this socket (the value of the key socket) in smtpd_milters, the one with the fewest
+ * processes. False if there is none, if none of them is limited, or if a value has other parameters than $name,
+ * ${name} and $(name). Pure.
  */
 bool postfix_limit_parse(const char *main_cf, const char *master_cf, const char *socket,
 			 struct postfix_limit *limit);
-/* The same of main.cf and master.cf in a directory; false too if these can't be read. */
+/* The same of main.cf and master.cf in a directory; also false if these can't be read. */
 bool postfix_limit_read(const char *directory, const char *socket, struct postfix_limit *limit);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* User, limits, detaching, pid file and service manager: what the daemon asks of the system for its process. */
 #include "process.h"
 
 #include <errno.h>
@@ -23,11 +24,11 @@
 #include <systemd/sd-daemon.h>
 #endif
 
-/* Threads that are not sessions, and those that others start between our look and our need. */
+/* Threads that are not sessions, and tasks that others start after the limits have been read. */
 #define THREAD_SLACK 64
 #define PID_TEXT_MAX 32
 #define DESCRIPTORS_MIN 128
-/* More would only make libmilter's polling of all of them slower. */
+/* libmilter polls all sessions for each command: more sessions would make all commands slow. */
 #define DESCRIPTORS_MAX 65536
 
 int process_find_user(const char *name, struct process_user *user, char *error, size_t size)
@@ -53,7 +54,7 @@ int process_find_user(const char *name, struct process_user *user, char *error, 
 
 int process_become(const struct process_user *user, char *error, size_t size)
 {
-	/* Nor may any be had again, by whatever way. Where we may not say so, there is none to be had. */
+	/* No program that this process runs may get a capability. Only a process that has none may not drop them. */
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	if (initgroups(user->name, user->gid) != 0 || setgid(user->gid) != 0 ||
@@ -98,8 +99,8 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 }
 
 /*
- * The tasks that a group and those above it still allow. Cuts the group's path. The root is asked, too: in a
- * container it may be a group with a limit, and the only one of ours that can be seen there.
+ * The tasks that a control group and those above it still allow. Shortens the group's path. The root is read, too:
+ * in a container the root may be a group with a limit, and the only one that can be seen.
  */
 static uint64_t group_tasks_left(const char *mount, const char *controller, char *group)
 {
@@ -145,11 +146,11 @@ uint64_t process_tasks_left(const char *groups, const char *mount)
 	return left;
 }
 
-/* The threads that we may have at once. */
+/* The threads that this process may have at once. */
 static uint64_t thread_limit(void)
 {
 	struct rlimit limit;
-	/* a thread's stack takes two mappings */
+	/* A thread's stack takes two mappings. */
 	uint64_t threads = read_number("/proc/sys/vm/max_map_count") / 2;
 
 	threads = smaller(threads, read_number("/proc/sys/kernel/threads-max"));
@@ -161,10 +162,10 @@ static uint64_t thread_limit(void)
 	return threads;
 }
 
-unsigned process_limit_descriptors(void)
+unsigned process_limit_descriptors(unsigned children)
 {
-	uint64_t threads = thread_limit();
-	uint64_t wanted = threads > THREAD_SLACK ? threads - THREAD_SLACK : 0;
+	uint64_t threads = thread_limit(), reserved = THREAD_SLACK + children;
+	uint64_t wanted = threads > reserved ? threads - reserved : 0;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -242,7 +243,7 @@ void process_ready(int ready)
 	process_notify("READY=1");
 	if (ready < 0)
 		return;
-	/* Until here messages went to the terminal that we were started from. */
+	/* Until here messages went to the terminal that the daemon was started from. */
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null >= 0) {
 		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -275,8 +276,8 @@ static bool is_pid_file(int fd)
 }
 
 /*
- * Whoever can open the file can lock it, and keep us from starting: so it is for its owner alone. Nor
- * does it go to the user that we become, who could have root's scripts kill another process.
+ * A user who can open the pid file can lock it, and keep the daemon from starting: only its owner may. That is not
+ * the user that the daemon becomes, who could have root's scripts kill another process.
  */
 int process_pid_file(const char *path, char *error, size_t size)
 {

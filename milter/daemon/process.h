@@ -15,8 +15,8 @@ struct process_user {
 };
 
 /*
- * Opens what is closed of stdin, stdout and stderr on /dev/null: else a socket or the pid file would take
- * its place. For the beginning of main. False if there is no descriptor to be had.
+ * For the beginning of main: opens those of stdin, stdout and stderr that are closed on /dev/null, so that no socket
+ * or pid file gets their numbers. False without a descriptor.
  */
 bool process_has_streams(void);
 
@@ -24,32 +24,35 @@ bool process_has_streams(void);
 int process_find_user(const char *name, struct process_user *user, char *error, size_t size);
 /* Becomes that user, who is not root, with its groups, for good, with no capability left. */
 int process_become(const struct process_user *user, char *error, size_t size);
-/* No program that we might be made to run gives us any privilege. */
+/* From here on no program that this process runs can give it a privilege. */
 int process_forgo_privileges(char *error, size_t size);
 
 /*
- * Sets the soft limit of descriptors below what the thread limit allows, so that descriptors run out
- * first: libmilter loses a session for ever when it can't start a thread. Returns how many sessions fit.
+ * Sets the soft limit of descriptors below what the limits of threads and tasks allow, so that descriptors run
+ * out first; children is how many processes the daemon will start. Returns the soft limit.
  */
-unsigned process_limit_descriptors(void);
+unsigned process_limit_descriptors(unsigned children);
 /*
- * The tasks that the control groups named in a file like /proc/self/cgroup still allow, where mount is
- * /sys/fs/cgroup: of version 2, and of version 1's pids, if that is mounted below. UINT64_MAX: any number.
+ * The tasks that control groups still allow: groups is /proc/self/cgroup, mount is /sys/fs/cgroup, with version 2's
+ * hierarchy or version 1's pids below. UINT64_MAX: any number.
  */
 uint64_t process_tasks_left(const char *groups, const char *mount);
 
-/* In the child: 0, with the pipe in *ready on which process_ready reports. In the parent it does not return. */
+/*
+ * Forks. In the child returns 0, with the pipe for process_ready in *ready, or a sysexits code with the reason in
+ * error; in the parent it does not return.
+ */
 int process_detach(int *ready, char *error, size_t size);
-/* Tells the parent that waits, and the service manager, that we serve. */
+/* Tells the service manager, and the parent that waits unless ready is -1, that the daemon serves. */
 void process_ready(int ready);
 void process_notify(const char *state);	/* sd_notify's text; nothing without libsystemd */
 
 /*
- * Locks and writes the pid file. Returns its descriptor, or -1 with the reason in error. A file with anything
- * else in it than a number stays as it is.
+ * Locks and writes the pid file. Returns its descriptor, or -1 with the reason in error. A file that holds anything
+ * but a number is left as it is.
  */
 int process_pid_file(const char *path, char *error, size_t size);
-/* Who may not, as another user, empties it: it names nobody then. */
+/* Empties the pid file where the user that the daemon has become may not remove it. */
 void process_pid_file_remove(int fd, const char *path);
 
 #endif

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Lists of clients, hosts and recipients that are left alone, sorted to be searched. */
 #include "judge/exempt.h"
 
 #include <ctype.h>

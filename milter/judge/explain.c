@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Says a client's standing in a sentence, and a duration in a word or two. */
 #include "judge/explain.h"
 
 #include <inttypes.h>
@@ -12,11 +13,7 @@
 
 #define SECOND_MS INT64_C(1000)
 
-/* In a dirty network the first offence flags; see policy.c. */
-#define DIRTY_THRESHOLD 1.0
-/* As policy.c reckons. */
-#define ROUNDING 1e-9
-/* What two decimals can show. */
+/* Half the least that two decimals show. */
 #define HALF_HUNDREDTH 0.005
 
 struct sentence {
@@ -40,7 +37,7 @@ static void say(struct sentence *sentence, const char *format, ...)
 		sentence->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
-/* Without the sign of a zero that is the rest of a rounding. */
+/* 0 for what two decimals show as 0: printf would write a small negative rest as -0.00. */
 static double tidy(double value)
 {
 	return fabs(value) < HALF_HUNDREDTH ? 0 : value;
@@ -59,19 +56,17 @@ static void say_score(struct sentence *sentence, const struct policy *policy,
 	say(sentence, " in %s", duration_describe((int64_t)window_s * SECOND_MS, window));
 }
 
-/* What the delay is reckoned from where the network is dirty. */
+/* The score that the delay is reckoned from in a dirty network. */
 static void say_inherited(struct sentence *sentence, const struct policy *policy,
 			  const struct standing *st)
 {
-	double inherited = policy->threshold * st->network_score / policy->network_threshold;
-
 	say(sentence, ", inherited score %.10g x %.2f / %.10g = %.2f", policy->threshold,
-	    st->network_score, policy->network_threshold, inherited);
-	if (inherited < st->score)
+	    st->network_score, policy->network_threshold, st->inherited_score);
+	if (st->inherited_score < st->score)
 		say(sentence, ", less than its own");
 }
 
-/* Until when, in a form that means the same everywhere. */
+/* In UTC: the reader may be in another time zone than the daemon. */
 static void say_until(struct sentence *sentence, int64_t until_s)
 {
 	time_t seconds = (time_t)until_s;
@@ -84,9 +79,9 @@ static void say_until(struct sentence *sentence, int64_t until_s)
 }
 
 static void say_verdict(struct sentence *sentence, const struct policy *policy,
-			const struct standing *st, double threshold, int64_t by_hand_until_s)
+			const struct standing *st, int64_t by_hand_until_s)
 {
-	double below = threshold - st->score;
+	double below = st->threshold - st->score;
 	char delay[DURATION_TEXT_MAX];
 
 	if (st->flagged) {
@@ -108,19 +103,16 @@ char *explain_standing(const struct policy *policy, const struct standing *st, u
 		       const char *network, int64_t by_hand_until_s, char *text)
 {
 	struct sentence sentence = {.text = text};
-	double threshold = policy->threshold;
 
 	text[0] = '\0';
 	say_score(&sentence, policy, st, window_s);
-	if (st->network_dirty) {
-		threshold = fmin(threshold, DIRTY_THRESHOLD);
+	if (st->network_dirty)
 		say(&sentence, ", network %s is dirty (%.2f, network_threshold %.10g)",
 		    network != NULL ? network : "around it", st->network_score,
 		    policy->network_threshold);
-	}
-	say(&sentence, ", threshold %.10g", threshold);
-	if (st->network_dirty && st->score >= DIRTY_THRESHOLD - ROUNDING)
+	say(&sentence, ", threshold %.10g", st->threshold);
+	if (st->inherited_score > 0)
 		say_inherited(&sentence, policy, st);
-	say_verdict(&sentence, policy, st, threshold, by_hand_until_s);
+	say_verdict(&sentence, policy, st, by_hand_until_s);
 	return text;
 }

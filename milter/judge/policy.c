@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reckons a client's score from its counters, whether it is flagged, and how long its commands wait. */
 #include "judge/policy.h"
 
 #include <math.h>
 #include <stddef.h>
 
-/* In a dirty network a client's first offence of its own flags it. */
+/* In a dirty network one offence of weight 1 flags a client. */
 #define DIRTY_THRESHOLD 1.0
 /* Sums of hundredths in binary fractions: 0.7 + 0.3 must not fall short of 1. */
 #define ROUNDING 1e-9
@@ -30,19 +31,18 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 	}
 	weigh(policy, client, elapsed, standing);
 	standing->effective_score = standing->score;
-	standing->flagged = standing->score >= policy->threshold - ROUNDING;
+	standing->threshold = policy->threshold;
 
 	standing->network_dirty = policy->network_threshold > 0 &&
 				  standing->network_score >= policy->network_threshold - ROUNDING;
+	if (standing->network_dirty)
+		standing->threshold = fmin(policy->threshold, DIRTY_THRESHOLD);
 	if (standing->network_dirty && standing->score >= DIRTY_THRESHOLD - ROUNDING) {
-		double inherited =
+		standing->inherited_score =
 			policy->threshold * standing->network_score / policy->network_threshold;
-
-		standing->effective_score = fmax(standing->score, inherited);
-		standing->flagged = true;
+		standing->effective_score = fmax(standing->score, standing->inherited_score);
 	}
-	if (by_hand)
-		standing->flagged = true;
+	standing->flagged = by_hand || standing->score >= standing->threshold - ROUNDING;
 }
 
 void policy_judge_view(const struct policy *policy, const struct client *client,
@@ -50,8 +50,8 @@ void policy_judge_view(const struct policy *policy, const struct client *client,
 		       struct standing *standing)
 {
 	struct tally own = view->client, network = view->network;
-	bool by_hand = view->by_hand && (view->by_hand_until_s == 0 ||
-					 view->by_hand_until_s > window_now_s(now));
+	bool by_hand = view->by_hand &&
+		       (view->by_hand_until_s == 0 || view->by_hand_until_s > window_now_s(now));
 
 	tally_roll(&own, view->window, now->index);
 	tally_roll(&network, view->window, now->index);

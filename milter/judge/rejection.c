@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads what the MTA says of a recipient, and what weight the configuration gives its RFC 3463 code. */
 #include "judge/rejection.h"
 
 #include <stdio.h>
@@ -43,7 +44,7 @@ char *dsn_format(const struct dsn *code, char *text)
 }
 
 enum rejection_outcome rejection_classify(const char *mailer, const char *host, bool is_sendmail,
-				struct dsn *code)
+					  struct dsn *code)
 {
 	const char *rest;
 

@@ -1,68 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Turns libmilter's callbacks into events of a session, and the session's verdicts into answers. */
 #include "mta/filter.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libmilter/mfapi.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/listen.h"
 #include "base/log.h"
 #include "session/session.h"
 
-/* Sessions that may wait to be accepted: bursts must not be turned away. libmilter's default is 20. */
+/* Connections that may wait to be accepted: an MTA's burst must not be turned away. libmilter's default is 20. */
 #define BACKLOG 1024
-#define ACCEPT_PAUSE_MS 10
 
-/* libmilter hands nothing of ours to the first callback: these are set once, before it runs. */
+/* libmilter hands no argument of ours to callbacks: these are set once, before libmilter runs. */
 static struct tarpit *tarpit;
 static struct listen_address own_address;
 static _Atomic unsigned running;
 static struct log_limit memory_limit, descriptors_limit;
-
-/*
- * libmilter has a thread that waits for HUP, TERM and INT, and stops for each. The kernel may hand it
- * any that comes while another signal is on its way to main. It is this one that it calls, in place of
- * the C library's, and waits in for ever. Nobody else in this process calls sigwait.
- */
-int sigwait(const sigset_t *restrict set, int *restrict number)
-{
-	sigset_t all;
-
-	(void)set;
-	(void)number;
-	sigfillset(&all);
-	for (;;)
-		sigsuspend(&all);
-}
-
-/*
- * Without a descriptor for who comes next, libmilter tries again at once, with all the time that a processor
- * has. It is this one that it calls.
- */
-int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict length)
-{
-	const struct timespec pause = {.tv_nsec = ACCEPT_PAUSE_MS * 1000000};
-	int fd = accept4(listener, address, length, SOCK_CLOEXEC);
-	int error = errno;
-
-	if (fd >= 0 || (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM))
-		return fd;
-	if (log_allowed(&descriptors_limit))
-		log_message(LOG_WARNING, "limits", "no descriptor for a connection (%s): it waits",
-			    strerror(error));
-	nanosleep(&pause, NULL);
-	errno = error;
-	return fd;
-}
 
 static sfsistat leave(sfsistat status)
 {
@@ -78,7 +38,7 @@ static struct session *enter(SMFICTX *ctx)
 
 static sfsistat answer(SMFICTX *ctx, enum verdict verdict)
 {
-	/* libmilter wants them writable, and does not write. */
+	/* smfi_setreply takes them as writable, and does not write. */
 	static char code[] = "421", status[] = "4.7.0";
 	static char text[] = "too many connections from your network, try again later";
 
@@ -103,7 +63,7 @@ static const char *macro(SMFICTX *ctx, const char *name)
 	return smfi_getsymval(ctx, text);
 }
 
-/* Our own lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
+/* These lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
 static bool ask_for_macros(SMFICTX *ctx)
 {
 	static char connect[] = "j v {client_name} {client_resolve}";
@@ -146,7 +106,7 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 	(void)reserved2;
 	(void)reserved3;
 	session = enter(ctx);
-	/* Said twice, it is of the same session. libmilter lets none through. */
+	/* A second negotiation is of the same session. libmilter lets none through. */
 	if (session == NULL)
 		session = open_session(ctx, (actions & SMFIF_SETSYMLIST) != 0);
 	if (session != NULL) {
@@ -174,7 +134,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 		.client_resolve = macro(ctx, "{client_resolve}"),
 	};
 
-	/* There was no memory for it: this mail passes. */
+	/* There was no memory for a session: its mail passes. */
 	if (session == NULL)
 		return leave(SMFIS_ACCEPT);
 	return answer(ctx, session_connect(session, &event));
@@ -230,7 +190,7 @@ static sfsistat on_data(SMFICTX *ctx)
 	return answer(ctx, session_data(session, macro(ctx, "{nbadrcpts}")));
 }
 
-/* Comes without any callback before it for a session that only was a nudge. */
+/* For a connection of filter_nudge's this is the only callback. */
 static sfsistat on_close(SMFICTX *ctx)
 {
 	struct session *session = enter(ctx);
@@ -284,9 +244,14 @@ void filter_nudge(void)
 	int fd = socket(own_address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 			0);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if ((errno == EMFILE || errno == ENFILE) && log_allowed(&descriptors_limit))
+			log_message(LOG_WARNING, "limits",
+				    "no descriptor for a connection (%s): it waits",
+				    strerror(errno));
 		return;
-	/* A full backlog (EAGAIN) will do as well: then there is work to wake a worker for. */
+	}
+	/* A full backlog (EAGAIN) will do as well: each connection that waits there wakes a worker, too. */
 	(void)!connect(fd, (const struct sockaddr *)&own_address.storage, own_address.length);
 	close(fd);
 }

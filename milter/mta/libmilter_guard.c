@@ -1,44 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stands in for the C library's pthread_create, so that libmilter always gets a thread for a session. Linked
+ * into the daemon alone.
+ */
 #include "mta/libmilter_guard.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <syslog.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config.h"
 
-/* Sessions go through these quickly, for as long as there are few none stalls. */
+/* Sessions are quick in a spare thread: none is stalled while there are too few. */
 #define SPARES 4
-/* How often a thread is tried for while there are few. */
+/* How often the keeper tries to start a thread while there are too few. */
 #define RETRY_MS 10
 
-/* What a thread was to do that could not be started. */
-struct part {
+/* What a thread was to run that could not be started. */
+struct task {
 	void *(*run)(void *);
 	void *arg;
 };
 
 typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
-/* There is one libmilter in a process, and it hands nothing of ours to pthread_create. */
+/* There is one libmilter in a process, and libmilter hands nothing of ours to pthread_create. */
 static struct {
 	pthread_mutex_t mutex;
-	pthread_cond_t call; /* for spares */
-	pthread_cond_t loss; /* for the keeper */
-	struct part *parts; /* a ring */
-	size_t parts_max, first, count;
-	unsigned spares;
-	_Atomic bool are_few, has_started;
-} troupe = {
+	pthread_cond_t queued; /* wakes a spare thread */
+	pthread_cond_t used; /* wakes the keeper */
+	struct task *tasks; /* a ring */
+	size_t tasks_max, first, count;
+	unsigned spares; /* threads that wait for a task */
+	_Atomic bool lacks_threads, has_started;
+} reserve = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
-	.call = PTHREAD_COND_INITIALIZER,
+	.queued = PTHREAD_COND_INITIALIZER,
 };
 
-static struct log_limit few_limit;
+static struct log_limit threads_limit;
 
 static int create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
 		  void *arg)
@@ -53,112 +59,123 @@ static int create(pthread_t *thread, const pthread_attr_t *attributes, void *(*r
 	return found != NULL ? found(thread, attributes, run, arg) : EAGAIN;
 }
 
-/* A spare plays one part. libmilter's detaches the thread, so that it can't be used again. */
-static void *stand_by(void *argument)
+/* A spare thread runs one task and ends: libmilter's task detaches the thread. */
+static void *run_spare(void *argument)
 {
-	struct part part;
+	struct task task;
 
 	(void)argument;
-	pthread_mutex_lock(&troupe.mutex);
-	while (troupe.count == 0)
-		pthread_cond_wait(&troupe.call, &troupe.mutex);
-	part = troupe.parts[troupe.first];
-	troupe.first = (troupe.first + 1) % troupe.parts_max;
-	troupe.count--;
-	troupe.spares--;
-	pthread_cond_signal(&troupe.loss);
-	pthread_mutex_unlock(&troupe.mutex);
-	return part.run(part.arg);
+	pthread_mutex_lock(&reserve.mutex);
+	while (reserve.count == 0)
+		pthread_cond_wait(&reserve.queued, &reserve.mutex);
+	task = reserve.tasks[reserve.first];
+	reserve.first = (reserve.first + 1) % reserve.tasks_max;
+	reserve.count--;
+	reserve.spares--;
+	pthread_cond_signal(&reserve.used);
+	pthread_mutex_unlock(&reserve.mutex);
+	return task.run(task.arg);
 }
 
 /* The mutex is held. False if there are still too few. */
-static bool hire(void)
+static bool refill(void)
 {
 	pthread_t thread;
 	int result = 0;
 
-	while (troupe.spares < SPARES && result == 0) {
-		result = create(&thread, NULL, stand_by, NULL);
-		troupe.spares += result == 0;
+	while (reserve.spares < SPARES && result == 0) {
+		result = create(&thread, NULL, run_spare, NULL);
+		reserve.spares += result == 0;
 	}
 	return result == 0;
 }
 
+/* The keeper: a thread that keeps the reserve full. */
 static void *keep(void *argument)
 {
 	(void)argument;
-	pthread_mutex_lock(&troupe.mutex);
+	pthread_mutex_lock(&reserve.mutex);
 	for (;;) {
-		bool are_few = !hire();
+		bool is_full = refill();
 
-		atomic_store(&troupe.are_few, are_few);
-		if (!are_few) {
-			pthread_cond_wait(&troupe.loss, &troupe.mutex);
+		atomic_store(&reserve.lacks_threads, !is_full);
+		if (is_full) {
+			pthread_cond_wait(&reserve.used, &reserve.mutex);
 			continue;
 		}
-		if (log_allowed(&few_limit)) {
-			pthread_mutex_unlock(&troupe.mutex);
+		if (log_allowed(&threads_limit)) {
+			pthread_mutex_unlock(&reserve.mutex);
 			log_message(LOG_WARNING, "limits",
 				    "no more threads: clients pass that were to be slowed");
-			pthread_mutex_lock(&troupe.mutex);
+			pthread_mutex_lock(&reserve.mutex);
 		}
-		clock_system.wait_until(&clock_system, &troupe.loss, &troupe.mutex,
+		clock_system.wait_until(&clock_system, &reserve.used, &reserve.mutex,
 					clock_system.mono_ms(&clock_system) + RETRY_MS);
 	}
 	return NULL;
 }
 
-int libmilter_guard_start(size_t parts_max)
+int libmilter_guard_start(size_t waiting_max)
 {
 	pthread_t keeper;
 	int result;
 
-	troupe.parts_max = parts_max;
-	troupe.parts = calloc(parts_max, sizeof(*troupe.parts));
-	if (troupe.parts == NULL)
+	reserve.tasks_max = waiting_max;
+	reserve.tasks = calloc(waiting_max, sizeof(*reserve.tasks));
+	if (reserve.tasks == NULL)
 		return ENOMEM;
-	result = clock_cond_init(&troupe.loss);
+	result = clock_cond_init(&reserve.used);
 	if (result == 0)
 		result = create(&keeper, NULL, keep, NULL);
 	if (result == 0)
-		atomic_store(&troupe.has_started, true);
+		atomic_store(&reserve.has_started, true);
 	return result;
 }
 
 bool libmilter_guard_lacks_threads(void)
 {
-	return atomic_load(&troupe.are_few);
+	return atomic_load(&reserve.lacks_threads);
 }
 
-static bool cast(void *(*run)(void *), void *arg)
+/* Clang's sanitizers must see each thread being made themselves: there is no stand-in then. */
+#if defined(WITH_SANITIZERS) && defined(__clang__)
+bool libmilter_guard_is_linked(void)
+{
+	return true;
+}
+#else
+bool libmilter_guard_is_linked(void)
+{
+	return (uintptr_t)dlsym(RTLD_DEFAULT, "pthread_create") == (uintptr_t)pthread_create;
+}
+
+/* Leaves a task for a spare thread. False if too many wait already. */
+static bool enqueue(void *(*run)(void *), void *arg)
 {
 	bool has_room;
 
-	pthread_mutex_lock(&troupe.mutex);
-	has_room = troupe.count < troupe.parts_max;
+	pthread_mutex_lock(&reserve.mutex);
+	has_room = reserve.count < reserve.tasks_max;
 	if (has_room) {
-		troupe.parts[(troupe.first + troupe.count) % troupe.parts_max] =
-			(struct part){run, arg};
-		troupe.count++;
-		atomic_store(&troupe.are_few, true);
-		pthread_cond_signal(&troupe.call);
-		pthread_cond_signal(&troupe.loss);
+		reserve.tasks[(reserve.first + reserve.count) % reserve.tasks_max] =
+			(struct task){run, arg};
+		reserve.count++;
+		atomic_store(&reserve.lacks_threads, true);
+		pthread_cond_signal(&reserve.queued);
+		pthread_cond_signal(&reserve.used);
 	}
-	pthread_mutex_unlock(&troupe.mutex);
+	pthread_mutex_unlock(&reserve.mutex);
 	return has_room;
 }
 
-/*
- * Called in place of the C library's, by libmilter too. Whoever can't have a thread is told that he has one;
- * libmilter does not use its name. Clang's sanitizers need to see threads being made themselves.
- */
-#if !(defined(WITH_SANITIZERS) && defined(__clang__))
-int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
-		   void *(*run)(void *), void *restrict arg)
+/* A caller for whom no thread can be had is told that one was started; libmilter does not use the thread's id. */
+__attribute__((visibility("default"))) int pthread_create(pthread_t *restrict thread,
+							  const pthread_attr_t *restrict attributes,
+							  void *(*run)(void *), void *restrict arg)
 {
 	int result = create(thread, attributes, run, arg);
 
-	if (result == 0 || !atomic_load(&troupe.has_started) || !cast(run, arg))
+	if (result == 0 || !atomic_load(&reserve.has_started) || !enqueue(run, arg))
 		return result;
 	*thread = pthread_self();
 	return 0;

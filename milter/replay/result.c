@@ -237,10 +237,20 @@ static void on_decided(const struct journal *journal, const struct journal_clien
 	}
 }
 
-static void on_warned(const struct journal *journal, const char *mta_name, const char *warning)
+static void on_session(const struct journal *journal, enum journal_session what)
+{
+	if (what == SESSION_OPENED)
+		result_of(journal)->open_sessions++;
+	else if (what == SESSION_CLOSED)
+		result_of(journal)->open_sessions--;
+}
+
+static void on_warned(const struct journal *journal, const char *mta_name, enum mta_warning kind,
+		      const char *warning)
 {
 	(void)journal;
 	(void)mta_name;
+	(void)kind;
 	(void)warning;
 }
 
@@ -249,7 +259,8 @@ void replay_result_init(struct replay_result *result, const struct clock *clock,
 {
 	*result = (struct replay_result){
 		/* Not released: no session waits in mode observe. */
-		.journal = {.rejected = on_rejected,
+		.journal = {.session = on_session,
+			    .rejected = on_rejected,
 			    .flagged = on_flagged,
 			    .decided = on_decided,
 			    .warned = on_warned},

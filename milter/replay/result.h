@@ -46,6 +46,7 @@ struct replay_result {
 	struct replay_concurrency_run **run;
 	bool is_muted;			/* nothing is counted */
 	uint64_t sessions, sessions_exempt;
+	uint64_t open_sessions;		/* sessions begun and not ended yet */
 	uint64_t clients;		/* exact unless it is REPLAY_CLIENTS_MAX */
 	uint64_t clients_flagged, flagged_delivering;
 	uint64_t rejected, rejected_counted, messages, recipients;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* The daemon's journal: one log line for each event, and the counters of the metrics. */
 #include "session/journal.h"
 
 #include <syslog.h>
@@ -37,6 +38,18 @@ static void log_client(struct log_line *line, const struct journal_client *who)
 	log_put(line, "host", "%s", who->host);
 }
 
+static void count_session(const struct journal *journal, enum journal_session what)
+{
+	static const enum stats_counter counters[] = {
+		[SESSION_OPENED] = STAT_SESSIONS_OPENED,
+		[SESSION_EXEMPT] = STAT_SESSIONS_EXEMPT,
+		[SESSION_CLOSED] = STAT_SESSIONS_CLOSED,
+	};
+
+	(void)journal;
+	stats_add(counters[what], 1);
+}
+
 static void log_rejected(const struct journal *journal, const struct journal_client *who,
 			 const struct journal_rejection *rejection)
 {
@@ -45,7 +58,7 @@ static void log_rejected(const struct journal *journal, const struct journal_cli
 	struct log_line line;
 
 	(void)journal;
-	/* What counts nothing is still told, but is no offence. */
+	/* A recipient that has been counted before is logged, but is no offence. */
 	if (rejection->amount > 0 || is_hidden) {
 		stats_add(STAT_REJECTS, rejection->count);
 		stats_add_code(rejection->code, rejection->count);
@@ -100,8 +113,8 @@ static void log_stall(const struct journal_client *who, const struct journal_dec
 	log_end(&line);
 }
 
-/* defer and pass. */
-static void log_let_go(const struct journal_client *who, const struct journal_decision *decision)
+static void log_not_stalled(const struct journal_client *who,
+			    const struct journal_decision *decision)
 {
 	bool is_defer = decision->action == ACTION_DEFER;
 	struct log_line line;
@@ -124,6 +137,7 @@ static void log_decided(const struct journal *journal, const struct journal_clie
 	(void)journal;
 	switch (decision->action) {
 	case ACTION_STALL:
+		stats_add(STAT_STALLS_BEGUN, 1);
 		stats_add_labelled(FAMILY_STALLS_BY_STAGE, decision->stage, 1);
 		log_stall(who, decision);
 		return;
@@ -136,7 +150,7 @@ static void log_decided(const struct journal *journal, const struct journal_clie
 		stats_add_labelled(FAMILY_PASSED_BY_REASON, decision->reason, 1);
 		break;
 	}
-	log_let_go(who, decision);
+	log_not_stalled(who, decision);
 }
 
 static void log_released(const struct journal *journal, const struct journal_client *who,
@@ -145,6 +159,8 @@ static void log_released(const struct journal *journal, const struct journal_cli
 	struct log_line line;
 
 	(void)journal;
+	stats_add(STAT_STALLS_ENDED, 1);
+	stats_add(STAT_STALLED_MS, (uint64_t)waited_ms);
 	stats_observe(HISTOGRAM_STALL, waited_ms * 1000);
 	log_begin(&line, LOG_INFO, "release");
 	log_put(&line, "client", "%s", who->address);
@@ -154,11 +170,13 @@ static void log_released(const struct journal *journal, const struct journal_cli
 	log_end(&line);
 }
 
-static void log_warned(const struct journal *journal, const char *mta_name, const char *warning)
+static void log_warned(const struct journal *journal, const char *mta_name, enum mta_warning kind,
+		       const char *warning)
 {
 	struct log_line line;
 
 	(void)journal;
+	stats_add_labelled(FAMILY_MTA_WARNINGS, kind, 1);
 	log_begin(&line, LOG_WARNING, "mta");
 	log_put(&line, "name", "%s", mta_name);
 	log_put(&line, "warning", "%s", warning);
@@ -166,6 +184,7 @@ static void log_warned(const struct journal *journal, const char *mta_name, cons
 }
 
 const struct journal journal_log = {
+	.session = count_session,
 	.rejected = log_rejected,
 	.flagged = log_flagged,
 	.decided = log_decided,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Groups the open sessions by client, in a hash table of lists. */
 #include "session/open_sessions.h"
 
 #include <pthread.h>
@@ -7,7 +8,7 @@
 
 #include "base/table.h"
 
-/* The open sessions of one client; there is one as long as there is a session. */
+/* The open sessions of one client; the group is freed with the last of them. */
 struct client_sessions {
 	struct prefix client;
 	struct open_session *list; /* oldest first */
@@ -21,39 +22,39 @@ struct open_sessions {
 
 struct open_sessions *open_sessions_new(void)
 {
-	struct open_sessions *peers = calloc(1, sizeof(*peers));
+	struct open_sessions *all = calloc(1, sizeof(*all));
 
-	if (peers != NULL)
-		pthread_mutex_init(&peers->mutex, NULL);
-	return peers;
+	if (all != NULL)
+		pthread_mutex_init(&all->mutex, NULL);
+	return all;
 }
 
-void open_sessions_free(struct open_sessions *peers)
+void open_sessions_free(struct open_sessions *all)
 {
 	struct client_sessions *group, *next;
 
-	if (peers == NULL)
+	if (all == NULL)
 		return;
-	HASH_ITER(hh, peers->groups, group, next)
+	HASH_ITER(hh, all->groups, group, next)
 	{
-		HASH_DEL(peers->groups, group);
+		HASH_DEL(all->groups, group);
 		free(group);
 	}
-	pthread_mutex_destroy(&peers->mutex);
-	free(peers);
+	pthread_mutex_destroy(&all->mutex);
+	free(all);
 }
 
-static struct client_sessions *find(const struct open_sessions *peers, const struct prefix *client)
+static struct client_sessions *find(const struct open_sessions *all, const struct prefix *client)
 {
 	struct client_sessions *group;
 
-	HASH_FIND(hh, peers->groups, client, sizeof(*client), group);
+	HASH_FIND(hh, all->groups, client, sizeof(*client), group);
 	return group;
 }
 
-static struct client_sessions *find_or_add(struct open_sessions *peers, const struct prefix *client)
+static struct client_sessions *find_or_add(struct open_sessions *all, const struct prefix *client)
 {
-	struct client_sessions *group = find(peers, client);
+	struct client_sessions *group = find(all, client);
 
 	if (group != NULL)
 		return group;
@@ -61,7 +62,7 @@ static struct client_sessions *find_or_add(struct open_sessions *peers, const st
 	if (group == NULL)
 		return NULL;
 	group->client = *client;
-	HASH_ADD(hh, peers->groups, client, sizeof(group->client), group);
+	HASH_ADD(hh, all->groups, client, sizeof(group->client), group);
 	if (group->hh.tbl == NULL) {
 		free(group);
 		return NULL;
@@ -69,70 +70,72 @@ static struct client_sessions *find_or_add(struct open_sessions *peers, const st
 	return group;
 }
 
-void open_sessions_join(struct open_sessions *peers, struct open_session *peer, const struct prefix *client)
+void open_sessions_join(struct open_sessions *all, struct open_session *session,
+			const struct prefix *client)
 {
-	pthread_mutex_lock(&peers->mutex);
-	peer->group = find_or_add(peers, client);
-	if (peer->group != NULL)
-		DL_APPEND(peer->group->list, peer);
-	pthread_mutex_unlock(&peers->mutex);
+	pthread_mutex_lock(&all->mutex);
+	session->group = find_or_add(all, client);
+	if (session->group != NULL)
+		DL_APPEND(session->group->list, session);
+	pthread_mutex_unlock(&all->mutex);
 }
 
-void open_sessions_leave(struct open_sessions *peers, struct open_session *peer)
+void open_sessions_leave(struct open_sessions *all, struct open_session *session)
 {
-	struct client_sessions *group = peer->group;
+	struct client_sessions *group = session->group;
 
 	if (group == NULL)
 		return;
-	pthread_mutex_lock(&peers->mutex);
-	DL_DELETE(group->list, peer);
-	peer->group = NULL;
+	pthread_mutex_lock(&all->mutex);
+	DL_DELETE(group->list, session);
+	session->group = NULL;
 	if (group->list == NULL) {
-		HASH_DEL(peers->groups, group);
+		HASH_DEL(all->groups, group);
 		free(group);
 	}
-	pthread_mutex_unlock(&peers->mutex);
+	pthread_mutex_unlock(&all->mutex);
 }
 
-unsigned open_sessions_mark(struct open_sessions *peers, const struct prefix *client)
+/* Counts a client's sessions, and marks them if so asked. */
+static unsigned walk(struct open_sessions *all, const struct prefix *client, bool marks)
 {
 	const struct client_sessions *group;
-	struct open_session *peer;
+	struct open_session *session;
 	unsigned count = 0;
 
-	pthread_mutex_lock(&peers->mutex);
-	group = find(peers, client);
-	for (peer = group != NULL ? group->list : NULL; peer != NULL; peer = peer->next) {
-		atomic_store(&peer->is_marked, true);
+	pthread_mutex_lock(&all->mutex);
+	group = find(all, client);
+	for (session = group != NULL ? group->list : NULL; session != NULL;
+	     session = session->next) {
+		if (marks)
+			atomic_store(&session->is_marked, true);
 		count++;
 	}
-	pthread_mutex_unlock(&peers->mutex);
+	pthread_mutex_unlock(&all->mutex);
 	return count;
 }
 
-unsigned open_sessions_count(struct open_sessions *peers, const struct prefix *client)
+unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client)
 {
-	const struct client_sessions *group;
-	const struct open_session *peer;
-	unsigned count = 0;
-
-	pthread_mutex_lock(&peers->mutex);
-	group = find(peers, client);
-	for (peer = group != NULL ? group->list : NULL; peer != NULL; peer = peer->next)
-		count++;
-	pthread_mutex_unlock(&peers->mutex);
-	return count;
+	return walk(all, client, true);
 }
 
-bool open_sessions_has_older(struct open_sessions *peers, const struct open_session *peer, unsigned limit)
+unsigned open_sessions_count(struct open_sessions *all, const struct prefix *client)
+{
+	return walk(all, client, false);
+}
+
+bool open_sessions_has_older(struct open_sessions *all, const struct open_session *session,
+			     unsigned limit)
 {
 	unsigned older = 0;
 
-	if (peer->group == NULL)
+	if (session->group == NULL)
 		return false;
-	pthread_mutex_lock(&peers->mutex);
-	for (const struct open_session *p = peer->group->list; p != peer && older < limit; p = p->next)
+	pthread_mutex_lock(&all->mutex);
+	for (const struct open_session *p = session->group->list; p != session && older < limit;
+	     p = p->next)
 		older++;
-	pthread_mutex_unlock(&peers->mutex);
+	pthread_mutex_unlock(&all->mutex);
 	return older >= limit;
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Holds a session's thread for a while, and keeps a list of all that are held, so that they can be woken. */
 #include "session/stall.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <utlist.h>
-
-#include "base/stats.h"
 
 struct stalls {
 	const struct clock *clock;
 	void (*wakeup)(void);
 	pthread_mutex_t mutex;
-	unsigned budget, active;
+	_Atomic unsigned budget, active; /* active is the length of list */
 	bool stopped;
-	struct stall *list;
+	struct stall *list; /* oldest first */
 };
 
 struct stalls *stalls_new(const struct clock *clock, unsigned budget, void (*wakeup)(void))
@@ -60,8 +60,6 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, bool first_half_onl
 
 	if (!has_place)
 		pthread_cond_destroy(&stall->wake);
-	else
-		stats_add(STAT_STALLS_BEGUN, 1);
 	return has_place;
 }
 
@@ -82,8 +80,6 @@ enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *w
 
 	pthread_cond_destroy(&stall->wake);
 	*waited_ms = clock->mono_ms(clock) - stall->began_ms;
-	stats_add(STAT_STALLS_ENDED, 1);
-	stats_add(STAT_STALLED_MS, (uint64_t)*waited_ms);
 	return stall->end;
 }
 
@@ -162,27 +158,15 @@ size_t stalls_list(struct stalls *stalls, struct stall_row *rows, size_t max)
 
 void stalls_set_budget(struct stalls *stalls, unsigned budget)
 {
-	pthread_mutex_lock(&stalls->mutex);
-	stalls->budget = budget;
-	pthread_mutex_unlock(&stalls->mutex);
+	atomic_store(&stalls->budget, budget);
 }
 
-unsigned stalls_budget(struct stalls *stalls)
+unsigned stalls_budget(const struct stalls *stalls)
 {
-	unsigned budget;
-
-	pthread_mutex_lock(&stalls->mutex);
-	budget = stalls->budget;
-	pthread_mutex_unlock(&stalls->mutex);
-	return budget;
+	return atomic_load(&stalls->budget);
 }
 
-unsigned stalls_active(struct stalls *stalls)
+unsigned stalls_active(const struct stalls *stalls)
 {
-	unsigned active;
-
-	pthread_mutex_lock(&stalls->mutex);
-	active = stalls->active;
-	pthread_mutex_unlock(&stalls->mutex);
-	return active;
+	return atomic_load(&stalls->active);
 }

@@ -113,10 +113,11 @@ static void on_released(const struct journal *journal, const struct journal_clie
 	journal_log.released(&journal_log, who, stall, waited_ms, end);
 }
 
-static void on_warned(const struct journal *journal, const char *mta_name, const char *warning)
+static void on_warned(const struct journal *journal, const char *mta_name, enum mta_warning kind,
+		      const char *warning)
 {
 	(void)journal;
-	journal_log.warned(&journal_log, mta_name, warning);
+	journal_log.warned(&journal_log, mta_name, kind, warning);
 }
 
 /* --- begin and end ------------------------------------------------------------------------------ */
@@ -124,7 +125,8 @@ static void on_warned(const struct journal *journal, const char *mta_name, const
 void play_begin(struct play *play, unsigned variant)
 {
 	*play = (struct play){
-		.journal = {on_rejected, on_flagged, on_decided, on_released, on_warned}};
+		.journal = {journal_log.session, on_rejected, on_flagged, on_decided, on_released,
+			    on_warned}};
 	current = play;
 	fuzz_tarpit_begin(&play->tarpit, fuzz_config(variants[variant % COUNT(variants)]));
 	play->tarpit.journal = &play->journal;

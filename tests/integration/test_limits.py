@@ -9,7 +9,7 @@ import signal
 import time
 
 import pytest
-from checks import wait_until
+from checks import assert_at_once, wait_until
 
 from support.control import Control
 from support.daemon import Daemon
@@ -225,20 +225,21 @@ def test_without_address_space_no_session_is_lost():
 
 # Descriptors; see test_life.py too
 
-def test_without_descriptors_the_processor_is_left_alone():
-    """libmilter would try again at once, and for ever."""
+def test_without_descriptors_the_log_says_so_and_the_daemon_heals():
+    """libmilter's listener spins then until a session ends; connections wait, and stalls lack one to wake the pool."""
     few = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))  # noqa: E731
-    with Daemon(SETTINGS, preexec=few) as daemon, contextlib.ExitStack() as stack:
-        offend(daemon.address, "203.0.113.1", count=1)
+    with Daemon({**SETTINGS, **LONG}, control=True, preexec=few) as daemon, contextlib.ExitStack() as stack:
+        flag_all(daemon)
         before = daemon.descriptors()
-        for _ in range(200):
-            stack.enter_context(Session(daemon.address, negotiate=False))
-        daemon.wait_for("^limits: .*no descriptor")
-        began = Holdings.of(daemon.pid).cpu_seconds
-        time.sleep(1)
-        assert Holdings.of(daemon.pid).cpu_seconds - began < 0.3
+        flagged = [stack.enter_context(Session(daemon.address, client, connect=False)) for client in FLAGGED[:3]]
+        waiting = [stack.enter_context(Session(daemon.address, negotiate=False)) for _ in range(200)]
+        wait_until(lambda: daemon.descriptors() == 100)
+        for session in flagged:
+            assert session.connect().seconds > 0.38
         assert len([line for line in daemon.log_lines("limits") if "no descriptor" in line]) == 1
+        for session in waiting[:170]:
+            session.close()
+        assert_at_once(*(session.connect() for session in waiting[170:] if session.negotiate() is None))
         stack.close()
         wait_until(lambda: daemon.descriptors() <= before)
-        with Session(daemon.address) as session:
-            assert session.greeting.action == "continue"
+        assert is_slowed(daemon, FLAGGED[0])

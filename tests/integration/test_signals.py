@@ -115,16 +115,36 @@ def test_storm_of_reloads():
 def test_signals_back_to_back():
     """The kernel offers a signal to another thread, libmilter's for one, if main has not taken the one before it."""
     with Daemon() as daemon, Traffic(daemon) as traffic:
-        for _ in range(500):
+        for _ in range(3000):
             daemon.signal(signal.SIGUSR1)
             daemon.signal(signal.SIGHUP)
             daemon.signal(signal.SIGPIPE)
-            time.sleep(0.001)
+            time.sleep(0.0005)
         daemon.wait_for("^status: ")
         daemon.wait_for("^reload: version")
         time.sleep(0.3)
         daemon.check()
     assert not traffic.faults and traffic.served
+
+
+def blocks_term(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return int(re.search("^SigBlk:\t(.*)$", status.read(), re.MULTILINE)[1], 16) >> signal.SIGTERM - 1 & 1
+
+
+def test_signals_during_the_start():
+    """libmilter's signal thread would take one, and stop, until it is parked."""
+    for _ in range(20):
+        with Daemon(expect_start=False) as daemon:
+            while not blocks_term(daemon.pid):
+                assert daemon.process.poll() is None
+            ends = time.monotonic() + 0.1
+            while time.monotonic() < ends:
+                daemon.signal(signal.SIGHUP)
+            daemon.wait_for("^reload: version")
+            with Session(daemon.address, CLIENT) as session:
+                assert_at_once(session.greeting)
+            daemon.stop()
 
 
 @pytest.mark.parametrize("before", [signal.SIGHUP, signal.SIGUSR1], ids=["HUP", "USR1"])

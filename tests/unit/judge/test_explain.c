@@ -95,8 +95,8 @@ static void how_far_it_is_is_told(void **state)
 		{&no_credit, 300, 0, 0, 4 * HOURS, false, 0,
 		 "3.00 bad in 4 h, threshold 5: not flagged, 2.00 below"},
 	};
-	const struct standing nearly = {.bad = 4.999, .score = 4.999};
-	const struct standing rest = {.bad = 2, .good = 1, .score = -1e-12};
+	const struct standing nearly = {.bad = 4.999, .score = 4.999, .threshold = 5};
+	const struct standing rest = {.bad = 2, .good = 1, .score = -1e-12, .threshold = 5};
 	char text[EXPLAIN_MAX];
 
 	(void)state;
@@ -164,7 +164,9 @@ static void longest_sentence_fits(void **state)
 	const struct standing standing = {.bad = 1e10,
 					  .good = 1e10,
 					  .score = 1e10,
+					  .threshold = 9999.123456,
 					  .network_score = 1e10,
+					  .inherited_score = 1e9,
 					  .effective_score = 1e15,
 					  .network_dirty = true,
 					  .by_hand = true,

@@ -244,6 +244,27 @@ static void recipient_that_frees_the_client_still_waits(void **state)
 	finish();
 }
 
+static void stalls_are_counted(void **state)
+{
+	static const struct step steps[] = {
+		{CONNECT, "192.0.2.1", .events = "flag"},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<good@example.org>", "good", .waited_ms = 5000, .events = STALLED},
+		{RCPT, "<good@example.org>", "good", .waited_ms = 5000, .events = STALLED},
+	};
+	uint64_t begun = stats_get(STAT_STALLS_BEGUN), ended = stats_get(STAT_STALLS_ENDED),
+		 stalled_ms = stats_get(STAT_STALLED_MS);
+
+	(void)state;
+	START("stall_at={rcpt}", "good_credit=0");
+	has_offended("192.0.2.1", 5);
+	PLAY(POSTFIX, steps);
+	assert_int_equal(stats_get(STAT_STALLS_BEGUN) - begun, 2);
+	assert_int_equal(stats_get(STAT_STALLS_ENDED) - ended, 2);
+	assert_int_equal(stats_get(STAT_STALLED_MS) - stalled_ms, 10000);
+	finish();
+}
+
 static void client_is_announced_each_time_it_becomes_flagged(void **state)
 {
 	static const struct step steps[] = {
@@ -570,6 +591,7 @@ int main(void)
 		TEST(helo_stall_comes_with_each_helo_within_the_limit),
 		TEST(wait_does_not_tell_known_from_unknown),
 		TEST(recipient_that_frees_the_client_still_waits),
+		TEST(stalls_are_counted),
 		TEST(client_is_announced_each_time_it_becomes_flagged),
 		TEST(forgiven_client_goes_on_at_once),
 		TEST(open_session_follows_the_administrator),

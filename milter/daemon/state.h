@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the parts of the daemon share; private to this room. */
+#ifndef TARPIT_DAEMON_STATE_H
+#define TARPIT_DAEMON_STATE_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "base/listen.h"
+#include "daemon.h"
+#include "postfix_limit.h"
+#include "process.h"
+#include "session/session.h"
+
+/* Descriptors that are no sessions: log, sockets, a nudge for each stall that begins. */
+#define DESCRIPTORS_RESERVED 64
+
+struct daemon {
+	const struct daemon_options *options;
+	/* A reference to the current configuration; reload_mutex guards it once threads run. */
+	struct config *config;
+	pthread_mutex_t reload_mutex;
+	struct tarpit tarpit;
+	struct process_user user;
+	bool changes_user;
+	struct listen_address address;
+	unsigned sessions_max;
+	int64_t started_ms;
+	int pid_file; /* -1: none */
+	int ready; /* see process_ready */
+	int signals; /* a signalfd */
+	bool has_socket; /* libmilter's socket is bound */
+	int control; /* the control socket, -1: none */
+	pthread_t thread; /* the caller of smfi_main */
+	sem_t may_serve;
+	_Atomic bool may_lose_signals; /* to libmilter */
+	_Atomic bool has_ended; /* smfi_main has, by itself */
+};
+
+/* Says why the daemon won't start to the log, and to the terminal that started it. Returns code. */
+int daemon_fail(const struct daemon *d, int code, const char *reason);
+/* Has messages go where options and configuration want them. */
+void daemon_open_log(const struct daemon *d);
+
+/*
+ * Makes the pid file, and binds libmilter's socket and the control socket: EX_OK or another sysexits code. Mail is
+ * served without a control socket if need be.
+ */
+int sockets_open(struct daemon *d);
+/* Removes the pid file and the sockets that this daemon has made; config holds their paths. */
+void sockets_remove(const struct daemon *d, const struct config *config);
+
+/* Sets the limit of descriptors, and how many sessions may be open below it. */
+void limits_apply(struct daemon *d);
+/* How many stalls there may be: fewer than max_stalls where descriptors or threads are short, which is logged. */
+unsigned limits_stalls(const struct daemon *d);
+/* What Postfix allows; false if no file that can be read says that Postfix asks this daemon. */
+bool limits_read_postfix(const struct daemon *d, struct postfix_limit *limit);
+/* Warns if stalls may hold too many of Postfix's processes. */
+void limits_compare(const struct daemon *d, const struct postfix_limit *limit);
+
+/*
+ * Reads the configuration again, for a HUP or for the control socket's thread: see struct control_host. argument
+ * is the struct daemon. Thread-safe.
+ */
+bool reload(void *argument, struct faults *faults, char *needs_restart, size_t size);
+
+#endif

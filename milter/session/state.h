@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a session remembers between callbacks; private to this room. One thread at a time has it. */
+#ifndef TARPIT_SESSION_STATE_H
+#define TARPIT_SESSION_STATE_H
+
+#include "base/address.h"
+#include "base/store_view.h"
+#include "judge/policy.h"
+#include "session/journal.h"
+#include "session/mta_timeout.h"
+#include "session/open_sessions.h"
+#include "session/session.h"
+
+/* RFC 1035 names are shorter; what the MTA says is not always a name. */
+#define SESSION_HOST_MAX 256
+
+/* A message's envelope, from MAIL on; before the first MAIL all is 0. */
+struct transaction {
+	struct address sender;
+	bool is_null_sender;
+	unsigned rejects_shown;		/* recipients that the MTA showed as rejected or refused */
+	unsigned rejects_hidden;	/* rejected ones that only {nbadrcpts} told of */
+	int64_t stalled_ms;
+};
+
+struct session {
+	struct tarpit *tarpit;
+	struct config *config;
+	struct client client;
+	struct open_session peer;
+	char address[PREFIX_TEXT_MAX];
+	char host[SESSION_HOST_MAX];
+	char mta_name[SESSION_HOST_MAX];
+	bool is_watched;	/* has connected, and is not exempt */
+	bool is_postfix;
+	bool lacks_rejects;	/* the MTA does not tell which recipients it rejects */
+	/* What the store said of the client, and when (monotonic); -1: nothing yet. */
+	struct store_view view;
+	int64_t viewed_ms;
+	struct transaction transaction;
+	int64_t stalled_ms;	/* in all transactions, and before the first */
+	struct mta_timeout_stall last_stall;
+};
+
+/* The session's client, as a journal wants it. */
+struct journal_client session_journal_client(const struct session *s);
+int64_t session_mono_ms(const struct session *s);
+
+/* view.c */
+
+/* How the client stands by what this session knows; looked up again if an administrator has changed that. */
+void session_view_judge(struct session *s, struct standing *st);
+/* How the client stands by what the store knows now. */
+void session_view_look_up(struct session *s, struct standing *st);
+/* The next session_view_judge looks the client up, unless the view is fresh. */
+void session_view_expire(struct session *s);
+/* Forgets what is known: an administrator has forgiven the client. */
+void session_view_forget(struct session *s);
+/*
+ * Counts an event; recipient is NULL if it is not known. Returns the hundredths added: 0 for a recipient who had
+ * been counted before. st is how the client stands then.
+ */
+uint64_t session_view_record(struct session *s, enum side side, uint64_t amount, const char *recipient,
+			     struct standing *st);
+
+/* verdict.c */
+
+/*
+ * What is done about a client's command: nothing if it is not flagged, else a stall, which is over at the return,
+ * a 421, or nothing for one of the journal's reasons. can_refuse: the MTA acts on a 421 here.
+ */
+enum verdict session_verdict(struct session *s, enum stage stage, const struct standing *st, bool can_refuse);
+
+#endif
