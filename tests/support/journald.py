@@ -3,6 +3,7 @@
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -18,8 +19,17 @@ from .preload import preload
 JOURNALD = "/lib/systemd/systemd-journald"
 LOGGED_SECONDS = 20
 
-def is_available():
-    return os.path.exists(JOURNALD)
+@functools.lru_cache(maxsize=None)
+def why_not():
+    """Why there can be none here, or None."""
+    if not os.path.exists(JOURNALD):
+        return "there is no systemd-journald"
+    if not os.path.isdir("/sys/fs/cgroup"):
+        # An older one does without.
+        with contextlib.suppress(AssertionError), Journald():
+            return None
+        return "no control groups here, and this systemd-journald ends without them"
+    return None
 
 
 class _LogHost:
@@ -91,11 +101,17 @@ class Journald(_LogHost):
                                          stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             self._wait_until(self.socket.exists)
-            self._stream.connect(str(self.directory / "stdout"))
+            self._wait_until(self._is_held)
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _is_held(self):
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            self._stream.connect(str(self.directory / "stdout"))
+            return True
+        return False
 
     def __exit__(self, *_):
         self._stream.close()
@@ -112,10 +128,10 @@ class Journald(_LogHost):
             daemon.stop()
             self._wait_until(lambda: "stop: version=" in self.read())
 
-    @staticmethod
-    def _wait_until(is_so):
+    def _wait_until(self, is_so):
         end = time.monotonic() + LOGGED_SECONDS
         while not is_so():
+            assert self._process.poll() is None, "no journald"
             assert time.monotonic() < end, "journald is silent"
             time.sleep(0.02)
 
