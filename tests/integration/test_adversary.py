@@ -11,10 +11,11 @@ from checks import AT_MAIL, AT_ONCE_SECONDS, OPTIONS, assert_at_once, assert_wai
 
 from support.adversary import FAILURES, INNOCENTS, Crowd, Resolver, Setting, Site, row, run
 from support.ctl import ctl_json
-from support.daemon import PATIENCE, TOP, Daemon
+from support.daemon import PATIENCE, Daemon
 from support.daemon import run as run_daemon
 from support.memcached import Memcached, Relay
 from support.milter import Session, offend
+from support.preload import preload
 
 SETTING = Setting(timeout=0.6, retry=0.7, calm=0.4, outage=1.2)
 CLIENT = "192.0.2.1"
@@ -80,12 +81,11 @@ def test_call_that_fails_or_comes_too_late_is_counted_once():
 
 # Names
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a resolver of its own")
 def test_name_that_nobody_resolves_holds_nobody_up():
     """The resolver says nothing for some seconds; when it does, memcached is used within two retries of a look-up."""
     with Resolver() as resolver, Memcached() as memcached:
         options = {"memcached_servers": f'"memcached.example:{memcached.address[1]}"'}
-        with Site(SETTING, options=options, preexec=resolver.confine) as site:
+        with Site(SETTING, options=options, env=resolver.env) as site:
             with Crowd(site.daemon.address) as crowd:
                 time.sleep(1.0)
             assert not crowd.faults and crowd.seconds and resolver.asked
@@ -97,14 +97,13 @@ def test_name_that_nobody_resolves_holds_nobody_up():
                 wait_until(lambda: any(key.endswith(":b") for key in client.entries()))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a resolver of its own")
 def test_slow_names_are_the_keepers_affair():
     """Were each connection to ask for the name again, none would be there in time, and the server down every retry."""
     with Resolver() as resolver, Memcached() as memcached:
         resolver.seconds = 3 * SETTING.timeout
         resolver.answer()
         options = {"memcached_servers": f'"memcached.example:{memcached.address[1]}"'}
-        with Site(SETTING, options=options, preexec=resolver.confine) as site:
+        with Site(SETTING, options=options, env=resolver.env) as site:
             wait_until(lambda: ctl_json(site.daemon, "status")["store_state"] == "up", 30)
             asked = resolver.asked
             with Crowd(site.daemon.address) as crowd:
@@ -156,22 +155,12 @@ def test_administrator_of_a_slow_memcached_has_the_time_that_it_takes():
 
 # Clocks
 
-@pytest.fixture(scope="module")
-def ahead(tmp_path_factory):
-    """What shifts a daemon's wall clock by so many seconds, and nothing else: its environment."""
-    library = tmp_path_factory.mktemp("clock") / "shift_clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, os.path.join(TOP, "tests/support/shift_clock.c")],
-                   check=True)
-    library.parent.chmod(0o755)
-
-    def environment(seconds):
-        return {"LD_PRELOAD": str(library), "TARPIT_TEST_SHIFT": str(seconds),
-                "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
-
-    return environment
+def ahead(seconds):
+    """The environment of a daemon whose wall clock is so many seconds ahead, all else as it is."""
+    return preload("shift_clock", TARPIT_TEST_SHIFT=str(seconds))
 
 
-def test_hosts_whose_clocks_differ_count_together_but_for_that_part_of_a_window(ahead):
+def test_hosts_whose_clocks_differ_count_together_but_for_that_part_of_a_window():
     """One is some seconds ahead, and at first in the window that the other has not reached yet."""
     window, skew = 60, 5 * PATIENCE
     # The slower one's window ends soon after the start.

@@ -25,8 +25,9 @@ from support.machine import UNIT, Machine, why_not
 from support.memcached import Memcached
 from support.milter import Session, offend
 from support.ports import free_port
+from support.preload import preload
 from support.prometheus import request, scrape
-from support.seccomp import ACT_ALLOW, ACT_KILL_PROCESS, Filter, install
+from support.seccomp import ACT_ALLOW, ACT_KILL_PROCESS, PR_SET_NO_NEW_PRIVS, Filter, install, prctl
 
 CLIENT = "192.0.2.1"
 EX_CANTCREAT = 73
@@ -43,10 +44,14 @@ def as_user(account, function):
     """What function returns in a process of that user: a number from 0 to 255."""
     child = os.fork()
     if child == 0:
-        os.setgroups([])
-        os.setgid(account.pw_gid)
-        os.setuid(account.pw_uid)
-        os._exit(function())
+        status = 255
+        try:
+            os.setgroups([])
+            os.setgid(account.pw_gid)
+            os.setuid(account.pw_uid)
+            status = function()
+        finally:
+            os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -58,17 +63,22 @@ def errno_of(function, *arguments):
     return 0
 
 
+def count_files(pid):
+    """Of those that it has open, but for standard input, output and error."""
+    descriptors = [number for number in os.listdir(f"/proc/{pid}/fd") if int(number) > 2]
+    return sum(os.readlink(f"/proc/{pid}/fd/{number}").startswith("/") for number in descriptors)
+
+
 @as_root
 def test_nothing_of_root_is_left(account):
     with Daemon({"user": account.pw_name, "store": "memcached", "memcached_servers": '"127.0.0.1:1"'},
-                control=True) as daemon:
+                control=True, env=preload("keep_dumpable")) as daemon:
         for thread in status_of(daemon.pid):
             assert {*thread["Uid"].split(), *thread["Gid"].split()} == {str(account.pw_uid), str(account.pw_gid)}
             for key in "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb":
                 assert int(thread[key], 16) == 0, (key, thread)
             assert thread["NoNewPrivs"] == "1"
-        assert not [fd for fd in os.listdir(f"/proc/{daemon.pid}/fd")
-                    if os.readlink(f"/proc/{daemon.pid}/fd/{fd}").startswith("/") and int(fd) > 2]
+        assert as_user(account, lambda: count_files(daemon.pid)) == 0
 
 
 @as_root
@@ -93,6 +103,7 @@ def no_chmod():
 
     def prepare():
         os.umask(0)
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
         install(text)
     return prepare
 

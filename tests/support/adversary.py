@@ -2,9 +2,7 @@
 """memcached as an adversary: what it does to a daemon in whose sessions innocents and offenders go on meanwhile."""
 
 import contextlib
-import ctypes
 import itertools
-import os
 import socket as sockets
 import struct
 import sys
@@ -15,6 +13,7 @@ from typing import NamedTuple
 from .daemon import Daemon
 from .memcached import Memcached, Relay, connect
 from .milter import Session
+from .preload import preload
 
 WINDOW_SECONDS = 14 * 86400
 NETWORKS = 12
@@ -302,14 +301,12 @@ def fill(site):
 
 
 class Resolver:
-    """A name server that says nothing until it is told to; a daemon asks no other after confine()."""
+    """A name server that says nothing until it is told to; a daemon with env asks no other."""
 
     def __init__(self):
-        # The port is given: another test may be using it at the same time.
-        pid = os.getpid()
-        self.address = f"127.{100 + (pid >> 16) % 100}.{pid >> 8 & 255}.{pid & 255}"
         self._socket = sockets.socket(sockets.AF_INET, sockets.SOCK_DGRAM)
-        self._socket.bind((self.address, 53))
+        self._socket.bind(("127.0.0.1", 0))
+        self.env = preload("own_resolver", TARPIT_TEST_RESOLVER=str(self._socket.getsockname()[1]))
         self._socket.settimeout(0.1)
         self._answers = threading.Event()
         self._ends = threading.Event()
@@ -344,18 +341,6 @@ class Resolver:
         record = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + sockets.inet_aton("127.0.0.1")
         return (question[:2] + struct.pack(">HHHHH", 0x8180, 1, wants_address, 0, 0) + question[12:end] +
                 (record if wants_address else b""))
-
-    def confine(self):
-        """For the process that is to become the daemon; it needs root."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        path = f"/tmp/tarpit-resolv-{os.getpid()}"
-        clone_newns, ms_bind, ms_private_all = 0x20000, 0x1000, 0x44000
-        with open(path, "w", encoding="ascii") as file:
-            file.write(f"nameserver {self.address}\n")
-        if (libc.unshare(clone_newns) or libc.mount(None, b"/", None, ms_private_all, None) or
-                libc.mount(path.encode(), b"/etc/resolv.conf", None, ms_bind, None)):
-            raise OSError(ctypes.get_errno(), "no mount of our own")
-        os.unlink(path)
 
 
 class Failure(NamedTuple):

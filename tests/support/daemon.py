@@ -68,6 +68,7 @@ class Daemon:
     options: KEY -> VALUE for -o; None leaves out what would be set otherwise. config_text: what the configuration file
     holds, where @DIR@ stands for a directory of its own; write_config() changes it.
     socket: "unix", "inet" or "inet6", or None where options or the file say. args: more arguments.
+    mode: "--foreground", "--daemon", or None for neither: it logs by syslog(3) then, and does not detach.
     preexec: called in the new process before the program begins; program: one that is not binary().
     expect_start: False to only run it, where it is to fail at once: see wait().
     It is put under confinement(), unless root starts it to become another user, which systemd does before.
@@ -87,7 +88,7 @@ class Daemon:
         options = {**own, **(options or {})}
         settings = [word for key, value in options.items() if value is not None
                     for word in ("-o", f"{key}={value}")]
-        self.command = [program or binary(), "-c", self.config_path, mode, *settings, *args]
+        self.command = [program or binary(), "-c", self.config_path, *([mode] if mode else []), *settings, *args]
         self._env = {**os.environ, **(env or {})}
         # TSan would have each daemon wait for a second at its end.
         self._env["TSAN_OPTIONS"] = self._env.get("TSAN_OPTIONS", "") + ":atexit_sleep_ms=0"

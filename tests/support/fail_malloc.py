@@ -5,13 +5,10 @@ import mmap
 import os
 import shutil
 import struct
-import subprocess
 import tempfile
 
 from .daemon import is_sanitized
-
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fail_malloc.c")
-COMPILER = shutil.which("gcc") or shutil.which("cc")
+from .preload import preload
 
 
 class FailMalloc:
@@ -23,18 +20,13 @@ class FailMalloc:
     def __enter__(self):
         self._directory = tempfile.mkdtemp(prefix="tarpit-malloc-")
         os.chmod(self._directory, 0o755)
-        library = os.path.join(self._directory, "fail_malloc.so")
         path = os.path.join(self._directory, "panel")
-        subprocess.run([COMPILER, "-shared", "-fPIC", "-O2", "-o", library, SOURCE, "-ldl"], check=True)
         with open(path, "wb") as file:
             file.write(struct.pack("IIIIq", 0, 0, 0, is_sanitized(), 0))
         os.chmod(path, 0o666)
         with open(path, "r+b") as file:
             self._panel = mmap.mmap(file.fileno(), 24)
-        self.env = {"LD_PRELOAD": library, "TARPIT_FAIL_MALLOC": path}
-        if is_sanitized():
-            options = os.environ.get("ASAN_OPTIONS", "")
-            self.env["ASAN_OPTIONS"] = f"{options}:verify_asan_link_order=0".lstrip(":")
+        self.env = preload("fail_malloc", TARPIT_FAIL_MALLOC=path)
         return self
 
     def __exit__(self, *_):

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A daemon that logs by syslog(3) to a real journald of our own, or to nobody: in mount namespaces that nobody sees."""
+"""A daemon that logs by syslog(3) to a real journald of our own, or to nobody."""
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import pathlib
@@ -12,60 +13,34 @@ import subprocess
 import tempfile
 import time
 
-from .daemon import Daemon, binary
+from .daemon import Daemon
+from .preload import preload
 
 JOURNALD = "/lib/systemd/systemd-journald"
 LOGGED_SECONDS = 20
 
-# A journald that has /run for itself.
-RUN_JOURNALD = """\
-#!/bin/sh
-[ "$1" = inside ] || exec unshare -m "$0" inside
-mount --bind {directory}/run /run
-exec {program}
-"""
-# A daemon whose syslog(3) reaches that one.
-RUN_DAEMON = """\
-#!/bin/sh
-[ "$1" = inside ] || exec unshare -m "$0" inside "$@"
-set -e
-for argument; do
-    shift
-    case $argument in inside | --foreground) ;; *) set -- "$@" "$argument" ;; esac
-done
-mount -t tmpfs tmpfs {directory}/dev
-for device in null zero random urandom; do
-    touch {directory}/dev/$device
-    mount --bind /dev/$device {directory}/dev/$device
-done
-touch {directory}/dev/log
-mount --bind {directory}/run/systemd/journal/dev-log {directory}/dev/log
-mount --rbind {directory}/dev /dev
-exec {program} "$@"
-"""
-
-
-def is_available():
-    return os.path.exists(JOURNALD)
+@functools.lru_cache(maxsize=None)
+def why_not():
+    """Why there can be none here, or None."""
+    if not os.path.exists(JOURNALD):
+        return "there is no systemd-journald"
+    if not os.path.isdir("/sys/fs/cgroup"):
+        # An older one does without.
+        with contextlib.suppress(AssertionError), Journald():
+            return None
+        return "no control groups here, and this systemd-journald ends without them"
+    return None
 
 
 class _LogHost:
-    """A directory with the socket of a log daemon, and with the programs that are to see it."""
+    """A directory with the socket of a log daemon."""
 
     def __init__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="tarpit-journal-"))
-        for made in "run/systemd/journal", "dev":
-            (self.directory / made).mkdir(parents=True)
-        self.socket = self.directory / "run/systemd/journal/dev-log"
-
-    def _write_program(self, name, template, program):
-        path = self.directory / name
-        path.write_text(template.format(directory=self.directory, program=program), encoding="utf-8")
-        path.chmod(0o755)
-        return str(path)
+        self.socket = self.directory / "dev-log"
 
     def _daemon(self, options):
-        return Daemon(options, program=self._write_program("daemon", RUN_DAEMON, binary()), expect_start=False)
+        return Daemon(options, mode=None, env=preload("own_log", TARPIT_TEST_LOG=str(self.socket)), expect_start=False)
 
     def _remove(self):
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -115,22 +90,31 @@ class Journald(_LogHost):
 
     def __init__(self):
         super().__init__()
-        machine = pathlib.Path("/etc/machine-id").read_text(encoding="ascii").strip()
-        self.path = self.directory / "run/log/journal" / machine
+        self.path = self.directory / "journal"
         self._process = None
+        self._stream = socket.socket(socket.AF_UNIX)
 
     def __enter__(self):
-        self.path.mkdir(parents=True)
-        program = self._write_program("journald", RUN_JOURNALD, JOURNALD)
-        self._process = subprocess.Popen([program], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """Of a journal namespace, which is of no machine; and not idle, as it would end then."""
+        env = {**os.environ, "RUNTIME_DIRECTORY": str(self.directory), "LOGS_DIRECTORY": str(self.path)}
+        self._process = subprocess.Popen([JOURNALD, f"tarpit-{os.getpid()}"], env=env,
+                                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             self._wait_until(self.socket.exists)
+            self._wait_until(self._is_held)
         except BaseException:
             self.__exit__()
             raise
         return self
 
+    def _is_held(self):
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            self._stream.connect(str(self.directory / "stdout"))
+            return True
+        return False
+
     def __exit__(self, *_):
+        self._stream.close()
         self._process.terminate()
         self._process.wait(LOGGED_SECONDS)
         self._remove()
@@ -144,10 +128,10 @@ class Journald(_LogHost):
             daemon.stop()
             self._wait_until(lambda: "stop: version=" in self.read())
 
-    @staticmethod
-    def _wait_until(is_so):
+    def _wait_until(self, is_so):
         end = time.monotonic() + LOGGED_SECONDS
         while not is_so():
+            assert self._process.poll() is None, "no journald"
             assert time.monotonic() < end, "journald is silent"
             time.sleep(0.02)
 

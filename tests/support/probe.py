@@ -14,7 +14,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 libseccomp = ctypes.CDLL("libseccomp.so.2")
 NOBODY, NEW_USER_NAMESPACE, SIGCHLD, SCHED_OTHER = -1, 0x10000000, 17, 0
-PAGE, PRIVATE_ANONYMOUS = 4096, 0x22
+PAGE, PRIVATE_ANONYMOUS, ASK_ONLY = 4096, 0x22, 0xFFFFFFFF
 
 
 def call(name, *arguments):
@@ -87,7 +87,7 @@ CALLS = {
     "capset": (), "chown": (0,), "unshare": (NEW_USER_NAMESPACE,), "setns": (NOBODY,), "bpf": (NOBODY,), "keyctl": (NOBODY,), "add_key": (),
     "io_uring_setup": (), "userfaultfd": (NOBODY,), "shmget": (1, 0), "perf_event_open": (), "init_module": (),
     "kexec_load": (0, 0, 0, NOBODY), "reboot": (), "swapon": (0,), "settimeofday": (NOBODY, NOBODY),
-    "sethostname": (0, NOBODY), "syslog": (NOBODY,), "personality": (1,), "sched_setscheduler": (0, SCHED_OTHER, 0),
+    "sethostname": (0, NOBODY), "syslog": (NOBODY,), "personality": (ASK_ONLY,), "sched_setscheduler": (0, SCHED_OTHER, 0),
     "setpriority": (NOBODY,), "memfd_create": (0,), "open_by_handle_at": (NOBODY,),
 }
 ATTEMPTS = {

@@ -2,8 +2,8 @@
 """A private Sendmail beside whatever mail system is installed.
 
 Debian's packages are unpacked, not installed (they conflict with Postfix), into a cache folder; configuration, queue,
-maps and log are in one directory. It runs in mount, host name and process namespaces of its own: with a host name
-that has a dot and no DNS (else it waits for a minute), with a /dev/log of its own, and ended whole by one kill.
+maps and log are in one directory. Libraries of ours in front of its own give it a host name that has a dot and no DNS
+(else it waits for a minute), a /dev/log of its own, and one process group, which ends whole.
 
 What it serves, for anyone:
     good1 ... good50, postmaster, abuse     @example.test   accepted (and thrown away)
@@ -32,23 +32,27 @@ import time
 from .mta import PrivateMta
 from .ports import free_port, has_ipv6
 from .postfix import GOOD_USERS
+from .preload import preload
+from .seccomp import prctl
 
 CACHE = "/var/cache/tarpit-milter-tests"
 PACKAGES = ["sendmail-bin", "sendmail-base", "sendmail-cf"]
 LISTED = range(1, 51)
 START_SECONDS = 20
 STOP_SECONDS = 5
+PR_SET_PDEATHSIG = 1
 
 SENDMAIL_MC = """\
 include(`{unpacked}/usr/share/sendmail/cf/m4/cf.m4')dnl
 OSTYPE(`linux')dnl
 define(`confDOMAIN_NAME', `mx.example.test')dnl
-define(`ALIAS_FILE', `/mnt/aliases')dnl
-define(`QUEUE_DIR', `/mnt/queue')dnl
-define(`STATUS_FILE', `/mnt/statistics')dnl
-define(`confPID_FILE', `/mnt/sendmail.pid')dnl
+define(`ALIAS_FILE', `{directory}/aliases')dnl
+define(`QUEUE_DIR', `{directory}/queue')dnl
+define(`STATUS_FILE', `{directory}/statistics')dnl
+define(`confPID_FILE', `{directory}/sendmail.pid')dnl
 define(`confDEF_USER_ID', `nobody:nogroup')dnl
 define(`confDONT_PROBE_INTERFACES', `True')dnl
+define(`confDONT_BLAME_SENDMAIL', `TrustStickyBit')dnl
 define(`LOCAL_MAILER_PATH', `/bin/false')dnl
 define(`confREFUSE_LA', `1000')dnl
 define(`confQUEUE_LA', `1000')dnl
@@ -61,47 +65,20 @@ FEATURE(`no_default_msa')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
 FEATURE(`accept_unqualified_senders')dnl
-FEATURE(`access_db', `hash -T<TMPF> /mnt/access')dnl
+FEATURE(`access_db', `hash -T<TMPF> {directory}/access')dnl
 FEATURE(`blocklist_recipients')dnl
-FEATURE(`virtusertable', `hash /mnt/virtusertable')dnl
+FEATURE(`virtusertable', `hash {directory}/virtusertable')dnl
 VIRTUSER_DOMAIN(`virtual.test')dnl
 LOCAL_DOMAIN(`example.test virtual.test')dnl
 {filters}\
 {daemons}\
 MAILER(`local')dnl
 MAILER(`smtp')dnl
+{environment}\
 """
 
 CERTIFICATES = {"confCACERT_PATH": "", "confCACERT": "/authority.pem",
                 "confSERVER_CERT": "/server.pem", "confSERVER_KEY": "/server.key"}
-
-# Sendmail asks the C library for names and logs by syslog(3): both are given files of ours, seen by nobody else.
-# Our directory is /mnt there, and the milters' are in it, for Sendmail trusts no file below /tmp or its like.
-RUN = """\
-set -e
-directory=$1
-shift
-hostname mx.example.test
-mount --bind "$directory" /mnt
-while read -r socket_directory mount_point; do
-    mount --bind "$socket_directory" "$mount_point"
-done < "$directory/mounts"
-mount --bind "$directory/nsswitch.conf" /etc/nsswitch.conf
-mount --bind "$directory/hosts" /etc/hosts
-mount -t tmpfs tmpfs "$directory/dev"
-for device in null zero random urandom log; do
-    touch "$directory/dev/$device"
-done
-for device in null zero random urandom; do
-    mount --bind "/dev/$device" "$directory/dev/$device"
-done
-mount --bind "$directory/syslog" "$directory/dev/log"
-mount --rbind "$directory/dev" /dev
-if [ -d "$directory/sasl2" ]; then
-    mount --bind "$directory/sasl2" "$(echo /usr/lib/*/sasl2)"
-fi
-exec "$@"
-"""
 
 
 @functools.cache
@@ -197,7 +174,8 @@ class Sendmail(PrivateMta):
         if sasl_conf:
             self._options.append("define(`confAUTH_MECHANISMS', `PLAIN')dnl")
         if certificates:
-            self._options += [f"define(`{name}', `/mnt/certificates{path}')dnl" for name, path in CERTIFICATES.items()]
+            self._options += [f"define(`{name}', `{self.directory}/certificates{path}')dnl"
+                              for name, path in CERTIFICATES.items()]
         self._cache = cache
         self._syslog = None
 
@@ -219,14 +197,10 @@ class Sendmail(PrivateMta):
             raise RuntimeError(self._output() or "Sendmail did not start") from error
 
     def stop(self):
-        """The daemon is process 1 of its namespace: with it all of its children die."""
+        """All of its processes are in one group: see own_names.c."""
         if self._process:
-            for child in self._children():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
         if self._syslog:
@@ -234,18 +208,12 @@ class Sendmail(PrivateMta):
             self._syslog = None
 
     def _run(self, arguments):
-        unshare = ["unshare", "-ump", "--mount-proc", "--fork", "--kill-child", "sh", "-c", RUN, "sh", self.directory]
         program = unpack(self._cache) / "usr/libexec/sendmail/sendmail"
+        env = {**os.environ, **preload("own_names", "own_log", TARPIT_TEST_LOG=str(self._syslog.path))}
         with open(self.directory / "output", "ab") as output:
-            return subprocess.Popen([*unshare, program, "-C", "/mnt/sendmail.cf", *arguments],
-                                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-
-    def _children(self):
-        """Of unshare(1): the one that is Sendmail."""
-        pid = self._process.pid
-        with contextlib.suppress(FileNotFoundError):
-            return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        return []
+            return subprocess.Popen([program, "-C", self.directory / "sendmail.cf", *arguments], env=env,
+                                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                                    preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
 
     def _output(self):
         return (self.directory / "output").read_text(errors="backslashreplace") + "\n".join(self.log_lines())
@@ -266,14 +234,12 @@ class Sendmail(PrivateMta):
 
     def _write_files(self, unpacked):
         directory = self.directory
-        for path in directory, directory / "queue", directory / "dev":
+        for path in directory, directory / "queue":
             path.mkdir(mode=0o755, parents=True, exist_ok=True)
 
         def write(name, text):
             (directory / name).write_text(text)
 
-        write("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n")
-        write("hosts", "127.0.0.1 localhost mx.example.test\n::1 localhost\n127.9.9.9 mail.partner.test\n")
         write("aliases", "".join(f"{user}: /dev/null\n" for user in GOOD_USERS + ["MAILER-DAEMON"]))
         write("virtusertable", "".join(f"{user}@virtual.test {user}\n" for user in GOOD_USERS))
         write("access", "".join(
@@ -282,9 +248,7 @@ class Sendmail(PrivateMta):
         write("statistics", "")
         write("sendmail.mc", self._mc(unpacked))
         if self._sasl_conf:
-            plugins, = pathlib.Path("/usr/lib").glob("*/sasl2")
-            shutil.copytree(plugins, directory / "sasl2", symlinks=True)
-            write("sasl2/Sendmail.conf", self._sasl_conf)
+            write("Sendmail.conf", self._sasl_conf)
         if self._certificates:
             shutil.copytree(self._certificates, directory / "certificates")
         with open(directory / "sendmail.cf", "w") as cf:
@@ -294,31 +258,26 @@ class Sendmail(PrivateMta):
     def _mc(self, unpacked):
         filters = []
         daemons = []
-        mounts = []
         for name, milter in self._milters.items():
             port = self._ports[name] = free_port()
             if milter:
                 flags = f", F={self._flags}" if self._flags else ""
-                address = filter_address(milter)
-                if address.startswith(("unix:", "local:", "/")):
-                    path = pathlib.Path(address.split(":", 1)[-1]).absolute()
-                    mount_point = self.directory / "milters" / name
-                    mount_point.mkdir(parents=True)
-                    mounts.append(f"{path.parent} /mnt/milters/{name}\n")
-                    address = f"unix:/mnt/milters/{name}/{path.name}"
-                filters.append(f"MAIL_FILTER(`{name}', `S={address}{flags}, T={self._timeouts}')dnl\n")
+                filters.append(f"MAIL_FILTER(`{name}', `S={filter_address(milter)}{flags}, T={self._timeouts}')dnl\n")
             families = ["Family=inet, Address=127.0.0.1"] + (["Family=inet6, Address=::1"] if has_ipv6() else [])
             daemons += [f"DAEMON_OPTIONS(`{family}, Port={port}, Name={name}{n}, Listen=256, "
                         f"InputMailFilters={name if milter else ''}')dnl\n" for n, family in enumerate(families)]
-        (self.directory / "mounts").write_text("".join(mounts))
-        return SENDMAIL_MC.format(unpacked=unpacked, filters="".join(filters),
-                                  daemons="".join(daemons), options="".join(f"{line}\n" for line in self._options))
+        # The SASL library finds Sendmail.conf by it.
+        environment = f"LOCAL_CONFIG\nESASL_CONF_PATH={self.directory}\n" if self._sasl_conf else ""
+        return SENDMAIL_MC.format(unpacked=unpacked, directory=self.directory, filters="".join(filters),
+                                  daemons="".join(daemons), options="".join(f"{line}\n" for line in self._options),
+                                  environment=environment)
 
 
 class _Syslog:
     """A datagram socket whose messages go to a file, without the priority in front."""
 
     def __init__(self, path, log_file):
+        self.path = path
         path.unlink(missing_ok=True)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
