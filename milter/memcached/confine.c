@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Limits and a list of system calls for tarpit-store, in whose memory a hostile server may do as it likes. */
+#include "confine.h"
+
+#include "config.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DESCRIPTORS_MAX 8
+#define MEMORY_MAX (64 << 20)
+
+#ifdef WITH_SANITIZERS
+/* Their shadow memory is terabytes, and they make calls of their own. */
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
+
+static bool limit(__rlimit_resource_t resource, rlim_t most)
+{
+	const struct rlimit both = {most, most};
+
+	return setrlimit(resource, &both) == 0;
+}
+
+bool confine_resources(int last_fd)
+{
+	return close_range((unsigned)last_fd + 1, ~0U, 0) == 0 &&
+	       prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) == 0 &&
+	       prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == 0 && limit(RLIMIT_CORE, 0) &&
+	       limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_NPROC, 0) &&
+	       limit(RLIMIT_NOFILE, DESCRIPTORS_MAX) &&
+	       (IS_SANITIZED || limit(RLIMIT_AS, MEMORY_MAX));
+}
+
+/* Some of them under two names: glibc and the machines differ in which they take. */
+static const int allowed[] = {
+	/* talking */
+	SCMP_SYS(connect), SCMP_SYS(getpeername), SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
+	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom),
+	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(setsockopt),
+	SCMP_SYS(shutdown), SCMP_SYS(write), SCMP_SYS(writev),
+	/* descriptors that are open */
+	SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek),
+	/* memory */
+	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
+	/* time, chance and locks */
+	SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(gettimeofday),
+	SCMP_SYS(setitimer), SCMP_SYS(time),
+	/* ending, by abort() too */
+	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(getpid), SCMP_SYS(gettid),
+	SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+};
+
+static int allow_socket(scmp_filter_ctx filter, int family)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+}
+
+static int fill(scmp_filter_ctx filter, int family)
+{
+	int error = allow_socket(filter, family);
+
+	if (error == 0 && family == AF_INET)
+		error = allow_socket(filter, AF_INET6);
+	/* Memory that is no code. */
+	if (error == 0)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+					 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	for (size_t i = 0; error == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	return error == 0 ? seccomp_load(filter) : error;
+}
+
+bool confine_calls(int family)
+{
+	scmp_filter_ctx filter;
+
+	if (IS_SANITIZED)
+		return true;
+	/*
+	 * An error, not the end: resolver and SASL plug-ins try what they can do without (a netlink socket, a
+	 * file), and differ in that between releases. A program that is taken over gets no further for it.
+	 */
+	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	if (filter == NULL) {
+		errno = ENOMEM;
+		return false;
+	}
+	errno = -fill(filter, family);
+	seccomp_release(filter);
+	return errno == 0;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tarpit-store: asks one memcached server, with libmemcached, what the daemon wants to know, one request at a
+ * time. A server that makes libmemcached crash or wait ends this process, not the daemon.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <sasl/sasl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "request.h"
+
+static _Noreturn void end(int status)
+{
+	/* Not exit: libraries have nothing to save, and sanitizers would want a process for a last look. */
+	_exit(status);
+}
+
+static _Noreturn void end_with(const char *what)
+{
+	fprintf(stderr, "tarpit-store: %s: %s\n", what, strerror(errno));
+	end(EX_OSERR);
+}
+
+static bool is_ours(int fd)
+{
+	int type = 0;
+	socklen_t size = sizeof(type);
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+/* Ends if the daemon has gone, or sends anything else. */
+static void receive(void *message, size_t size)
+{
+	ssize_t got = recv(MESSAGE_DESCRIPTOR, message, size, MSG_TRUNC);
+
+	if (got <= 0)
+		end(got == 0 || errno == ECONNRESET ? EX_OK : EX_OSERR);
+	if ((size_t)got != size)
+		end(EX_PROTOCOL);
+}
+
+/* The descriptor that the next socket gets. */
+static int next_fd(void)
+{
+	int fd = dup(MESSAGE_DESCRIPTOR);
+
+	if (fd < 0)
+		end_with("dup");
+	close(fd);
+	return fd;
+}
+
+static void set_up(struct message_setup *setup, int *connection_fd)
+{
+	receive(setup, sizeof(*setup));
+	if (strncmp(setup->version, PACKAGE_VERSION, sizeof(setup->version)) != 0)
+		end(EX_CONFIG);
+	if (setup->host[sizeof(setup->host) - 1] != '\0' ||
+	    setup->user[sizeof(setup->user) - 1] != '\0' || setup->password.length > SECRET_MAX)
+		end(EX_PROTOCOL);
+	/* Its plug-ins are files. */
+	if (setup->user[0] != '\0' && sasl_client_init(NULL) != SASL_OK)
+		end(EX_UNAVAILABLE);
+	*connection_fd = next_fd();
+	if (!confine_calls(setup->port == 0 ? AF_UNIX : AF_INET))
+		end_with("cannot confine itself");
+}
+
+/* Whatever the server does, SIGALRM ends the process after that time. */
+static void set_timer(int64_t after_ms)
+{
+	const struct itimerval timer = {
+		.it_value = {.tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000}};
+
+	if (setitimer(ITIMER_REAL, &timer, NULL) != 0)
+		end_with("setitimer");
+}
+
+static _Noreturn void serve(struct connection *connection)
+{
+	static struct message_request request;
+	static struct message_outcome outcome;
+
+	for (;;) {
+		receive(&request, sizeof(request));
+		if (!request_is_valid(&request))
+			end(EX_PROTOCOL);
+		set_timer((int64_t)MESSAGE_TIMEOUTS_MAX * request.timeout_ms);
+		request_run(connection, &request, &outcome);
+		set_timer(0);
+		if (send(MESSAGE_DESCRIPTOR, &outcome, sizeof(outcome), MSG_NOSIGNAL) !=
+		    (ssize_t)sizeof(outcome))
+			end(EX_OK);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static struct message_setup setup;
+	static struct connection connection = {.setup = &setup};
+
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		printf("tarpit-store %s\n", PACKAGE_VERSION);
+		return EX_OK;
+	}
+	if (argc > 1 || !is_ours(MESSAGE_DESCRIPTOR)) {
+		fprintf(stderr, "tarpit-store asks a memcached server for tarpit-milter, which starts it.\n");
+		return EX_USAGE;
+	}
+	if (!confine_resources(MESSAGE_DESCRIPTOR))
+		end_with("cannot confine itself");
+	set_up(&setup, &connection.fd);
+	serve(&connection);
+}
