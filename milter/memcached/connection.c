@@ -74,8 +74,11 @@ static const char *reason_of(const struct connection *connection, memcached_retu
 	case MEMCACHED_TIMEOUT:
 		return "no answer in time";
 	case MEMCACHED_AUTH_FAILURE:
+		return connection->setup->port == 0
+			       ? "authentication failed: libmemcached knows none over unix sockets"
+			       : "authentication failed: memcached_user or its password is wrong";
 	case MEMCACHED_AUTH_PROBLEM:
-		return "authentication failed: memcached_user or its password is wrong";
+		return "authentication failed: no SASL mechanism in common (needs libsasl2-modules)";
 	case MEMCACHED_UNKNOWN_READ_FAILURE:
 		return connection->setup->user[0] != '\0' && !connection->has_answered
 			       ? "an answer that makes no sense, or it knows no SASL, which memcached_user needs"
@@ -84,7 +87,9 @@ static const char *reason_of(const struct connection *connection, memcached_retu
 	case MEMCACHED_MEMORY_ALLOCATION_FAILURE:
 		return "out of memory";
 	case MEMCACHED_CONNECTION_FAILURE:
-		return error != 0 ? strerror(error) : "it hung up";
+		if (error != 0)
+			return strerror(error);
+		return connection->has_answered ? "it hung up" : "no connection, or it hung up";
 	default:
 		return error != 0 ? strerror(error) : memcached_strerror(NULL, code);
 	}
