@@ -242,7 +242,7 @@ enum connection_result connection_fetch(struct connection *connection,
 	enum connection_result result = CONNECTION_DONE;
 
 	/* With several keys, libmemcached forgets why it could not connect, and tries that for each of them. */
-	if (connection->handle == NULL)
+	if (connection->handle == NULL && count > 1)
 		result = fetch(connection, keys, 1, values);
 	return result == CONNECTION_DONE ? fetch(connection, keys, count, values) : result;
 }
