@@ -63,20 +63,23 @@ static const int allowed[] = {
 
 static int allow_socket(scmp_filter_ctx filter, int family)
 {
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+	const struct scmp_arg_cmp is_family = {
+		.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)family};
+
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &is_family);
 }
 
 static int fill(scmp_filter_ctx filter, int family)
 {
+	const struct scmp_arg_cmp is_no_code = {
+		.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0};
 	int error = allow_socket(filter, family);
 
 	if (error == 0 && family == AF_INET)
 		error = allow_socket(filter, AF_INET6);
-	/* Memory that is no code. */
 	if (error == 0)
-		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-					 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+					       &is_no_code);
 	for (size_t i = 0; error == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 	return error == 0 ? seccomp_load(filter) : error;
