@@ -26,7 +26,7 @@
 #include "base/listen.h"
 #include "base/log.h"
 #include "base/log_writer.h"
-#include "memcached/shared.h"
+#include "memcached/memcached_store.h"
 #include "metrics/metrics.h"
 #include "session/open_sessions.h"
 #include "postfix_limit.h"
@@ -249,7 +249,7 @@ static struct store *open_store(const struct config *config, char *error, size_t
 	struct store *store;
 
 	if (config->use_memcached)
-		return shared_store_new(config, filter_nudge, error, size);
+		return memcached_store_new(config, NULL, filter_nudge, error, size);
 	store = memory_store_new(config->memory_clients);
 	if (store == NULL)
 		snprintf(error, size, "out of memory");
@@ -260,7 +260,7 @@ static int build(struct daemon *d)
 {
 	struct tarpit *tarpit = &d->tarpit;
 	unsigned descriptors = process_limit_descriptors();
-	char reason[256] = "out of memory";
+	char reason[512] = "out of memory";
 
 	d->sessions_max = descriptors > 2 * DESCRIPTORS_RESERVED
 				  ? descriptors - DESCRIPTORS_RESERVED
@@ -395,11 +395,22 @@ static int block_signals(struct daemon *d)
 	return EX_OK;
 }
 
+/* For the control socket, which serves no process that a memcached server may have taken over. */
+static bool is_store_worker(void *argument, pid_t pid)
+{
+	struct daemon *d = argument;
+
+	return d->config->use_memcached && memcached_store_has_process(d->tarpit.store, pid);
+}
+
 /* What an administrator looks at; mail is served without. */
 static void start_observers(struct daemon *d)
 {
-	const struct control_host host = {
-		.tarpit = &d->tarpit, .started_ms = d->started_ms, .arg = d, .reload = reload};
+	const struct control_host host = {.tarpit = &d->tarpit,
+					  .started_ms = d->started_ms,
+					  .arg = d,
+					  .reload = reload,
+					  .is_refused = is_store_worker};
 	char error[256];
 	int result;
 

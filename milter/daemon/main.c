@@ -14,7 +14,7 @@
 #include "daemon.h"
 #include "mta/filter.h"
 #include "base/hash.h"
-#include "memcached/link.h"
+#include "memcached/memcached_store.h"
 #include "base/log_writer.h"
 #include "metrics/metrics.h"
 #include "process.h"
@@ -118,7 +118,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 static void print_version(void)
 {
 	printf("tarpit-milter %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, filter_version(),
-	       link_library_version(), config_file_version(), command_library_version(),
+	       memcached_store_library_version(), config_file_version(), command_library_version(),
 	       hash_library_version());
 	if (metrics_version() != NULL)
 		printf("libmicrohttpd %s\n", metrics_version());

@@ -17,7 +17,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "memcached/shared.h"
+#include "memcached/memcached_store.h"
 #include "store/memory.h"
 
 #define SASL_USER "tarpit@test"
@@ -112,7 +112,8 @@ struct store *open_test_store(enum kind kind)
 	char error[128] = "";
 	const struct config *config = make_config(kind);
 	struct store *store = config->use_memcached
-				      ? shared_store_new(config, NULL, error, sizeof(error))
+				      ? memcached_store_new(config, TARPIT_STORE, NULL, error,
+							    sizeof(error))
 				      : memory_store_new(config->memory_clients);
 
 	if (store == NULL)
