@@ -24,8 +24,13 @@
 
 static bool limit(__rlimit_resource_t resource, rlim_t most)
 {
-	const struct rlimit both = {most, most};
+	struct rlimit both;
 
+	if (getrlimit(resource, &both) != 0)
+		return false;
+	/* What is lower already, nobody but root may raise. */
+	both.rlim_max = both.rlim_max < most ? both.rlim_max : most;
+	both.rlim_cur = both.rlim_max;
 	return setrlimit(resource, &both) == 0;
 }
 

@@ -78,10 +78,12 @@ static const char *reason_of(const struct connection *connection, memcached_retu
 			       ? "authentication failed: libmemcached knows none over unix sockets"
 			       : "authentication failed: memcached_user or its password is wrong";
 	case MEMCACHED_AUTH_PROBLEM:
-		return "authentication failed: no SASL mechanism in common (needs libsasl2-modules)";
+		return "authentication failed: no SASL mechanism in common (needs "
+		       "libsasl2-modules)";
 	case MEMCACHED_UNKNOWN_READ_FAILURE:
 		return connection->setup->user[0] != '\0' && !connection->has_answered
-			       ? "an answer that makes no sense, or it knows no SASL, which memcached_user needs"
+			       ? "an answer that makes no sense, or it knows no SASL, which "
+				 "memcached_user needs"
 			       : "an answer that makes no sense";
 	case MEMCACHED_SERVER_MEMORY_ALLOCATION_FAILURE:
 	case MEMCACHED_MEMORY_ALLOCATION_FAILURE:

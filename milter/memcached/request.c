@@ -62,8 +62,7 @@ static void note_sum(struct errand *errand, const char *key, uint64_t sum)
 {
 	for (size_t i = 0; i < errand->request->keys_count; i++)
 		if (strcmp(errand->request->keys[i], key) == 0)
-			errand->outcome->values[i] =
-				(struct message_value_of){MESSAGE_NUMBER, sum};
+			errand->outcome->values[i] = (struct message_value_of){MESSAGE_NUMBER, sum};
 }
 
 /* False if the server failed. */
@@ -77,8 +76,8 @@ static bool count_one(struct errand *errand, size_t index)
 	/* What stands there is no count: it makes way. */
 	if (result == CONNECTION_NO_NUMBER || (result == CONNECTION_DONE && sum > COUNTERS_MAX)) {
 		sum = count->amount;
-		result = connection_set(errand->connection, count->key, sum,
-					errand->request->ttl_s);
+		result =
+			connection_set(errand->connection, count->key, sum, errand->request->ttl_s);
 		if (result == CONNECTION_DONE)
 			outcome->replaced |= UINT32_C(1) << index;
 	}
@@ -141,9 +140,9 @@ static bool take_back(struct errand *errand, size_t index)
 
 static void forgive(struct errand *errand)
 {
-	bool goes_on = fetch(errand) && connection_delete(errand->connection,
-							  errand->request->keys[FLAG]) <=
-						CONNECTION_ABSENT;
+	bool goes_on = fetch(errand) &&
+		       connection_delete(errand->connection, errand->request->keys[FLAG]) <=
+			       CONNECTION_ABSENT;
 
 	if (goes_on)
 		errand->outcome->values[FLAG].state = MESSAGE_ABSENT;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sasl/sasl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -75,6 +76,19 @@ static void set_up(struct message_setup *setup, int *connection_fd)
 		end_with("cannot confine itself");
 }
 
+/* The daemon's settings are inherited, and systemd and terminals signal to all processes of a daemon at once. */
+static void set_signals(void)
+{
+	static const int of_the_daemon[] = {SIGHUP, SIGINT, SIGTERM};
+	sigset_t none;
+
+	sigemptyset(&none);
+	for (size_t i = 0; i < sizeof(of_the_daemon) / sizeof(of_the_daemon[0]); i++)
+		signal(of_the_daemon[i], SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 /* Whatever the server does, SIGALRM ends the process after that time. */
 static void set_timer(int64_t after_ms)
 {
@@ -113,9 +127,11 @@ int main(int argc, char **argv)
 		return EX_OK;
 	}
 	if (argc > 1 || !is_ours(MESSAGE_DESCRIPTOR)) {
-		fprintf(stderr, "tarpit-store asks a memcached server for tarpit-milter, which starts it.\n");
+		fprintf(stderr, "tarpit-store asks a memcached server for tarpit-milter, which "
+				"starts it.\n");
 		return EX_USAGE;
 	}
+	set_signals();
 	if (!confine_resources(MESSAGE_DESCRIPTOR))
 		end_with("cannot confine itself");
 	set_up(&setup, &connection.fd);

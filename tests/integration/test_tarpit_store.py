@@ -409,10 +409,14 @@ def test_an_answer_that_drips_ends_the_program(text):
         assert time.monotonic() - began < TIMEOUTS_MAX * SHORT + 1
 
 
-def test_the_timer_ends_the_program():
+@pytest.mark.parametrize("inherited", [
+    lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()),
+    lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN)], ids=["blocked", "ignored"])
+def test_the_timer_ends_the_program(inherited):
     with Hostile(text_replies(get=drip(b"VALUE a 0 1000000\r\n" + b"1" * 1000000))) as hostile:
-        with TarpitStore(hostile.address, timeout=SHORT) as store, pytest.raises(Ended, match=str(-signal.SIGALRM)):
-            store.look_up("a")
+        with TarpitStore(hostile.address, timeout=SHORT, preexec=inherited) as store:
+            with pytest.raises(Ended, match=str(-signal.SIGALRM)):
+                store.look_up("a")
 
 
 @pytest.mark.parametrize(("replies", "seen", "counts"), [
@@ -498,9 +502,12 @@ def test_another_builds_messages_end_it():
         assert store.process.wait(5) == 76
 
 
-def test_it_ends_with_the_daemon():
-    with TarpitStore(("127.0.0.1", 1)) as store:
-        store.look_up("a")
+def test_it_ends_with_the_daemon_and_not_before():
+    with TarpitStore(("127.0.0.1", free_port())) as store:
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            assert store.look_up("a").result == FAILED
+            store.process.send_signal(number)
+        assert store.look_up("a").result == FAILED
         store.socket.close()
         assert store.process.wait(5) == 0
 
@@ -543,7 +550,7 @@ def test_what_a_program_that_is_taken_over_can_no_longer_do(kind, tmp_path):
         with TarpitStore(memcached.address, env={"LD_PRELOAD": str(library)}, preexec=lambda: os.dup2(writer, 2)) as store:
             os.close(writer)
             assert store.look_up("a").result == ANSWERED
-            assert store.end() == -signal.SIGTERM
+            store.end()
         results = {attempt: int(error) for attempt, error in (line.split() for line in told)}
     own, other = (("inet", "unix") if kind == "inet" else ("unix", "inet"))
     assert results.pop(own) == 0
