@@ -439,6 +439,25 @@ def test_how_far_it_came_before_the_failure(replies, seen, counts):
         assert hostile.accepted == 2
 
 
+@pytest.mark.parametrize("replies", [{"get": b""}, {"get": None}])
+def test_nothing_is_added_before_the_server_has_answered(replies):
+    with Hostile(text_replies(**replies)) as hostile, TarpitStore(hostile.address, timeout=SHORT) as store:
+        for keys in (["a"], []):
+            outcome = store.ask(RECORD, keys, [("a", 1)])
+            assert (outcome.result, outcome.counts[0]) == (FAILED, NOT_DONE)
+        assert not any(request.startswith(b"incr") for request in hostile.received)
+
+
+def test_nothing_is_added_on_a_new_connection_after_a_refusal():
+    def answer(request):
+        return None if request.startswith((b"get", b"incr")) else b"SERVER_ERROR busy\r\n"
+
+    # Of which libmemcached closes the connection.
+    with Hostile(answer) as hostile, TarpitStore(hostile.address, timeout=SHORT) as store:
+        outcome = store.ask(RECORD, ["a"], [("a", 1)], seen="r")
+        assert (outcome.result, outcome.was_refused, outcome.counts[0]) == (FAILED, 1, NOT_DONE)
+
+
 REFUSAL = b"SERVER_ERROR out of memory storing object\r\n"
 
 
@@ -481,6 +500,14 @@ def test_a_late_answer_is_nobody_elses():
         time.sleep(2 * SHORT)
         outcome = store.look_up("a")
         assert (outcome.result, outcome.value()) == (ANSWERED, None)
+
+
+def test_the_rest_of_a_bad_answer_is_nobody_elses():
+    answers = iter([b"VALUE b 0 1\r\n1\r\nEND\r\nVALUE a 0 1\r\n7\r\nEND\r\n"])
+    with Hostile(lambda request: next(answers, b"END\r\n")) as hostile, TarpitStore(hostile.address) as store:
+        assert store.look_up("a").result == FAILED
+        outcome = store.look_up("a")
+        assert (outcome.result, outcome.value(), hostile.accepted) == (ANSWERED, None, 2)
 
 
 def test_what_comes_unasked_ends_the_connection():
