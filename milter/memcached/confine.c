@@ -44,26 +44,20 @@ bool confine_resources(int last_fd)
 	       (IS_SANITIZED || limit(RLIMIT_AS, MEMORY_MAX));
 }
 
-/* Some of them under two names: glibc and the machines differ in which they take. */
+/* Not fcntl: the owner that it gives a socket gets signals. */
 static const int allowed[] = {
-	/* talking */
+	/* talking; poll and ppoll are one function on different machines */
 	SCMP_SYS(connect), SCMP_SYS(getpeername), SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
-	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(setsockopt),
-	SCMP_SYS(shutdown), SCMP_SYS(write), SCMP_SYS(writev),
-	/* descriptors that are open */
-	SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek),
-	/* SASL asks for the host's name */
-	SCMP_SYS(uname),
+	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+	SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(write), SCMP_SYS(writev),
+	SCMP_SYS(close),
 	/* memory */
 	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
-	/* time, chance and locks */
-	SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(gettimeofday),
-	SCMP_SYS(setitimer), SCMP_SYS(time),
-	/* ending, by abort() too */
-	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(getpid), SCMP_SYS(gettid),
-	SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),
+	/* time, chance and locks; SASL wants the host's name, too */
+	SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(getrandom),
+	SCMP_SYS(gettimeofday), SCMP_SYS(setitimer), SCMP_SYS(time), SCMP_SYS(uname),
+	/* ending */
+	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
 };
 
 static int allow_socket(scmp_filter_ctx filter, int family)
@@ -97,8 +91,9 @@ bool confine_calls(int family)
 	if (IS_SANITIZED)
 		return true;
 	/*
-	 * An error, not the end: resolver and SASL plug-ins try what they can do without (a netlink socket, a
-	 * file), and differ in that between releases. A program that is taken over gets no further for it.
+	 * What is not allowed gets an error, and does not end the process: glibc's resolver and SASL's plug-ins
+	 * try what they can do without (a netlink socket, a file), and differ in that between releases. Code of
+	 * an attacker gets no further for it.
 	 */
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (filter == NULL) {

@@ -41,6 +41,8 @@ static void attempt_all(void)
 	tell("listen", syscall(SYS_listen, 3, 1));
 	tell("kill", syscall(SYS_kill, getppid(), 0));
 	tell("tgkill", syscall(SYS_tgkill, getpid(), getpid(), 0));
+	tell("fcntl", syscall(SYS_fcntl, 3, F_SETOWN, getppid()));
+	tell("rt_sigprocmask", syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, NULL, 8));
 	tell("ptrace", syscall(SYS_ptrace, PTRACE_SEIZE, getppid(), 0, 0));
 	tell("process_vm_readv", syscall(SYS_process_vm_readv, getppid(), 0, 0, 0, 0, 0));
 	tell("clone", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
