@@ -60,22 +60,31 @@ static const int allowed[] = {
 	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
 };
 
-static int allow_socket(scmp_filter_ctx filter, int family)
+static int allow_streams(scmp_filter_ctx filter, int family)
 {
-	const struct scmp_arg_cmp is_family = {
-		.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)family};
+	/* No datagrams: SASL would look this host's name up at every login, and may wait for that. */
+	const struct scmp_arg_cmp is_stream[] = {
+		{.arg = 0,
+		 .op = SCMP_CMP_MASKED_EQ,
+		 .datum_a = UINT32_MAX, /* the rest of the register may be anything */
+		 .datum_b = (scmp_datum_t)family},
+		{.arg = 1,
+		 .op = SCMP_CMP_MASKED_EQ,
+		 .datum_a = UINT32_MAX & ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+		 .datum_b = SOCK_STREAM},
+	};
 
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &is_family);
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is_stream);
 }
 
 static int fill(scmp_filter_ctx filter, int family)
 {
 	const struct scmp_arg_cmp is_no_code = {
 		.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0};
-	int error = allow_socket(filter, family);
+	int error = allow_streams(filter, family);
 
 	if (error == 0 && family == AF_INET)
-		error = allow_socket(filter, AF_INET6);
+		error = allow_streams(filter, AF_INET6);
 	if (error == 0)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 					       &is_no_code);

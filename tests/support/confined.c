@@ -53,6 +53,7 @@ static void attempt_all(void)
 	tell("code", (long)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	tell("netlink", socket(AF_NETLINK, SOCK_RAW, 0));
 	tell("unix", socket(AF_UNIX, SOCK_STREAM, 0));
+	tell("datagram", socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	tell("inet", socket(AF_INET, SOCK_STREAM, 0));
 }
 
