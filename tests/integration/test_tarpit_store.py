@@ -327,7 +327,7 @@ def drip(text):
     """One byte at a time, each just in time, for ever."""
     while True:
         for byte in text:
-            time.sleep(SHORT / 4)
+            time.sleep(SHORT / 10)
             yield bytes([byte])
 
 
@@ -421,7 +421,7 @@ def test_an_answer_that_drips_ends_the_program(text):
     lambda: signal.signal(signal.SIGALRM, signal.SIG_IGN)], ids=["blocked", "ignored"])
 def test_the_timer_ends_the_program(inherited):
     with Hostile(text_replies(get=drip(b"VALUE a 0 1000000\r\n" + b"1" * 1000000))) as hostile:
-        with TarpitStore(hostile.address, timeout=SHORT, preexec=inherited) as store:
+        with TarpitStore(hostile.address, timeout=2 * SHORT, preexec=inherited) as store:
             with pytest.raises(Ended, match=str(-signal.SIGALRM)):
                 store.look_up("a")
 
