@@ -23,7 +23,7 @@ from support.tarpit_store import (ANSWERED, DESCRIPTOR, DONE, FAILED, FORGIVE, M
 
 PASSWORD = b"correct horse battery staple"
 USER = "tarpit@mx"
-SHORT = 0.1
+SHORT = 0.2 if is_sanitized() else 0.1
 COUNTERS_MAX = 10**12
 MEMORY_MAX_KB = 64 << 10
 
@@ -492,13 +492,13 @@ def test_a_late_answer_is_nobody_elses():
     def answer(request):
         if not asked.is_set():
             asked.set()
-            time.sleep(2 * SHORT)
+            time.sleep(3 * SHORT)
             return b"VALUE a 0 1\r\n7\r\nEND\r\n"
         return text_replies()(request)
 
-    with Hostile(answer) as hostile, TarpitStore(hostile.address, timeout=SHORT) as store:
+    with Hostile(answer) as hostile, TarpitStore(hostile.address, timeout=2 * SHORT) as store:
         assert store.look_up("a").result == FAILED
-        time.sleep(2 * SHORT)
+        time.sleep(3 * SHORT)
         outcome = store.look_up("a")
         assert (outcome.result, outcome.value()) == (ANSWERED, None)
 
