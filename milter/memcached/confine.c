@@ -24,8 +24,13 @@
 
 static bool limit(__rlimit_resource_t resource, rlim_t most)
 {
-	const struct rlimit both = {most, most};
+	struct rlimit both;
 
+	if (getrlimit(resource, &both) != 0)
+		return false;
+	/* What is lower already, nobody but root may raise. */
+	both.rlim_max = both.rlim_max < most ? both.rlim_max : most;
+	both.rlim_cur = both.rlim_max;
 	return setrlimit(resource, &both) == 0;
 }
 
@@ -39,44 +44,47 @@ bool confine_resources(int last_fd)
 	       (IS_SANITIZED || limit(RLIMIT_AS, MEMORY_MAX));
 }
 
-/* Some of them under two names: glibc and the machines differ in which they take. */
+/* Not fcntl: the owner that it gives a socket gets signals. */
 static const int allowed[] = {
-	/* talking */
+	/* talking; poll and ppoll are one function on different machines */
 	SCMP_SYS(connect), SCMP_SYS(getpeername), SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
-	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg), SCMP_SYS(sendmsg), SCMP_SYS(sendto), SCMP_SYS(setsockopt),
-	SCMP_SYS(shutdown), SCMP_SYS(write), SCMP_SYS(writev),
-	/* descriptors that are open */
-	SCMP_SYS(close), SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(lseek),
-	/* SASL asks for the host's name */
-	SCMP_SYS(uname),
+	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
+	SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(write), SCMP_SYS(writev),
+	SCMP_SYS(close),
 	/* memory */
 	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
-	/* time, chance and locks */
-	SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getrandom), SCMP_SYS(gettimeofday),
-	SCMP_SYS(setitimer), SCMP_SYS(time),
-	/* ending, by abort() too */
-	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(getpid), SCMP_SYS(gettid),
-	SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),
+	/* time, chance and locks; SASL wants the host's name, too */
+	SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(getrandom),
+	SCMP_SYS(gettimeofday), SCMP_SYS(setitimer), SCMP_SYS(time), SCMP_SYS(uname),
+	/* ending */
+	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
 };
 
-static int allow_socket(scmp_filter_ctx filter, int family)
+static int allow_streams(scmp_filter_ctx filter, int family)
 {
-	const struct scmp_arg_cmp is_family = {
-		.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)family};
+	/* No datagrams: SASL would look this host's name up at every login, and may wait for that. */
+	const struct scmp_arg_cmp is_stream[] = {
+		{.arg = 0,
+		 .op = SCMP_CMP_MASKED_EQ,
+		 .datum_a = UINT32_MAX, /* the rest of the register may be anything */
+		 .datum_b = (scmp_datum_t)family},
+		{.arg = 1,
+		 .op = SCMP_CMP_MASKED_EQ,
+		 .datum_a = UINT32_MAX & ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+		 .datum_b = SOCK_STREAM},
+	};
 
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &is_family);
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is_stream);
 }
 
 static int fill(scmp_filter_ctx filter, int family)
 {
 	const struct scmp_arg_cmp is_no_code = {
 		.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0};
-	int error = allow_socket(filter, family);
+	int error = allow_streams(filter, family);
 
 	if (error == 0 && family == AF_INET)
-		error = allow_socket(filter, AF_INET6);
+		error = allow_streams(filter, AF_INET6);
 	if (error == 0)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 					       &is_no_code);
@@ -92,8 +100,9 @@ bool confine_calls(int family)
 	if (IS_SANITIZED)
 		return true;
 	/*
-	 * An error, not the end: resolver and SASL plug-ins try what they can do without (a netlink socket, a
-	 * file), and differ in that between releases. A program that is taken over gets no further for it.
+	 * What is not allowed gets an error, and does not end the process: glibc's resolver and SASL's plug-ins
+	 * try what they can do without (a netlink socket, a file), and differ in that between releases. Code of
+	 * an attacker gets no further for it.
 	 */
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (filter == NULL) {

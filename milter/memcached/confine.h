@@ -11,8 +11,8 @@
  */
 bool confine_resources(int last_fd);
 /*
- * From here on the process may only talk over sockets, of that address family (AF_INET stands for AF_INET6 too),
- * and end. False with errno. Files, libraries among them, must have been opened before.
+ * From here on the process may only talk over stream sockets, of that address family (AF_INET stands for AF_INET6
+ * too), and end. False with errno. Files, libraries among them, must have been opened before.
  */
 bool confine_calls(int family);
 

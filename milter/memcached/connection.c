@@ -17,7 +17,10 @@ static bool is_quiet(const struct connection *connection)
 	return poll(&poll_fd, 1, 0) == 0;
 }
 
-/* No late answer is ever taken for the next one's, and no server is "disabled until timed retry". */
+/*
+ * Throws libmemcached's handle away with the connection, so that no late answer is taken for the next request's,
+ * and libmemcached does not leave the server "disabled until timed retry".
+ */
 static void drop(struct connection *connection)
 {
 	memcached_free(connection->handle);
@@ -65,7 +68,7 @@ static void note_reason(struct connection *connection, const char *reason)
 	snprintf(connection->outcome->reason, sizeof(connection->outcome->reason), "%s", reason);
 }
 
-/* What libmemcached says of it has addresses of memory and lines of its source in it. */
+/* In words for the log: libmemcached's own messages show addresses of memory and lines of its source. */
 static const char *reason_of(const struct connection *connection, memcached_return_t code)
 {
 	int error = memcached_last_error_errno(connection->handle);
@@ -78,10 +81,12 @@ static const char *reason_of(const struct connection *connection, memcached_retu
 			       ? "authentication failed: libmemcached knows none over unix sockets"
 			       : "authentication failed: memcached_user or its password is wrong";
 	case MEMCACHED_AUTH_PROBLEM:
-		return "authentication failed: no SASL mechanism in common (needs libsasl2-modules)";
+		return "authentication failed: no SASL mechanism in common (needs "
+		       "libsasl2-modules)";
 	case MEMCACHED_UNKNOWN_READ_FAILURE:
 		return connection->setup->user[0] != '\0' && !connection->has_answered
-			       ? "an answer that makes no sense, or it knows no SASL, which memcached_user needs"
+			       ? "an answer that makes no sense, or it knows no SASL, which "
+				 "memcached_user needs"
 			       : "an answer that makes no sense";
 	case MEMCACHED_SERVER_MEMORY_ALLOCATION_FAILURE:
 	case MEMCACHED_MEMORY_ALLOCATION_FAILURE:
@@ -161,7 +166,9 @@ static enum connection_result end_trip(struct connection *connection, memcached_
 	enum connection_result result = meaning(code);
 
 	if (result != CONNECTION_DONE && result != CONNECTION_REFUSED && result != other)
-		return fail_with(connection, code);
+		return result == CONNECTION_FAILED
+			       ? fail_with(connection, code)
+			       : fail(connection, "an answer that makes no sense");
 	connection->has_answered = true;
 	if (result == CONNECTION_REFUSED) {
 		connection_refuse(connection, reason_of(connection, code));
@@ -172,7 +179,7 @@ static enum connection_result end_trip(struct connection *connection, memcached_
 	return result;
 }
 
-/* One of the keys, each once. */
+/* False if the server sent a key that is none of keys, or sent it twice. */
 static bool take_value(const memcached_result_st *found, const char (*keys)[COUNTERS_KEY_MAX],
 		       size_t count, bool *was_found, struct message_value_of *values)
 {
@@ -197,12 +204,12 @@ static enum connection_result take_values(struct connection *connection,
 					  struct message_value_of *values)
 {
 	bool was_found[MESSAGE_KEYS_MAX] = {false}, is_ours = true;
-	/* On the stack, where a key that overflows it is found out. */
+	/* On the stack: its guard ends the program when a long key overflows the result. */
 	memcached_result_st result;
 	memcached_return_t code = MEMCACHED_SUCCESS;
 
 	memcached_result_create(connection->handle, &result);
-	/* Of a look-up with no result before an error, libmemcached says that nothing was found. */
+	/* With a count of 0, libmemcached turns an error into "not found". */
 	result.count = 1;
 	while (is_ours && memcached_fetch_result(connection->handle, &result, &code) != NULL)
 		is_ours = take_value(&result, keys, count, was_found, values);
@@ -241,7 +248,7 @@ enum connection_result connection_fetch(struct connection *connection,
 {
 	enum connection_result result = CONNECTION_DONE;
 
-	/* With several keys, libmemcached forgets why it could not connect, and tries that for each of them. */
+	/* With several keys, libmemcached tries to connect for each, and forgets why that failed. */
 	if (connection->handle == NULL && count > 1)
 		result = fetch(connection, keys, 1, values);
 	return result == CONNECTION_DONE ? fetch(connection, keys, count, values) : result;
@@ -293,11 +300,14 @@ enum connection_result connection_increment(struct connection *connection, const
 	if (!begin_trip(connection))
 		return CONNECTION_FAILED;
 	before = *outcome;
-	/* Without _by_key, it takes 32 bits. */
+	/* memcached_increment takes amounts of 32 bits only. */
 	code = memcached_increment_by_key(connection->handle, key, strlen(key), key, strlen(key),
 					  amount, sum);
 	result = end_trip(connection, code, CONNECTION_ABSENT);
-	/* Of a value that is no number the text protocol says the former, and libmemcached of the binary the latter. */
+	/*
+	 * A value that is no number is a CLIENT_ERROR in the text protocol, but in the binary protocol
+	 * libmemcached cannot tell that status from nonsense.
+	 */
 	if ((code == MEMCACHED_CLIENT_ERROR || code == MEMCACHED_UNKNOWN_READ_FAILURE) &&
 	    has_no_number(connection, key)) {
 		before.calls = outcome->calls;

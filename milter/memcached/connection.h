@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tarpit-store's connection to its memcached server: libmemcached's calls, one round trip each. What the server
- * answers is hostile, and libmemcached is no match for that: a call may crash or last for ever.
+ * answers is hostile, and libmemcached believes it: a call may crash, or last for ever.
  */
 #ifndef TARPIT_MEMCACHED_CONNECTION_H
 #define TARPIT_MEMCACHED_CONNECTION_H
@@ -32,14 +32,18 @@ struct connection {
 };
 
 /*
- * Begins a request. A connection that the server has closed meanwhile, or on which something came that nobody
- * asked for, makes way for a new one, which the next call makes.
+ * Begins a request. Drops a connection that the server has closed meanwhile, or on which the server sent what
+ * nobody asked for: the next call connects again.
  */
 void connection_begin(struct connection *connection, int32_t timeout_ms,
 		      struct message_outcome *outcome);
 
-/* DONE, REFUSED or FAILED, and what else each says. Any other answer of the server is FAILED. */
-/* Values of keys that are not there stay as they are; empty keys are left out. count: MESSAGE_KEYS_MAX at most. */
+/*
+ * Each of these returns DONE, REFUSED, FAILED, or the result that its comment names; any other answer of the
+ * server is FAILED. Waits timeout_ms for each piece of the answer.
+ */
+/* Values of keys that the server does not have stay as they are; empty keys are left out. At most
+ * MESSAGE_KEYS_MAX keys. The first look-up on a new connection takes two round trips. */
 enum connection_result connection_fetch(struct connection *connection,
 					const char (*keys)[COUNTERS_KEY_MAX], size_t count,
 					struct message_value_of *values);

@@ -23,7 +23,7 @@ bool request_is_valid(const struct message_request *request)
 	       (request->kind != MESSAGE_FORGIVE || request->keys_count == MESSAGE_KEYS_MAX);
 }
 
-/* What was asked for, or if that is nothing, a counter: any answer shows that the server lives. */
+/* Fetches the keys of the request, or if it has none, a counter: any answer shows that the server lives. */
 static bool fetch(struct errand *errand)
 {
 	const struct message_request *request = errand->request;
@@ -57,13 +57,12 @@ static enum connection_result add_to_counter(struct errand *errand,
 					   : result;
 }
 
-/* Values that were fetched before. */
+/* Brings values that were fetched before up to date. */
 static void note_sum(struct errand *errand, const char *key, uint64_t sum)
 {
 	for (size_t i = 0; i < errand->request->keys_count; i++)
 		if (strcmp(errand->request->keys[i], key) == 0)
-			errand->outcome->values[i] =
-				(struct message_value_of){MESSAGE_NUMBER, sum};
+			errand->outcome->values[i] = (struct message_value_of){MESSAGE_NUMBER, sum};
 }
 
 /* False if the server failed. */
@@ -74,11 +73,11 @@ static bool count_one(struct errand *errand, size_t index)
 	uint64_t sum = 0;
 	enum connection_result result = add_to_counter(errand, count, &sum);
 
-	/* What stands there is no count: it makes way. */
+	/* A value that is no count is replaced. */
 	if (result == CONNECTION_NO_NUMBER || (result == CONNECTION_DONE && sum > COUNTERS_MAX)) {
 		sum = count->amount;
-		result = connection_set(errand->connection, count->key, sum,
-					errand->request->ttl_s);
+		result =
+			connection_set(errand->connection, count->key, sum, errand->request->ttl_s);
 		if (result == CONNECTION_DONE)
 			outcome->replaced |= UINT32_C(1) << index;
 	}
@@ -90,7 +89,10 @@ static bool count_one(struct errand *errand, size_t index)
 	return result != CONNECTION_FAILED;
 }
 
-/* An increment runs only on a connection that has just answered: its failure leaves open whether it was done. */
+/*
+ * An increment runs only on a connection on which the server has just answered, since nobody knows of a failed
+ * increment whether the server did it.
+ */
 static bool count_all(struct errand *errand)
 {
 	for (size_t i = 0; i < errand->request->counts_count; i++)
@@ -141,9 +143,9 @@ static bool take_back(struct errand *errand, size_t index)
 
 static void forgive(struct errand *errand)
 {
-	bool goes_on = fetch(errand) && connection_delete(errand->connection,
-							  errand->request->keys[FLAG]) <=
-						CONNECTION_ABSENT;
+	bool goes_on = fetch(errand) &&
+		       connection_delete(errand->connection, errand->request->keys[FLAG]) <=
+			       CONNECTION_ABSENT;
 
 	if (goes_on)
 		errand->outcome->values[FLAG].state = MESSAGE_ABSENT;

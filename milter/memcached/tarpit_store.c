@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <sasl/sasl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,16 +18,11 @@
 #include "confine.h"
 #include "request.h"
 
-static _Noreturn void end(int status)
-{
-	/* Not exit: libraries have nothing to save, and sanitizers would want a process for a last look. */
-	_exit(status);
-}
-
+/* Not by exit, here and below: sanitizers would want a process for a last look. */
 static _Noreturn void end_with(const char *what)
 {
 	fprintf(stderr, "tarpit-store: %s: %s\n", what, strerror(errno));
-	end(EX_OSERR);
+	_exit(EX_OSERR);
 }
 
 static bool is_ours(int fd)
@@ -43,9 +39,9 @@ static void receive(void *message, size_t size)
 	ssize_t got = recv(MESSAGE_DESCRIPTOR, message, size, MSG_TRUNC);
 
 	if (got <= 0)
-		end(got == 0 || errno == ECONNRESET ? EX_OK : EX_OSERR);
+		_exit(got == 0 || errno == ECONNRESET ? EX_OK : EX_OSERR);
 	if ((size_t)got != size)
-		end(EX_PROTOCOL);
+		_exit(EX_PROTOCOL);
 }
 
 /* The descriptor that the next socket gets. */
@@ -63,16 +59,29 @@ static void set_up(struct message_setup *setup, int *connection_fd)
 {
 	receive(setup, sizeof(*setup));
 	if (strncmp(setup->version, PACKAGE_VERSION, sizeof(setup->version)) != 0)
-		end(EX_CONFIG);
+		_exit(EX_CONFIG);
 	if (setup->host[sizeof(setup->host) - 1] != '\0' ||
 	    setup->user[sizeof(setup->user) - 1] != '\0' || setup->password.length > SECRET_MAX)
-		end(EX_PROTOCOL);
+		_exit(EX_PROTOCOL);
 	/* Its plug-ins are files. */
 	if (setup->user[0] != '\0' && sasl_client_init(NULL) != SASL_OK)
-		end(EX_UNAVAILABLE);
+		_exit(EX_UNAVAILABLE);
 	*connection_fd = next_fd();
 	if (!confine_calls(setup->port == 0 ? AF_UNIX : AF_INET))
 		end_with("cannot confine itself");
+}
+
+/* The daemon's settings are inherited, and systemd and terminals signal to all processes of a daemon at once. */
+static void set_signals(void)
+{
+	static const int of_the_daemon[] = {SIGHUP, SIGINT, SIGTERM};
+	sigset_t none;
+
+	sigemptyset(&none);
+	for (size_t i = 0; i < sizeof(of_the_daemon) / sizeof(of_the_daemon[0]); i++)
+		signal(of_the_daemon[i], SIG_IGN);
+	signal(SIGALRM, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /* Whatever the server does, SIGALRM ends the process after that time. */
@@ -93,13 +102,13 @@ static _Noreturn void serve(struct connection *connection)
 	for (;;) {
 		receive(&request, sizeof(request));
 		if (!request_is_valid(&request))
-			end(EX_PROTOCOL);
+			_exit(EX_PROTOCOL);
 		set_timer((int64_t)MESSAGE_TIMEOUTS_MAX * request.timeout_ms);
 		request_run(connection, &request, &outcome);
 		set_timer(0);
 		if (send(MESSAGE_DESCRIPTOR, &outcome, sizeof(outcome), MSG_NOSIGNAL) !=
 		    (ssize_t)sizeof(outcome))
-			end(EX_OK);
+			_exit(EX_OK);
 	}
 }
 
@@ -113,9 +122,11 @@ int main(int argc, char **argv)
 		return EX_OK;
 	}
 	if (argc > 1 || !is_ours(MESSAGE_DESCRIPTOR)) {
-		fprintf(stderr, "tarpit-store asks a memcached server for tarpit-milter, which starts it.\n");
+		fprintf(stderr, "tarpit-store asks a memcached server for tarpit-milter, which "
+				"starts it.\n");
 		return EX_USAGE;
 	}
+	set_signals();
 	if (!confine_resources(MESSAGE_DESCRIPTOR))
 		end_with("cannot confine itself");
 	set_up(&setup, &connection.fd);

@@ -41,6 +41,8 @@ static void attempt_all(void)
 	tell("listen", syscall(SYS_listen, 3, 1));
 	tell("kill", syscall(SYS_kill, getppid(), 0));
 	tell("tgkill", syscall(SYS_tgkill, getpid(), getpid(), 0));
+	tell("fcntl", syscall(SYS_fcntl, 3, F_SETOWN, getppid()));
+	tell("rt_sigprocmask", syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, NULL, 8));
 	tell("ptrace", syscall(SYS_ptrace, PTRACE_SEIZE, getppid(), 0, 0));
 	tell("process_vm_readv", syscall(SYS_process_vm_readv, getppid(), 0, 0, 0, 0, 0));
 	tell("clone", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
@@ -51,6 +53,7 @@ static void attempt_all(void)
 	tell("code", (long)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	tell("netlink", socket(AF_NETLINK, SOCK_RAW, 0));
 	tell("unix", socket(AF_UNIX, SOCK_STREAM, 0));
+	tell("datagram", socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	tell("inet", socket(AF_INET, SOCK_STREAM, 0));
 }
 

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import re
-import signal
 import socket as sockets
 import subprocess
 
@@ -141,6 +140,6 @@ class TarpitStore:
         with open(f"/proc/{self.process.pid}/status", encoding="utf-8") as file:
             return next(line.split(":", 1)[1].strip() for line in file if line.startswith(f"{name}:"))
 
-    def end(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        return self.process.wait(END_SECONDS)
+    def end(self):
+        self.process.kill()
+        self.process.wait()
