@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct faults;
 struct tarpit;
@@ -21,6 +22,8 @@ struct control_host {
 	 * for a restart, separated by blanks.
 	 */
 	bool (*reload)(void *arg, struct faults *faults, char *needs_restart, size_t size);
+	/* Whether a process may not ask, whatever its user; NULL: none. */
+	bool (*is_refused)(void *arg, pid_t pid);
 };
 
 /*

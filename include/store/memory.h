@@ -23,12 +23,8 @@ bool memory_see(struct store *store, const struct prefix *client, int64_t window
 void memory_learn(struct store *store, const struct store_query *query, const struct store_view *view);
 /* Adds what is owed for this client and network to what the shared store said, sets announced. */
 void memory_amend(struct store *store, const struct store_query *query, struct store_view *view);
-/*
- * Counts an event that the shared store could not be told. owner, below MEMORY_OWNERS, says which server
- * must be told.
- */
-void memory_owe(struct store *store, const struct store_query *query, const struct store_event *event,
-		unsigned owner);
+
+/* Servers that something may be owed to: an owner is below. */
 #define MEMORY_OWNERS 64
 
 /* What is owed of one client or network. */

@@ -299,6 +299,9 @@ static bool may_ask(const struct control *control, int fd, struct ucred *peer)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size) != 0)
 		return false;
+	if (control->host.is_refused != NULL &&
+	    control->host.is_refused(control->host.arg, peer->pid))
+		return false;
 	return peer->uid == 0 || peer->uid == geteuid() || peer->gid == control->group ||
 	       has_group(fd, control->group);
 }

@@ -22,7 +22,7 @@
 #include "base/stats.h"
 #include "config.h"
 #include "control/socket.h"
-#include "memcached/shared.h"
+#include "memcached/memcached_store.h"
 #include "metrics/http.h"
 #include "mta/filter.h"
 #include "mta/libmilter_guard.h"
@@ -104,7 +104,7 @@ static struct store *open_store(const struct config *config, char *error, size_t
 	struct store *store;
 
 	if (config->use_memcached)
-		return shared_store_new(config, filter_nudge, error, size);
+		return memcached_store_new(config, NULL, filter_nudge, error, size);
 	store = memory_store_new(config->memory_clients);
 	if (store == NULL)
 		snprintf(error, size, "out of memory");
@@ -114,7 +114,7 @@ static struct store *open_store(const struct config *config, char *error, size_t
 static int build(struct daemon *d)
 {
 	struct tarpit *tarpit = &d->tarpit;
-	char reason[256] = "out of memory";
+	char reason[512] = "out of memory";
 
 	limits_apply(d);
 	tarpit->max_sessions = d->sessions_max;
@@ -173,11 +173,22 @@ static int block_signals(struct daemon *d)
 	return EX_OK;
 }
 
+/* For the control socket, which serves no process that a memcached server may have taken over. */
+static bool is_store_worker(void *argument, pid_t pid)
+{
+	struct daemon *d = argument;
+
+	return d->config->use_memcached && memcached_store_has_process(d->tarpit.store, pid);
+}
+
 /* Metrics and the control socket; mail is served without them if need be. */
 static void start_observers(struct daemon *d)
 {
-	const struct control_host host = {
-		.tarpit = &d->tarpit, .started_ms = d->started_ms, .arg = d, .reload = reload};
+	const struct control_host host = {.tarpit = &d->tarpit,
+					  .started_ms = d->started_ms,
+					  .arg = d,
+					  .reload = reload,
+					  .is_refused = is_store_worker};
 	char error[256];
 	int result;
 

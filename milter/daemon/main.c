@@ -15,7 +15,7 @@
 #include "config/config.h"
 #include "control/command.h"
 #include "daemon.h"
-#include "memcached/link.h"
+#include "memcached/memcached_store.h"
 #include "metrics/http.h"
 #include "mta/filter.h"
 #include "process.h"
@@ -118,7 +118,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 static void print_version(void)
 {
 	printf("tarpit-milter %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, filter_version(),
-	       link_library_version(), config_library_version(), command_library_version(),
+	       memcached_store_library_version(), config_library_version(), command_library_version(),
 	       hash_library_version());
 	if (metrics_http_version() != NULL)
 		printf("libmicrohttpd %s\n", metrics_http_version());

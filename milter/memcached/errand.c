@@ -1,196 +1,200 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* Makes requests for workers of what sessions and the keeper want, and notes what came of them. */
 #include "errand.h"
 
+#include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "store/memory.h"
 #include "base/stats.h"
+#include "store/memory.h"
 
-static struct log_limit refused_limit;
+/* Where the keys of a client, of its network and of the flag are in a request: see message_outcome. */
+#define CLIENT_KEYS 0
+#define NETWORK_KEYS 4
+#define FLAG_KEY 8
+/* 2001-09-09. Flags of before are other numbers. */
+#define FIRST_MOMENT_S 1000000000
+/* memcached takes longer lives for moments. */
+#define TTL_MAX_S (30 * 24 * 3600)
 
-static int64_t now_us(void)
+_Static_assert(DEBTS_MAX == MESSAGE_COUNTS_MAX, "each debt is a count of a request");
+_Static_assert((int)DEBT_NOT_TOLD == (int)MESSAGE_NOT_DONE && (int)DEBT_TOLD == (int)MESSAGE_DONE &&
+		       (int)DEBT_MAYBE_TOLD == (int)MESSAGE_MAYBE_DONE,
+	       "a step of the worker is one of the debt");
+
+static struct log_limit refused_limit, bad_value_limit;
+
+static void add_counter_keys(struct message_request *request, size_t first,
+			     const struct store_query *query, const struct prefix *prefix)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	for (size_t i = 0; i < 4; i++)
+		counters_key(request->keys[first + i], query->key_prefix, prefix,
+			     query->window.index - (int64_t)(i % 2), i < 2 ? SIDE_BAD : SIDE_GOOD);
 }
 
-/* Returns the moment. */
-static int64_t begin_call(void)
+/* A request for all that there is of a client and its network. */
+static void begin(struct errand *errand, enum message_kind kind, const struct store_query *query)
 {
-	stats_add(STAT_STORE_CALLS, 1);
-	return now_us();
+	struct message_request *request = &errand->request;
+
+	*errand = (struct errand){.query = *query};
+	request->kind = kind;
+	/* Below the 30 days that would make it a moment. */
+	request->ttl_s = (int64_t)query->window.length_s * 2;
+	request->keys_count = MESSAGE_KEYS_MAX;
+	add_counter_keys(request, CLIENT_KEYS, query, &query->client.key);
+	if (client_has_network(&query->client))
+		add_counter_keys(request, NETWORK_KEYS, query, &query->client.network);
+	counters_flag_key(request->keys[FLAG_KEY], query->key_prefix, &query->client.key);
 }
 
-static enum link_result end_call(struct errand_worker *worker, int64_t began_us,
-				 enum link_result result)
+static void add_counts(struct errand *errand, const char *key_prefix)
 {
-	stats_observe(HISTOGRAM_STORE, now_us() - began_us);
-	if (result != LINK_OK)
-		stats_add(STAT_STORE_FAILURES, 1);
-	if (result == LINK_REFUSED && log_allowed(&refused_limit))
-		log_message(LOG_WARNING, "store", "%s refuses: %s", worker->server,
-			    link_error(worker->link));
-	return result;
+	struct message_request *request = &errand->request;
+
+	request->counts_count = (uint32_t)errand->debts.count;
+	for (size_t i = 0; i < errand->debts.count; i++) {
+		const struct debt *debt = &errand->debts.of[i];
+
+		counters_key(request->counts[i].key, key_prefix, &debt->prefix, debt->window,
+			     debt->side);
+		request->counts[i].amount = debt->amount;
+	}
 }
 
-static enum link_result call_fetch(struct errand_worker *worker, struct errand *errand)
+void errand_probe(struct errand *errand, const char *key_prefix)
 {
-	int64_t began_us = begin_call();
-
-	return end_call(worker, began_us, link_fetch(worker->link, &errand->query, &errand->view));
+	*errand = (struct errand){.request = {.kind = MESSAGE_LOOK_UP, .keys_count = 1}};
+	snprintf(errand->request.keys[0], COUNTERS_KEY_MAX, "%s:1:probe", key_prefix);
 }
 
-static enum link_result call_see(struct errand_worker *worker, struct errand *errand)
+void errand_look_up(struct errand *errand, const struct store_query *query)
 {
-	int64_t began_us = begin_call();
-
-	return end_call(
-		worker, began_us,
-		link_see(worker->link, &errand->query, errand->event.recipient, &errand->counted));
+	begin(errand, MESSAGE_LOOK_UP, query);
 }
 
-static enum link_result call_count(struct errand_worker *worker, const struct errand *errand,
-				   const struct prefix *prefix)
+void errand_record(struct errand *errand, const struct store_query *query,
+		   const struct store_event *event)
 {
-	const struct window *window = &errand->query.window;
-	int64_t began_us = begin_call();
-
-	return end_call(worker, began_us,
-			link_count(worker->link, errand->query.key_prefix, prefix, window->index,
-				   errand->event.side, errand->event.amount, window->length_s));
+	begin(errand, MESSAGE_RECORD, query);
+	if (event->distinct)
+		counters_seen_key(errand->request.seen, query->key_prefix, &query->client.key,
+				  query->window.index, event->recipient);
+	debts_of_event(query, event, &errand->debts);
+	add_counts(errand, query->key_prefix);
 }
 
-/* Counts an event for a client or its network, or notes that this is still to be done. */
-static enum link_result tell_counter(struct errand_worker *worker, const struct errand *errand,
-				     bool is_network, bool may_call)
+void errand_pay(struct errand *errand, const struct debts *debts, const char *key_prefix,
+		uint32_t window_s)
 {
-	struct memory_debt debt = {
-		.prefix = is_network ? errand->query.client.network : errand->query.client.key,
-		.is_network = is_network,
-		.window = errand->query.window.index,
+	*errand = (struct errand){
+		.debts = *debts,
+		.request = {.kind = MESSAGE_RECORD, .ttl_s = (int64_t)window_s * 2},
 	};
-	enum link_result result = LINK_REFUSED;
-
-	tally_count(&debt.owed, errand->event.side, errand->event.amount);
-	if (may_call)
-		result = call_count(worker, errand, &debt.prefix);
-	/* One without an answer may have been counted: telling it again could count it twice. */
-	if (result == LINK_OK || result == LINK_FAILED)
-		memory_settle_debt(worker->memory, &debt);
-	else
-		memory_return_debt(worker->memory, worker->number, &debt);
-	return result;
+	add_counts(errand, key_prefix);
 }
 
-/* Counts an event. False if the server failed; what it was not told is owed to it then. */
-static bool tell(struct errand_worker *worker, struct errand *errand)
+void errand_flag(struct errand *errand, const struct store_query *query, int64_t until_s)
 {
-	bool may_call = worker->link != NULL;
-	enum link_result result = may_call ? LINK_OK : LINK_UNREACHED;
+	struct message_request *request = &errand->request;
+	int64_t ttl_s = until_s - window_now_s(&query->window);
 
-	errand->counted = true;
-	if (may_call && errand->event.distinct)
-		result = call_see(worker, errand);
-	if (result == LINK_OK && !errand->counted)
-		return true;
-	may_call = !link_is_broken(result);
-	result = tell_counter(worker, errand, false, may_call);
-	may_call = may_call && !link_is_broken(result);
-	if (client_has_network(&errand->query.client)) {
-		result = tell_counter(worker, errand, true, may_call);
-		may_call = may_call && !link_is_broken(result);
-	}
-	return may_call;
+	*errand = (struct errand){.query = *query};
+	request->kind = MESSAGE_SET;
+	request->keys_count = 1;
+	request->number = (uint64_t)until_s;
+	request->ttl_s = ttl_s <= TTL_MAX_S ? ttl_s : until_s;
+	counters_flag_key(request->keys[0], query->key_prefix, &query->client.key);
 }
 
-/* What an administrator has asked for: many round trips. */
-static bool obey(struct errand_worker *worker, struct errand *errand)
+void errand_forgive(struct errand *errand, const struct store_query *query)
 {
-	enum link_result result;
-
-	if (worker->link == NULL)
-		return false;
-	if (errand->kind == ERRAND_FLAG)
-		result = link_flag(worker->link, &errand->query, errand->until_s);
-	else
-		result = link_forgive(worker->link, &errand->query);
-	stats_add(STAT_STORE_CALLS, 1);
-	if (result != LINK_OK)
-		stats_add(STAT_STORE_FAILURES, 1);
-	errand->obeyed = result == LINK_OK;
-	return !link_is_broken(result);
+	begin(errand, MESSAGE_FORGIVE, query);
 }
 
-bool errand_run(struct errand_worker *worker, struct errand *errand)
+static void log_bad_value(const char *key, const char *what)
 {
-	if (errand->kind == ERRAND_FLAG || errand->kind == ERRAND_FORGIVE)
-		return obey(worker, errand);
-	if (errand->kind == ERRAND_RECORD && !tell(worker, errand))
-		return false;
-	if (worker->link == NULL || call_fetch(worker, errand) != LINK_OK)
-		return false;
-	memory_learn(worker->memory, &errand->query, &errand->view);
-	return true;
+	if (log_allowed(&bad_value_limit))
+		log_message(LOG_WARNING, "store", "value of %s is no number of ours: %s", key,
+			    what);
 }
 
-static enum link_result pay_side(struct link *link, const char *key_prefix, uint32_t window_s,
-				 const struct memory_debt *debt, int64_t window, enum side side,
-				 uint64_t amount)
+static void log_oddities(const struct message_request *request,
+			 const struct message_outcome *outcome, const char *server)
 {
-	return amount == 0 ? LINK_OK
-			   : link_count(link, key_prefix, &debt->prefix, window, side, amount,
-					window_s);
+	for (size_t i = 0; i < request->counts_count; i++)
+		if ((outcome->replaced >> i & 1) != 0)
+			log_bad_value(request->counts[i].key, "replaced");
+	for (size_t i = 0; i < request->keys_count; i++)
+		if (outcome->values[i].state == MESSAGE_NO_NUMBER)
+			log_bad_value(request->keys[i], "ignored");
+	if (outcome->was_refused != 0 && log_allowed(&refused_limit))
+		log_message(LOG_WARNING, "store", "%s refuses: %s", server, outcome->reason);
 }
 
-/* Pays one debt counter by counter. What was not paid, or refused, stays in debt. */
-static enum link_result pay(struct link *link, const char *key_prefix, uint32_t window_s,
-			    struct memory_debt *debt)
+static void settle(const struct errand *errand, const struct message_outcome *outcome,
+		   struct store *memory, unsigned owner)
 {
-	struct {
-		int64_t window;
-		enum side side;
-		uint64_t *amount;
-	} parts[] = {
-		{debt->window, SIDE_BAD, &debt->owed.bad_now},
-		{debt->window - 1, SIDE_BAD, &debt->owed.bad_previous},
-		{debt->window, SIDE_GOOD, &debt->owed.good_now},
-		{debt->window - 1, SIDE_GOOD, &debt->owed.good_previous},
-	};
+	enum debt_step steps[DEBTS_MAX];
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		enum link_result result =
-			pay_side(link, key_prefix, window_s, debt, parts[i].window, parts[i].side,
-				 *parts[i].amount);
-
-		/* Without an answer it may have been counted: see tell_counter. */
-		if (result == LINK_OK || result == LINK_FAILED)
-			*parts[i].amount = 0;
-		if (result != LINK_OK)
-			return result;
-	}
-	return LINK_OK;
+	for (size_t i = 0; i < DEBTS_MAX; i++)
+		steps[i] = (enum debt_step)outcome->counts[i];
+	/* Another host has counted that recipient: there is nothing to tell. */
+	if (outcome->seen != MESSAGE_SEEN_BEFORE)
+		debts_settle(memory, owner, &errand->debts, steps);
 }
 
-bool errand_pay_debts(struct errand_worker *worker, const char *key_prefix, uint32_t window_s,
-		      int64_t until_ms)
+/* Whether values of the outcome are a client's. */
+static bool has_view(const struct errand *errand)
 {
-	struct store *memory = worker->memory;
-	struct memory_debt debt, paid;
-	enum link_result result = LINK_OK;
+	return errand->request.keys_count == MESSAGE_KEYS_MAX &&
+	       errand->request.kind != MESSAGE_FORGIVE;
+}
 
-	while (result == LINK_OK && clock_system.mono_ms(&clock_system) < until_ms &&
-	       memory_take_debt(memory, worker->number, &debt)) {
-		paid = debt;
-		result = pay(worker->link, key_prefix, window_s, &debt);
-		tally_subtract(&paid.owed, &debt.owed);
-		memory_settle_debt(memory, &paid);
-		if (!tally_is_zero(&debt.owed))
-			memory_return_debt(memory, worker->number, &debt);
-	}
-	return !link_is_broken(result);
+void errand_finish(const struct errand *errand, const struct message_outcome *outcome,
+		   struct store *memory, unsigned owner, const char *server)
+{
+	struct store_view view;
+
+	stats_add(STAT_STORE_CALLS, outcome->calls);
+	stats_add(STAT_STORE_FAILURES, outcome->failures);
+	log_oddities(&errand->request, outcome, server);
+	settle(errand, outcome, memory, owner);
+	if (outcome->result != MESSAGE_ANSWERED || !has_view(errand))
+		return;
+	errand_view(errand, outcome, &view);
+	memory_learn(memory, &errand->query, &view);
+}
+
+static struct tally tally_of(const struct message_outcome *outcome, size_t first)
+{
+	uint64_t numbers[4];
+
+	for (size_t i = 0; i < 4; i++)
+		numbers[i] = outcome->values[first + i].state == MESSAGE_NUMBER
+				     ? outcome->values[first + i].number
+				     : 0;
+	return (struct tally){numbers[0], numbers[1], numbers[2], numbers[3]};
+}
+
+/* A number too small for a moment of this century is no end: the flag lasts as long as the key. */
+static void view_flag(struct store_view *view, uint64_t until_s, int64_t now_s)
+{
+	bool has_end = until_s >= FIRST_MOMENT_S;
+
+	view->by_hand = until_s != 0 && (!has_end || (int64_t)until_s > now_s);
+	view->by_hand_until_s = view->by_hand && has_end ? (int64_t)until_s : 0;
+}
+
+void errand_view(const struct errand *errand, const struct message_outcome *outcome,
+		 struct store_view *view)
+{
+	*view = (struct store_view){.window = errand->query.window.index};
+	view->client = tally_of(outcome, CLIENT_KEYS);
+	if (client_has_network(&errand->query.client))
+		view->network = tally_of(outcome, NETWORK_KEYS);
+	if (outcome->values[FLAG_KEY].state == MESSAGE_NUMBER)
+		view_flag(view, outcome->values[FLAG_KEY].number,
+			  window_now_s(&errand->query.window));
 }

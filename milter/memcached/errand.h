@@ -1,47 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a worker of upstream does at one memcached server: an errand of a session, or paying what is owed. */
+/* What a session or the keeper wants of a server: the request for a worker, and what its outcome means. */
 #ifndef TARPIT_MEMCACHED_ERRAND_H
 #define TARPIT_MEMCACHED_ERRAND_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "memcached/link.h"
+#include "message.h"
+#include "store/debts.h"
 #include "store/store.h"
 
-enum errand_kind {
-	ERRAND_LOOK_UP,
-	ERRAND_RECORD,	/* and look up then */
-	ERRAND_FLAG,
-	ERRAND_FORGIVE,
-};
-
 struct errand {
-	enum errand_kind kind;
-	struct store_query query;
-	struct store_event event;	/* of a record */
-	int64_t until_s;		/* of a flag */
-	/* the answer */
-	bool counted;			/* of a record: the recipient had not been counted before */
-	bool obeyed;			/* of a flag, or forgiving */
-	struct store_view view;		/* of a look-up and a record */
+	struct store_query query;	/* its key_prefix is the caller's, and not looked at again */
+	struct debts debts;		/* what counts of the request are */
+	struct message_request request;	/* all but its serial and timeout */
 };
 
-/* Who runs it. */
-struct errand_worker {
-	const char *server;		/* its name */
-	unsigned number;		/* its number, as memory knows it for an owner of debts */
-	struct store *memory;
-	struct link *link;		/* NULL: nothing may be asked */
-};
+/* A look-up that only asks whether the server answers. */
+void errand_probe(struct errand *errand, const char *key_prefix);
+void errand_look_up(struct errand *errand, const struct store_query *query);
+/* Counts an event, and looks up then. */
+void errand_record(struct errand *errand, const struct store_query *query,
+		   const struct store_event *event);
+/* Counts what is owed. */
+void errand_pay(struct errand *errand, const struct debts *debts, const char *key_prefix,
+		uint32_t window_s);
+/* By an administrator: until_s is seconds since the epoch. */
+void errand_flag(struct errand *errand, const struct store_query *query, int64_t until_s);
+void errand_forgive(struct errand *errand, const struct store_query *query);
 
 /*
- * False if the server failed, or nothing may be asked: a record that the server was not told is then owed
- * to it. May take several round trips.
+ * Takes note of an outcome, once for each errand: in memory, where owner is the server's number, in the
+ * statistics, and in the log under the server's name. Thread-safe.
  */
-bool errand_run(struct errand_worker *worker, struct errand *errand);
-/* Pays the server what memory says is owed to it, until that moment at most. False if the server failed. */
-bool errand_pay_debts(struct errand_worker *worker, const char *key_prefix, uint32_t window_s,
-		      int64_t until_ms);
+void errand_finish(const struct errand *errand, const struct message_outcome *outcome,
+		   struct store *memory, unsigned owner, const char *server);
+/* What a look-up or a record found. */
+void errand_view(const struct errand *errand, const struct message_outcome *outcome,
+		 struct store_view *view);
 
 #endif

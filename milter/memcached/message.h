@@ -26,7 +26,10 @@
 /* tarpit-store ends an errand, and itself, after so many timeouts; the daemon kills it then at the latest. */
 #define MESSAGE_TIMEOUTS_MAX 12
 
-/* Where the server is and who the daemon is there. Wiped by both once it is used. */
+/*
+ * Where the server is and who the daemon is there. The daemon wipes it once it is sent; tarpit-store keeps it,
+ * to log in anew on every connection.
+ */
 struct message_setup {
 	char version[MESSAGE_VERSION_MAX];	/* PACKAGE_VERSION: other builds have other messages */
 	char host[MESSAGE_HOST_MAX];
@@ -87,6 +90,12 @@ enum message_value {
 	MESSAGE_VALUES
 };
 
+/* What a key has. */
+struct message_value_of {
+	uint32_t state;	/* enum message_value */
+	uint64_t number;
+};
+
 /*
  * The outcome of a request. values are those of keys once all is done. For MESSAGE_FORGIVE keys are the
  * client's four counters, its network's four in the same order (empty: it has none), and the flag: what the
@@ -98,12 +107,9 @@ struct message_outcome {
 	uint32_t was_refused;	/* 1: the server lives but would not do a step (out of memory): see reason; else 0 */
 	uint32_t seen;		/* enum message_seen */
 	uint32_t calls, failures;	/* round trips, and those of them that failed; a few dozen at most */
-	uint32_t counts[MESSAGE_COUNTS_MAX];	/* enum message_step */
+	uint32_t counts[MESSAGE_COUNTS_MAX];	/* enum message_step; nothing is owed if seen is MESSAGE_SEEN_BEFORE */
 	uint32_t replaced;	/* bit i: counts[i] found something that was no count, and replaced it */
-	struct {
-		uint32_t state;	/* enum message_value */
-		uint64_t number;
-	} values[MESSAGE_KEYS_MAX];
+	struct message_value_of values[MESSAGE_KEYS_MAX];	/* all absent if it failed */
 	char reason[MESSAGE_REASON_MAX];	/* printable or not; ends in a NUL */
 };
 

@@ -1,39 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Only libmemcached's hashing is used: what servers answer, it is too trusting with. */
+/* Asks libmemcached which server has what. Only its hashing is used here: answers are tarpit-store's to read. */
+#include "ring.h"
+
 #include <libmemcached/memcached.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "memcached/link.h"
+#include "endpoint.h"
 
-struct link_ring {
+struct ring {
 	pthread_mutex_t mutex;
 	memcached_st *handle;
 };
 
-static bool add_server(memcached_st *handle, const struct link_server *server)
+static bool add_server(memcached_st *handle, const struct endpoint *server)
 {
-	memcached_return_t rc = server->is_path
+	memcached_return_t rc = server->port == 0
 					? memcached_server_add_unix_socket(handle, server->host)
 					: memcached_server_add(handle, server->host, server->port);
 
 	return memcached_success(rc);
 }
 
-static bool ring_add(struct link_ring *ring, const char *text)
+static bool ring_add(struct ring *ring, const char *text)
 {
-	struct link_server server;
-	bool ok = link_server_parse(text, &server) && add_server(ring->handle, &server);
+	struct endpoint server;
+	bool ok = endpoint_parse(text, &server) && add_server(ring->handle, &server);
 
-	link_server_free(&server);
+	endpoint_free(&server);
 	return ok;
 }
 
-struct link_ring *link_ring_new(const struct string_list *servers)
+struct ring *ring_new(const struct string_list *servers)
 {
-	struct link_ring *ring = calloc(1, sizeof(*ring));
+	struct ring *ring = calloc(1, sizeof(*ring));
 	bool ok;
 
 	if (ring == NULL)
@@ -46,11 +47,11 @@ struct link_ring *link_ring_new(const struct string_list *servers)
 		ok = ring_add(ring, servers->items[i]);
 	if (ok)
 		return ring;
-	link_ring_free(ring);
+	ring_free(ring);
 	return NULL;
 }
 
-void link_ring_free(struct link_ring *ring)
+void ring_free(struct ring *ring)
 {
 	if (ring == NULL)
 		return;
@@ -60,7 +61,7 @@ void link_ring_free(struct link_ring *ring)
 	free(ring);
 }
 
-unsigned link_ring_find(struct link_ring *ring, const struct prefix *network)
+unsigned ring_find(struct ring *ring, const struct prefix *network)
 {
 	char text[PREFIX_TEXT_MAX];
 	unsigned server;
@@ -70,12 +71,4 @@ unsigned link_ring_find(struct link_ring *ring, const struct prefix *network)
 	server = memcached_generate_hash(ring->handle, text, strlen(text));
 	pthread_mutex_unlock(&ring->mutex);
 	return server;
-}
-
-const char *link_library_version(void)
-{
-	static char text[64];
-
-	snprintf(text, sizeof(text), "libmemcached %s", memcached_lib_version());
-	return text;
 }

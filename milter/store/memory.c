@@ -42,7 +42,8 @@ struct memory {
 	struct entry *clients, *networks;
 	struct seen seen;
 	struct entry *debts[MEMORY_OWNERS];
-	int64_t now_s; /* of the last question: a clock may be set back */
+	/* Of the last question: a clock may be set back. */
+	int64_t now_s, window;
 	bool has_forgotten; /* for want of memory; to be told without the lock */
 	/* of memory_each */
 	pthread_mutex_t walk_mutex;
@@ -205,6 +206,7 @@ static void show_one(struct memory *memory, bool is_network, const struct prefix
 static void note_time(struct memory *memory, const struct store_query *query)
 {
 	memory->now_s = window_now_s(&query->window);
+	memory->window = query->window.index;
 }
 
 static void show(struct memory *memory, const struct store_query *query, struct store_view *view)
@@ -226,46 +228,25 @@ static void memory_lookup(struct store *store, const struct store_query *query,
 	pthread_mutex_unlock(&memory->mutex);
 }
 
-/* A tally in which an event counts for this entry. */
-typedef struct tally *select_tally(struct memory *memory, struct entry *entry, unsigned owner);
-
-static struct tally *select_known(struct memory *memory, struct entry *entry, unsigned owner)
-{
-	(void)memory;
-	(void)owner;
-	return &entry->known;
-}
-
-static struct tally *select_owed(struct memory *memory, struct entry *entry, unsigned owner)
-{
-	if (!entry->is_owing) {
-		entry->is_owing = true;
-		entry->owner = owner;
-		DL_APPEND(memory->debts[owner], entry);
-	}
-	return &entry->owed;
-}
-
 static void count_one(struct memory *memory, bool is_network, const struct prefix *prefix,
-		      const struct store_query *query, const struct store_event *event,
-		      select_tally *select, unsigned owner)
+		      const struct store_query *query, const struct store_event *event)
 {
 	struct entry *entry = find_or_add(memory, is_network, prefix, query->window.index);
 
 	if (entry == NULL)
 		return;
 	roll(memory, entry, query->window.index);
-	tally_count(select(memory, entry, owner), event->side, event->amount);
+	tally_count(&entry->known, event->side, event->amount);
 	if (event->side == SIDE_BAD)
 		touch(memory, entry);
 }
 
 static void count(struct memory *memory, const struct store_query *query,
-		  const struct store_event *event, select_tally *select, unsigned owner)
+		  const struct store_event *event)
 {
-	count_one(memory, false, &query->client.key, query, event, select, owner);
+	count_one(memory, false, &query->client.key, query, event);
 	if (client_has_network(&query->client))
-		count_one(memory, true, &query->client.network, query, event, select, owner);
+		count_one(memory, true, &query->client.network, query, event);
 }
 
 static bool memory_record(struct store *store, const struct store_query *query,
@@ -279,7 +260,7 @@ static bool memory_record(struct store *store, const struct store_query *query,
 	is_new = !event->distinct ||
 		 see(memory, &query->client.key, query->window.index, event->recipient);
 	if (is_new)
-		count(memory, query, event, select_known, 0);
+		count(memory, query, event);
 	show(memory, query, view);
 	unlock(memory);
 	return is_new;
@@ -553,16 +534,6 @@ void memory_amend(struct store *store, const struct store_query *query, struct s
 	pthread_mutex_unlock(&memory->mutex);
 }
 
-void memory_owe(struct store *store, const struct store_query *query,
-		const struct store_event *event, unsigned owner)
-{
-	struct memory *memory = memory_of(store);
-
-	pthread_mutex_lock(&memory->mutex);
-	count(memory, query, event, select_owed, owner);
-	unlock(memory);
-}
-
 bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *debt)
 {
 	struct memory *memory = memory_of(store);
@@ -583,30 +554,43 @@ bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *d
 	return entry != NULL;
 }
 
-/* Adds a debt to the tally of its entry that select names. */
-static void put_debt(struct memory *memory, const struct memory_debt *debt, select_tally *select,
+/* What this entry owes, which is asked for in order to add to it. */
+static struct tally *begin_owing(struct memory *memory, struct entry *entry, unsigned owner)
+{
+	if (!entry->is_owing) {
+		entry->is_owing = true;
+		entry->owner = owner;
+		DL_APPEND(memory->debts[owner], entry);
+	}
+	return &entry->owed;
+}
+
+static void put_debt(struct memory *memory, const struct memory_debt *debt, bool is_owed,
 		     unsigned owner)
 {
 	struct entry *entry;
-	struct tally owed = debt->owed;
+	struct tally tally = debt->owed;
 
 	pthread_mutex_lock(&memory->mutex);
 	entry = find_or_add(memory, debt->is_network, &debt->prefix, debt->window);
 	if (entry != NULL) {
-		if (debt->window > entry->window)
+		/* An entry of the future is of a clock, or a length of windows, that was set back. */
+		if (debt->window > entry->window || entry->window > memory->window + 1)
 			roll(memory, entry, debt->window);
-		tally_roll(&owed, debt->window, entry->window);
-		tally_add(select(memory, entry, owner), &owed);
+		tally_roll(&tally, debt->window, entry->window);
+		tally_add(is_owed ? begin_owing(memory, entry, owner) : &entry->known, &tally);
+		if (debt->owed.bad_now > 0)
+			touch(memory, entry);
 	}
 	unlock(memory);
 }
 
 void memory_settle_debt(struct store *store, const struct memory_debt *debt)
 {
-	put_debt(memory_of(store), debt, select_known, 0);
+	put_debt(memory_of(store), debt, false, 0);
 }
 
 void memory_return_debt(struct store *store, unsigned owner, const struct memory_debt *debt)
 {
-	put_debt(memory_of(store), debt, select_owed, owner);
+	put_debt(memory_of(store), debt, true, owner);
 }

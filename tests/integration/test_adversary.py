@@ -31,6 +31,7 @@ def test_failure_costs_innocents_one_timeout_and_nobody_a_count(name):
     assert figures.longest < SETTING.timeout + AT_ONCE_SECONDS
     assert figures.surplus <= 0, "merged twice"
     assert figures.lost <= failure.in_flight
+    assert figures.downs > 0 or not failure.is_seen
     assert figures.back < 2 * SETTING.retry + 0.5 * PATIENCE
     if PATIENCE == 1 and not name.startswith("0.8"):
         assert figures.payers <= INNOCENTS * max(figures.downs, 1)

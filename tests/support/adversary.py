@@ -3,6 +3,8 @@
 
 import contextlib
 import itertools
+import os
+import signal
 import socket as sockets
 import struct
 import sys
@@ -343,12 +345,28 @@ class Resolver:
                 (record if wants_address else b""))
 
 
+def drip(relay):
+    """A long value, byte by byte, as long as it is to go on."""
+    yield b"VALUE k 0 100000\r\n"
+    while relay.lies():
+        time.sleep(0.02)
+        yield b"1"
+
+
+def kill_workers(site):
+    downs = len(site.daemon.events("store", state="down"))
+    for pid in site.daemon.children():
+        os.kill(pid, signal.SIGKILL)
+    site.daemon.wait_for(r"^store: state=down ", 10, downs + 1)
+
+
 class Failure(NamedTuple):
     fail: object
     repair: object          # None: it is over as soon as it has happened
     site: dict = {}
     counts: bool = True     # whether what is lost can be told
     in_flight: int = 0      # calls that a failure may have cut off after they were sent: told or not, nobody knows
+    is_seen: bool = False   # whether the daemon must find that it failed
 
 
 def slow(parts):
@@ -358,6 +376,20 @@ def slow(parts):
 
 def over_relay(fail, in_flight=0, **more):
     return Failure(fail, lambda site: site.relay.good(), {"relayed": True}, in_flight=in_flight, **more)
+
+
+def lies(answers, **options):
+    """What has ended programs that read it with libmemcached: so it does in each worker that asks."""
+    return Failure(lambda site: site.relay.lie(answers), lambda site: site.relay.good(),
+                   {"relayed": True, "options": options}, in_flight=4 * OFFENDERS, is_seen=True)
+
+
+def key_of(length):
+    return b"VALUE " + b"k" * length + b" 0 1\r\n1\r\nEND\r\n"
+
+
+def value_of(length):
+    return b"VALUE tarpit:1:probe 0 %d\r\n1\r\nEND\r\n" % length
 
 
 def full_table(*args):
@@ -382,6 +414,20 @@ FAILURES = {
     "evicting (-m 2)": Failure(flood, None, {"memory_mb": 2}, counts=False),
     "full table, refusing (-c)": full_table(),
     "full table, silent (-c)": full_table("-o", "no_maxconns_fast"),
+    "key of 252": lies({b"get ": key_of(252)}),
+    "key of 330": lies({b"get ": key_of(330)}),
+    "key of 330 to an increment": lies({b"incr ": key_of(330)}),
+    "VERSION to a get": lies({b"get ": b"VERSION\r\n"}),
+    "VERSION to an add": lies({b"add ": b"VERSION\r\n"}, count_distinct="yes"),
+    "VERSION to an increment": lies({b"incr ": b"VERSION\r\n"}),
+    "END to an add": lies({b"add ": b"END\r\n"}, count_distinct="yes"),
+    "OK to an add": lies({b"add ": b"OK\r\n"}, count_distinct="yes"),
+    "DELETED to an add": lies({b"add ": b"DELETED\r\n"}, count_distinct="yes"),
+    "12 to an add": lies({b"add ": b"12\r\n"}, count_distinct="yes"),
+    "value of 2 GB": lies({b"get ": value_of(2 << 30)}),
+    "value of 2^64-2": lies({b"get ": value_of(2**64 - 2)}),
+    "value that drips without end": lies({b"get ": drip}),
+    "every tarpit-store killed": Failure(kill_workers, None, in_flight=OFFENDERS, is_seen=True),
     "two of three of a pool killed": Failure(lambda site: site.kill(*site.memcacheds[1:]),
                                              lambda site: site.restart(*site.memcacheds[1:]), {"servers": 3}),
 }

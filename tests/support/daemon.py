@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Starts and stops a tarpit-milter of our own, and reads its log."""
 
+import contextlib
 import functools
 import os
 import re
@@ -242,6 +243,14 @@ class Daemon:
                 raise DaemonFailed(f"{known} sessions open, not {expected}, after {timeout} s:\n{self._tail()}")
             time.sleep(pause)
             pause = min(2 * pause, 0.2)
+
+    def children(self):
+        """The processes that it has started and not yet waited for."""
+        found = []
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{self.pid}/task/{task}/children", encoding="ascii") as file:
+                found += map(int, file.read().split())
+        return found
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

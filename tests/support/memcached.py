@@ -166,7 +166,8 @@ class Relay:
     """Between a daemon and memcached; how badly it treats the daemon can change at any time.
 
     good() passes everything on. slow(seconds) holds back what memcached answers. garbage(bytes) answers that to
-    whatever comes; swallow() nothing. drip(seconds) passes answers on byte by byte, with such pauses.
+    whatever comes; swallow() nothing. lie({b"add ": bytes, ...}) answers that to requests that begin so, and passes
+    others on. drip(seconds) passes answers on byte by byte, with such pauses.
     black_hole() takes what comes on old connections, and lets new ones wait for ever.
     """
 
@@ -178,6 +179,7 @@ class Relay:
         self.server = "%s:%d" % self.address
         self._delay = 0.0
         self._garbage = None
+        self._lies = {}
         self._pause = 0.0
         self._is_hole = False
         self._accepts_none = threading.Event()
@@ -214,7 +216,7 @@ class Relay:
             filler.close()
         self._fillers.clear()
         self._listener.listen(BACKLOG)
-        self._delay, self._garbage, self._is_hole, self._pause = 0.0, None, False, 0.0
+        self._delay, self._garbage, self._is_hole, self._pause, self._lies = 0.0, None, False, 0.0, {}
 
     def slow(self, seconds):
         self.good()
@@ -223,6 +225,13 @@ class Relay:
     def garbage(self, answer):
         self.good()
         self._garbage = answer
+
+    def lie(self, answers):
+        self.good()
+        self._lies = answers
+
+    def lies(self):
+        return bool(self._lies)
 
     def drip(self, seconds):
         self.good()
@@ -289,8 +298,12 @@ class Relay:
                 connection.shutdown(sockets.SHUT_RDWR)
 
     def _forward(self, received, source, sink):
+        lie = next((answer for begin, answer in self._lies.items() if received.startswith(begin)), None)
         if self._garbage is not None:
             source.sendall(self._garbage)
+        elif lie is not None:
+            for piece in [lie] if isinstance(lie, bytes) else lie(self):
+                source.sendall(piece)
         elif not self._is_hole:
             sink.sendall(received)
 

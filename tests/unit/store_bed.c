@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "store_bed.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -17,7 +19,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "memcached/shared.h"
+#include "memcached/memcached_store.h"
 #include "store/memory.h"
 
 #define SASL_USER "tarpit@test"
@@ -25,7 +27,7 @@
 char memcached_socket[128];
 pid_t memcached;
 static char directory[] = "/tmp/tarpit-test-store-XXXXXX";
-static char password_path[128];
+static char password_path[128], sasl_server[32];
 
 void sleep_ms(long ms)
 {
@@ -34,7 +36,7 @@ void sleep_ms(long ms)
 	nanosleep(&pause, NULL);
 }
 
-static void start_memcached(bool has_sasl)
+static void start_memcached(void)
 {
 	struct stat info;
 
@@ -42,10 +44,61 @@ static void start_memcached(bool has_sasl)
 	memcached = fork();
 	if (memcached == 0) {
 		execlp("memcached", "memcached", "-u", "root", "-s", memcached_socket, "-m", "16",
-		       has_sasl ? "-S" : (char *)NULL, (char *)NULL);
+		       (char *)NULL);
 		_exit(127);
 	}
 	for (int ms = 0; ms < START_MS && stat(memcached_socket, &info) != 0; ms += STEP_MS)
+		sleep_ms(STEP_MS);
+}
+
+/* A socket of the loopback interface, at a port of the kernel's choice where address has none. */
+static int open_loopback(struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	address->sin_family = AF_INET;
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return fd;
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in address = {0};
+	socklen_t size = sizeof(address);
+	int fd = open_loopback(&address);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+static bool answers(uint16_t port)
+{
+	struct sockaddr_in address = {.sin_port = htons(port)};
+	int fd = open_loopback(&address);
+	bool is_there = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+	close(fd);
+	return is_there;
+}
+
+/* Over TCP: libmemcached has no SASL over unix sockets. */
+static void start_memcached_with_sasl(void)
+{
+	uint16_t port = free_port();
+	char text[8];
+
+	snprintf(text, sizeof(text), "%u", port);
+	snprintf(sasl_server, sizeof(sasl_server), "127.0.0.1:%u", port);
+	memcached = fork();
+	if (memcached == 0) {
+		execlp("memcached", "memcached", "-u", "root", "-l", "127.0.0.1", "-p", text, "-m",
+		       "16", "-S", (char *)NULL);
+		_exit(127);
+	}
+	for (int ms = 0; ms < START_MS && !answers(port); ms += STEP_MS)
 		sleep_ms(STEP_MS);
 }
 
@@ -90,9 +143,10 @@ static void stop_memcached(void)
 static struct config *make_config(enum kind kind)
 {
 	static char prefix[] = "test", user[] = SASL_USER;
-	static char *servers[] = {memcached_socket};
+	static char *servers[1];
 	static struct config config;
 
+	servers[0] = kind == IN_MEMCACHED_WITH_SASL ? sasl_server : memcached_socket;
 	config = (struct config){
 		.use_memcached = kind != IN_MEMORY,
 		.memcached_user = kind == IN_MEMCACHED_WITH_SASL ? user : NULL,
@@ -112,7 +166,8 @@ struct store *open_test_store(enum kind kind)
 	char error[128] = "";
 	const struct config *config = make_config(kind);
 	struct store *store = config->use_memcached
-				      ? shared_store_new(config, NULL, error, sizeof(error))
+				      ? memcached_store_new(config, TARPIT_STORE, NULL, error,
+							    sizeof(error))
 				      : memory_store_new(config->memory_clients);
 
 	if (store == NULL)
@@ -128,7 +183,7 @@ int setup_memory(void **state)
 
 int setup_memcached(void **state)
 {
-	start_memcached(false);
+	start_memcached();
 	*state = open_test_store(IN_MEMCACHED);
 	return 0;
 }
@@ -140,7 +195,7 @@ int setup_sasl(void **state)
 	*state = NULL;
 	if (!make_sasl_users())
 		return 0;
-	start_memcached(true);
+	start_memcached_with_sasl();
 	*state = store = open_test_store(IN_MEMCACHED_WITH_SASL);
 	assert_string_equal(store_state(store), "up");
 	return 0;

@@ -5,7 +5,7 @@
 
 #include "judge/exempt.h"
 #include "fuzz.h"
-#include "memcached/link.h"
+#include "memcached/endpoint.h"
 #include "base/listen.h"
 #include "config/table.h"
 
@@ -25,18 +25,18 @@ static void listen_at(const char *text)
 	config_check_host_port(host_port, error, sizeof(error));
 }
 
-/* What the configuration takes, link.c understands. */
+/* What the configuration takes, endpoint.c understands. */
 static void name_server(struct config *config, const char *text)
 {
 	char error[ERROR_MAX];
-	struct link_server server;
+	struct endpoint server;
 	bool is_allowed = config_add_server(config, text, error, sizeof(error));
-	bool is_server = link_server_parse(text, &server);
+	bool is_server = endpoint_parse(text, &server);
 
 	CHECK(!is_allowed || is_server);
 	if (is_server)
-		CHECK(server.host != NULL && (server.is_path || server.port > 0));
-	link_server_free(&server);
+		CHECK(server.host != NULL && (server.port > 0 || server.host[0] == '/'));
+	endpoint_free(&server);
 }
 
 static void ask(const struct exempt *exempt, const char *text)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "store/debts.h"
 #include "store/memory.h"
 #include "config/config.h"
 
@@ -408,7 +409,11 @@ static void owe(struct store *store, const char *address, int64_t window, struct
 {
 	const struct store_query query = query_of(address, window);
 
-	memory_owe(store, &query, &event, OWNER);
+	const enum debt_step steps[DEBTS_MAX] = {DEBT_NOT_TOLD};
+	struct debts debts;
+
+	debts_of_event(&query, &event, &debts);
+	debts_settle(store, OWNER, &debts, steps);
 }
 
 /* What lookups of the shared store show, that has said nothing itself. */

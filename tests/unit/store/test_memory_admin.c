@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "store/debts.h"
 #include "store/memory.h"
 #include "config/config.h"
 
@@ -115,6 +116,15 @@ static void there_is_room_even_if_all_are_flagged_by_hand(void **state)
 	}
 }
 
+static void owe(struct store *store, const struct store_query *query)
+{
+	const enum debt_step steps[DEBTS_MAX] = {DEBT_NOT_TOLD};
+	struct debts debts;
+
+	debts_of_event(query, &offence, &debts);
+	debts_settle(store, 0, &debts, steps);
+}
+
 static void forgiven_client_owes_nothing(void **state)
 {
 	struct store_query query = query_of("192.0.2.1"), neighbour = query_of("192.0.2.2");
@@ -122,9 +132,9 @@ static void forgiven_client_owes_nothing(void **state)
 	struct memory_debt debt;
 	uint64_t owed = 0;
 
-	memory_owe(store, &query, &offence, 0);
-	memory_owe(store, &query, &offence, 0);
-	memory_owe(store, &neighbour, &offence, 0);
+	owe(store, &query);
+	owe(store, &query);
+	owe(store, &neighbour);
 	assert_true(store_forgive(store, &query));
 	while (memory_take_debt(store, 0, &debt)) {
 		assert_false(prefix_equal(&debt.prefix, &query.client.key));

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Counts on their way to a shared store, and who owes them: this host does, until the shared store has been
+ * told. Thread-safe.
+ */
+#ifndef TARPIT_STORE_DEBTS_H
+#define TARPIT_STORE_DEBTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+#define DEBTS_MAX 8
+
+/* One count that the shared store is to be told. */
+struct debt {
+	struct prefix prefix;	/* of a client or a network */
+	bool is_network;
+	int64_t window;
+	enum side side;
+	uint64_t amount;	/* hundredths */
+};
+
+struct debts {
+	size_t count;
+	struct debt of[DEBTS_MAX];
+};
+
+/* How far the telling of one came. */
+enum debt_step {
+	DEBT_NOT_TOLD,		/* certainly: this host owes it */
+	DEBT_TOLD,
+	DEBT_MAYBE_TOLD,	/* without an answer: taken as told, for telling it again could count it twice */
+};
+
+/* What an event counts, for its client and for the network. */
+void debts_of_event(const struct store_query *query, const struct store_event *event,
+		    struct debts *debts);
+/*
+ * Takes some of what memory owes to that owner; false if there is nothing. The caller settles them once:
+ * until then they are not part of what memory shows.
+ */
+bool debts_take(struct store *memory, unsigned owner, struct debts *debts);
+/* Has memory note each as told, or as owed to that owner. */
+void debts_settle(struct store *memory, unsigned owner, const struct debts *debts,
+		  const enum debt_step *steps);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Decides who owes a count: this host, or nobody. */
+#include "store/debts.h"
+
+#include "store/memory.h"
+
+/* Of one client or network: two windows and sides. */
+#define PARTS 4
+
+static void add(struct debts *debts, const struct memory_debt *owed, int64_t window, enum side side,
+		uint64_t amount)
+{
+	if (amount > 0)
+		debts->of[debts->count++] = (struct debt){
+			.prefix = owed->prefix,
+			.is_network = owed->is_network,
+			.window = window,
+			.side = side,
+			.amount = amount,
+		};
+}
+
+static void add_all(struct debts *debts, const struct memory_debt *owed)
+{
+	add(debts, owed, owed->window, SIDE_BAD, owed->owed.bad_now);
+	add(debts, owed, owed->window - 1, SIDE_BAD, owed->owed.bad_previous);
+	add(debts, owed, owed->window, SIDE_GOOD, owed->owed.good_now);
+	add(debts, owed, owed->window - 1, SIDE_GOOD, owed->owed.good_previous);
+}
+
+void debts_of_event(const struct store_query *query, const struct store_event *event,
+		    struct debts *debts)
+{
+	struct memory_debt owed = {.prefix = query->client.key, .window = query->window.index};
+
+	debts->count = 0;
+	tally_count(&owed.owed, event->side, event->amount);
+	add_all(debts, &owed);
+	if (!client_has_network(&query->client))
+		return;
+	owed.prefix = query->client.network;
+	owed.is_network = true;
+	add_all(debts, &owed);
+}
+
+bool debts_take(struct store *memory, unsigned owner, struct debts *debts)
+{
+	struct memory_debt owed;
+
+	debts->count = 0;
+	while (debts->count + PARTS <= DEBTS_MAX && memory_take_debt(memory, owner, &owed))
+		add_all(debts, &owed);
+	return debts->count > 0;
+}
+
+void debts_settle(struct store *memory, unsigned owner, const struct debts *debts,
+		  const enum debt_step *steps)
+{
+	for (size_t i = 0; i < debts->count; i++) {
+		const struct debt *debt = &debts->of[i];
+		struct memory_debt owed = {.prefix = debt->prefix,
+					   .is_network = debt->is_network,
+					   .window = debt->window};
+
+		tally_count(&owed.owed, debt->side, debt->amount);
+		if (steps[i] == DEBT_NOT_TOLD)
+			memory_return_debt(memory, owner, &owed);
+		else
+			memory_settle_debt(memory, &owed);
+	}
+}
