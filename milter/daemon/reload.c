@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "config.h"
-#include "config/file.h"
 #include "session/stall.h"
 #include "store/store.h"
 
