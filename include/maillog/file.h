@@ -16,12 +16,12 @@ struct maillog_file;
 /* path may be "-", standard input. NULL with the reason, which names the path, in error. */
 struct maillog_file *maillog_file_open(const char *path, char *error, size_t size);
 /*
- * The next line without its end ("\n" or "\r\n"), NUL-terminated though it may hold NULs, valid until
- * the next call. False at the end of the file, or at a fault that maillog_file_error tells: the lines
- * before that are good. Blocks as read(2) does.
+ * The next line without its end ("\n" or "\r\n"), NUL-terminated though it may hold NULs, valid
+ * until the next call. False at the end of the file, or at a fault that maillog_file_error tells:
+ * the lines before that are good. Blocks as read(2) does.
  */
 bool maillog_file_line(struct maillog_file *file, const char **line, size_t *length);
-/* What ended the file too early, with the path and without it; NULL: nothing. Valid as long as file. */
+/* What ended the file too early, with the path and without it, as long as file; NULL: nothing. */
 const char *maillog_file_error(const struct maillog_file *file);
 const char *maillog_file_reason(const struct maillog_file *file);
 /* Bytes as they are stored, compressed or not: those read, and all, which is 0 for a pipe. */

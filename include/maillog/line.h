@@ -12,9 +12,9 @@
 enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
 
 /*
- * What a line tells, and which members of struct maillog_line have it. Where a kind has "address" it
- * has host too, and that address is the client's at this line: XCLIENT changes the client within a
- * Postfix session, and Postfix logs no line for it.
+ * What a line tells, and which members of struct maillog_line have it. Where a kind has "address"
+ * it has host too, and that address is the client's at this line: XCLIENT changes the client within
+ * a Postfix session, and Postfix logs no line for it.
  *
  * A Sendmail session at the usual LogLevel 9 logs no line as it begins; REJECTED (without address),
  * HIDDEN and CLIENT under its process id; QUEUED, with the address, as each transaction ends, be it
@@ -74,8 +74,8 @@ struct maillog_line {
 	struct span host_name;	/* the machine that logged the line */
 	uint32_t pid;		/* 0: the line has none */
 	struct span queue_id;	/* none for NOQUEUE */
-	struct span address;	/* the client's, without brackets and "IPv6:"; none for "unknown" */
-	struct span host;	/* the client's verified name; else "unknown" or (Sendmail) "[address]" */
+	struct span address;	/* the client's, without brackets, "IPv6:"; none for "unknown" */
+	struct span host;	/* its verified name; else "unknown" or (Sendmail) "[address]" */
 	struct span code;	/* enhanced status code (RFC 3463): "5.1.1" */
 	struct span sender, recipient;	/* without brackets; a null sender has text and length 0 */
 	struct span others;

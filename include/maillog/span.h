@@ -53,7 +53,7 @@ bool span_cut_last(struct span *span, const char *word, struct span *before);
 bool span_word(struct span *span, struct span *word);
 /* Takes decimal digits off the front; false if there are none, or more than 32 bits hold. */
 bool span_number(struct span *span, uint32_t *number);
-/* Copies as much of span as fits into size bytes with the NUL: its length, 0 if the line has no span. */
+/* Copies what fits into size bytes with the NUL; returns its length, 0 for a span without text. */
 size_t span_copy(struct span span, char *text, size_t size);
 
 /* The enhanced status code (RFC 3463) of a reply such as "550 5.1.1 text", if there is one. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time stamps of logs: syslog's "Nov  1 02:03:04" without a year or with one behind the day, RFC 3339
- * with or without fractions, RFC 5424, journalctl's short-iso, short-full and short-unix; each with
- * or without syslog's "<22>" before it.
+ * Time stamps of logs: syslog's "Nov  1 02:03:04" without a year or with one behind the day, RFC
+ * 3339 with or without fractions, RFC 5424, journalctl's short-iso, short-full and short-unix; each
+ * with or without syslog's "<22>" before it.
  */
 #ifndef TARPIT_MAILLOG_TIMESTAMP_H
 #define TARPIT_MAILLOG_TIMESTAMP_H
@@ -29,7 +29,7 @@ struct maillog_years {
 	struct maillog_guess doubtful;
 };
 
-/* The half hour of local time that was looked up last, so that mktime is not asked for each line. */
+/* The half hour of local time that was looked up last, so that mktime is not asked each time. */
 struct maillog_half_hour {
 	int64_t key;		/* -1: none */
 	int64_t begin_s;	/* seconds since the epoch */
@@ -44,22 +44,22 @@ struct maillog_timestamps {
 };
 
 /*
- * latest_s: when the file was last written, seconds since the epoch. first_year is that of the first
- * stamp without one, as maillog_timestamp_first_year told; 0: to be guessed.
+ * latest_s: when the file was last written, seconds since the epoch. first_year is that of the
+ * first stamp without one, as maillog_timestamp_first_year told; 0: to be guessed.
  */
 void maillog_timestamp_begin(struct maillog_timestamps *stamps, int64_t latest_s, int first_year);
 /*
- * A log of more than a year needs to be read twice: after the first time, begun by this and with all
- * lines read, maillog_timestamp_first_year gives the year that the log must have begun in so as to
- * end by latest_s; 0 if every stamp has a year.
+ * A log of more than a year needs to be read twice: after the first time, begun by this and with
+ * all lines read, maillog_timestamp_first_year gives the year that the log must have begun in so as
+ * to end by latest_s; 0 if every stamp has a year.
  */
 void maillog_timestamp_survey(struct maillog_timestamps *stamps, int64_t latest_s);
 int maillog_timestamp_first_year(const struct maillog_timestamps *stamps);
 /*
- * Reads the stamp that the line begins with: milliseconds since the epoch, and the stamp's length with
- * the blank after it. False if there is none. A stamp without a zone, or with a zone's name that is
- * not UTC, is local time (TZ); in the hour that a change of clocks repeats, the first one until the
- * log steps back. Times step back where the log's lines do.
+ * Reads the stamp that the line begins with: milliseconds since the epoch, and the stamp's length
+ * with the blank after it. False if there is none. A stamp without a zone, or with a zone's name
+ * that is not UTC, is local time (TZ); in the hour that a change of clocks repeats, the first one
+ * until the log steps back. Times step back where the log's lines do.
  */
 bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
 			    int64_t *wall_ms, size_t *stamp_length);

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #define HALF_HOUR_S 1800
-/* Lines that are not sorted step back as far as this; further back, the log's clock was set back. */
+/* Unsorted lines step back as far as this; further back, the log's clock was set back. */
 #define UNSORTED_S 300
 
 bool maillog_calendar_is_leap(int year)

@@ -15,7 +15,8 @@ struct maillog_date {
 bool maillog_calendar_is_leap(int year);
 /* A day past the month's end is one of the next month. */
 int64_t maillog_calendar_utc_s(const struct maillog_date *date);
-/* By TZ; of an hour that clocks repeat, the second one if the line before was later in the first. */
-int64_t maillog_calendar_local_s(struct maillog_half_hour *half_hour, const struct maillog_date *date);
+/* By TZ; of an hour that clocks repeat, the second if the line before was later in the first. */
+int64_t maillog_calendar_local_s(struct maillog_half_hour *half_hour,
+				 const struct maillog_date *date);
 
 #endif

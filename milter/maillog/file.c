@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads lines by zlib, which takes a plain file for what it is, and tells other formats by their begin. */
+/* Reads lines through zlib, which reads plain files too, and knows other formats by their begin. */
 #include "maillog/file.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads the header of a log line: host, program and process id, in each form that a logger writes. */
+/* Reads the header of a log line in each form that loggers write. */
 #include "header.h"
 
-/* A host name, and the facility that some loggers put on either side: "<mail.info>", "mail.info". */
+/* A host name, and the facility that some loggers put on either side of it: "mail.info". */
 #define WORDS_BEFORE_TAG 3
 
 /* RFC 5424: the version "1" stands in front of the stamp, perhaps behind a priority. */
@@ -40,8 +40,8 @@ static void cut_pid(struct maillog_header *header)
 }
 
 /*
- * RFC 3164 and the journal: "host program[pid]: text". Solaris writes "[ID 197553 mail.info]" in front of the
- * text.
+ * RFC 3164 and the journal: "host program[pid]: text". Solaris writes "[ID 197553 mail.info]" in
+ * front of the text.
  */
 static bool read_tagged(struct span *text, struct maillog_header *header)
 {

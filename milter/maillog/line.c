@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads a line of a mail log: its header here, its message by the reader of the MTA that wrote it. */
+/* Tells which MTA wrote a line, and has that MTA's reader read the message. */
 #include "maillog/line.h"
 
 #include "header.h"

@@ -6,8 +6,8 @@
 #include "maillog/line.h"
 
 /*
- * text follows the header of a line. line has host_name, pid and mta already; these set the rest, of
- * which the kind is MAILLOG_OTHER to begin with.
+ * text follows the header of a line. line has host_name, pid and mta already; these set the rest,
+ * of which the kind is MAILLOG_OTHER to begin with.
  */
 void maillog_postfix_read(struct span program, struct span text, struct maillog_line *line);
 void maillog_sendmail_read(struct span text, struct maillog_line *line);

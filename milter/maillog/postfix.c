@@ -3,8 +3,8 @@
 #include "mta.h"
 
 /*
- * A rejection is searched for the begin of its envelope so often: a client may have written what looks
- * like one into an address.
+ * A rejection is searched for the begin of its envelope so often: a client may have written what
+ * looks like one into an address.
  */
 #define ENVELOPE_TRIES 8
 
@@ -35,8 +35,8 @@ static bool take_brackets_off(struct span *address)
 }
 
 /*
- * " proto=ESMTP helo=<name>", and since Postfix 3.10 " sasl_method=PLAIN sasl_username=name". Postfix
- * lets neither a blank nor a bracket into the name.
+ * " proto=ESMTP helo=<name>", and since Postfix 3.10 " sasl_method=PLAIN sasl_username=name".
+ * Postfix lets neither a blank nor a bracket into the name.
  */
 static bool ends_envelope(struct span text, struct maillog_line *line)
 {
@@ -67,7 +67,7 @@ static bool read_quoted_envelope(struct span text, struct maillog_line *line)
 	return false;
 }
 
-/* Older Postfix leaves the quotes out, so "> to=<" may be part of an address: the last one counts. */
+/* Older Postfix leaves quotes out, so "> to=<" may be part of an address: the last one counts. */
 static bool read_bare_envelope(struct span text, struct maillog_line *line)
 {
 	struct span rest = text;

@@ -118,7 +118,9 @@ static enum maillog_kind read_transaction(struct span text, struct maillog_line 
 	return MAILLOG_QUEUED;
 }
 
-/* "<a@example.com>,<b@example.com>, ctladdr=<alias@example.com> (1/1), delay=00:00:00, ..., stat=Sent" */
+/*
+ * "<a@example.com>,<b@example.com>, ctladdr=<c@example.com> (1/1), delay=00:00:00, ..., stat=Sent"
+ */
 static enum maillog_kind read_delivery(struct span text, struct maillog_line *line)
 {
 	struct span rest = text;
@@ -135,8 +137,8 @@ static enum maillog_kind read_delivery(struct span text, struct maillog_line *li
 	else
 		controlling = (struct span){0};
 	/*
-	 * What an alias expands to is logged without brackets, and ctladdr is then the alias, which the
-	 * client wrote. Beside an address in brackets ctladdr may be the sender.
+	 * What an alias expands to is logged without brackets, and ctladdr is then the alias, which
+	 * the client wrote. Beside an address in brackets ctladdr may be the sender.
 	 */
 	if (text.text[0] != '<' && span_address(&controlling, &line->recipient)) {
 		line->others = (struct span){0};
@@ -149,8 +151,8 @@ static enum maillog_kind read_delivery(struct span text, struct maillog_line *li
 }
 
 /*
- * "<user@example.com>, reject=451 4.7.1 text": another milter's refusal, which {nbadrcpts} counts too,
- * unless it is a 421, which ends the session.
+ * "<user@example.com>, reject=451 4.7.1 text": another milter's refusal, which {nbadrcpts} counts
+ * too, unless it is a 421, which ends the session.
  */
 static enum maillog_kind read_filter(struct span text, struct maillog_line *line)
 {

@@ -199,7 +199,7 @@ static bool read_short_unix(struct stamp *stamp)
 	return read_fraction(stamp);
 }
 
-/* The forms of a stamp, of which no two begin alike: what one has not read to its end, no other will. */
+/* The forms of a stamp. No two begin alike, so what one can not read to its end no other can. */
 static bool (*const forms[])(struct stamp *stamp) = {
 	read_rfc3339,
 	read_syslog,

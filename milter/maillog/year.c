@@ -9,7 +9,7 @@
 #define LATEST_SLACK_S DAY_S
 /* Lines that are not sorted are never further apart. */
 #define UNSORTED_S (7 * (int64_t)DAY_S)
-/* A survey takes no log for silent that long: such a step is one back, by a line that is unsorted. */
+/* No log is silent that long: a survey takes such a step for one back, by an unsorted line. */
 #define SILENT_S (190 * (int64_t)DAY_S)
 /* There is always a leap year among so many. */
 #define YEARS_BACK 9
@@ -68,8 +68,8 @@ static bool is_near(struct maillog_years *years, struct maillog_date *date)
 }
 
 /*
- * No stamp is later. A log that goes on past the file's time began a year earlier than was guessed, and
- * then nothing but its order is left to go by.
+ * No stamp is later. A log that goes on past the file's time began a year earlier than was guessed,
+ * and then nothing but its order is left to go by.
  */
 static int64_t limit_s(const struct maillog_years *years)
 {

@@ -7,7 +7,7 @@
 
 /* Sets date->year. */
 void maillog_year_guess(struct maillog_years *years, struct maillog_date *date);
-/* What the year of the first stamp must have been, so that the last one is not later than the file. */
+/* What the year of the first stamp must be, so that the last one is not later than the file. */
 int maillog_year_first(const struct maillog_years *years);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many stalls there would have been at once, over any stretch of time, in constant memory. Times are
- * milliseconds since the epoch. For one thread.
+ * How many stalls there would have been at once, over any stretch of time, in constant memory.
+ * Times are milliseconds since the epoch. For one thread.
  */
 #ifndef TARPIT_REPLAY_CONCURRENCY_H
 #define TARPIT_REPLAY_CONCURRENCY_H
@@ -42,8 +42,9 @@ void replay_concurrency_advance(struct replay_concurrency *concurrency, int64_t 
 /* Has the buckets reach to now_ms: called for the log's first moment and its last. */
 void replay_concurrency_reach(struct replay_concurrency *concurrency, int64_t now_ms);
 /*
- * A stall of a session whose run is *run, NULL if it has none: the stall begins when the session's last one
- * ends, for a session waits for one thing at a time. *run becomes NULL when the run is over.
+ * A stall of a session whose run is *run, NULL if it has none: the stall begins when the session's
+ * last one ends, for a session waits for one thing at a time. *run becomes NULL when the run is
+ * over.
  */
 void replay_concurrency_stall(struct replay_concurrency *concurrency,
 			      struct replay_concurrency_run **run, int64_t now_ms,

@@ -90,7 +90,9 @@ static void connect_session(struct replay_drive *drive, struct log_session *sess
 	session->is_paused = false;
 }
 
-/* The next scenario's session that is not left alone, from scenario *next on; NULL: there is none. */
+/*
+ * The session in the next scenario, from *next on, that does not leave the client alone, or NULL.
+ */
 static struct session *next_session(struct replay_drive *drive, struct log_session *session,
 				    size_t *next)
 {
@@ -180,16 +182,15 @@ static void tell_rcpt(struct replay_drive *drive, struct log_session *session,
 /* How many recipients were accepted, as far as the log has told up to now. */
 static unsigned accepted_count(const struct log_message *message)
 {
-	unsigned unnamed;
+	unsigned all = message->names_count;
 
 	if (!message->is_queued)
 		return message->has_client_line ? 1 : 0;
-	unnamed = message->name_lines < message->count ? message->count - message->name_lines : 0;
-	if (message->is_settled)
-		unnamed = 0;
 	if (message->count == 0)
 		return 0;
-	return message->names_count + unnamed > 0 ? message->names_count + unnamed : 1;
+	if (!message->is_settled && message->name_lines < message->count)
+		all += message->count - message->name_lines;
+	return all > 0 ? all : 1;
 }
 
 /* NULL: no line has named that accepted recipient. */
@@ -221,8 +222,8 @@ static void tell_accepted(struct replay_drive *drive, struct log_message *messag
 }
 
 /*
- * Sendmail logs no end of a session, and most sessions end with their message. Left open, they would
- * count against max_flagged_sessions.
+ * Sendmail logs no end of a session, and most sessions end with their message. Left open, they
+ * would count against max_flagged_sessions.
  */
 static void pause_session(struct replay_drive *drive, struct log_session *session)
 {
@@ -270,8 +271,8 @@ static void finish_message(struct replay_drive *drive, struct log_message *messa
 }
 
 /*
- * Of accepted and rejected recipients a log does not tell the order, but for the first accepted one of
- * Postfix: the others are spread evenly among the rejected ones.
+ * Of accepted and rejected recipients a log does not tell the order, but for the first accepted one
+ * of Postfix: the others are spread evenly among the rejected ones.
  */
 static void tell_accepted_before(struct replay_drive *drive, struct log_message *message)
 {

@@ -24,10 +24,15 @@ struct replay_drive {
 /* NULL if out of memory. */
 struct replay_drive *replay_drive_new(void);
 void replay_drive_free(struct replay_drive *drive);
-/* Before the first line: takes config's reference; name stays the caller's. False if out of memory. */
+/*
+ * Before the first line: takes config's reference; name stays the caller's. False if out of memory.
+ */
 bool replay_drive_add(struct replay_drive *drive, const char *name, struct config *config);
-/* A line that was logged at wall_ms since the epoch, or at the last line's time if that is later. */
-void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms);
+/*
+ * A line that was logged at wall_ms since the epoch, or at the last line's time if that is later.
+ */
+void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line,
+		       int64_t wall_ms);
 /* The log is at its end: what waits for further lines is driven now, and all sessions end. */
 void replay_drive_finish(struct replay_drive *drive);
 

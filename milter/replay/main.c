@@ -106,7 +106,7 @@ static bool has_text(const json_t *lines, const char *text)
 	return false;
 }
 
-/* config_load numbers all settings; a person numbers each --set and each --vs on the command line. */
+/* config_load numbers all settings; the user counts --set and --vs apart. */
 static const char *place_fault(const struct arguments *arguments, const struct variant *variant,
 			       const char *line, char *text, size_t size)
 {
@@ -240,7 +240,7 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 	if (arguments->sets == NULL || arguments->variants == NULL || arguments->files == NULL)
 		return fail(arguments, EX_OSERR, "out of memory");
 	arguments->variants_count = 1;
-	/* getopt puts argv[0] before what it says, and tarpitctl's main has read options already. */
+	/* getopt's messages begin with argv[0]; tarpitctl's main has used getopt already. */
 	argv[0] = name;
 	look_for_json(arguments, argc, argv);
 	optind = 0;

@@ -20,7 +20,7 @@ void replay_progress_begin(struct replay_progress *progress, int64_t total)
 		(struct replay_progress){.total = total, .is_terminal = isatty(STDERR_FILENO) == 1};
 }
 
-/* A bar beyond the terminal's width would break the line, and each new one would stand below the last. */
+/* A bar wider than the terminal would break the line, and each new bar would stand below it. */
 static int bar_width(void)
 {
 	struct winsize size = {0};

@@ -155,7 +155,7 @@ static void take_line(struct reader *reader, const struct replay_source *source)
 		show_progress(reader);
 }
 
-/* The link to the source whose line is oldest; *until_ms is set to the oldest line of the others. */
+/* The link to the source with the oldest line; *until_ms is the oldest line of the others. */
 static struct replay_source **oldest(struct reader *reader, int64_t *until_ms)
 {
 	struct replay_source **least = &reader->sources;

@@ -23,8 +23,8 @@ struct replay_lines {
 	uint64_t read, other, unreadable;
 	uint64_t submission;	/* of services for the site's own users */
 	/*
-	 * More than a day ahead of most lines that follow, and so unreadable; or more than a day behind,
-	 * and taken as of the line before.
+	 * More than a day ahead of most lines that follow, and so unreadable; or more than a day
+	 * behind, and taken as of the line before.
 	 */
 	uint64_t misdated;
 	char *first_unreadable;	/* FILE:LINE, the caller's to free; NULL: none */
@@ -34,14 +34,14 @@ struct replay_lines {
 };
 
 /*
- * Fills in first_ms and first_year, and sorts the files by first_ms. False with the reason in error if a
- * file can't be opened, or is so damaged that it has no line.
+ * Fills in first_ms and first_year, and sorts the files by first_ms. False with the reason in error
+ * if a file can't be opened, or is so damaged that it has no line.
  */
 bool replay_read_order(struct replay_file *files, size_t count, char *error, size_t size);
 /*
- * Reads all files, as replay_read_order has sorted them: rotated logs one after the other, logs of several
- * machines side by side. Shows its progress on stderr if that is a terminal. Of a file that breaks off
- * the lines before that count; stderr and damage tell why. False as above.
+ * Reads all files, as replay_read_order has sorted them: rotated logs one after the other, logs of
+ * several machines side by side. Shows its progress on stderr if that is a terminal. Of a file that
+ * breaks off the lines before that count; stderr and damage tell why. False as above.
  */
 bool replay_read_all(struct replay_drive *drive, struct replay_file *files, size_t count,
 		     struct replay_lines *lines, char *error, size_t size);

@@ -22,7 +22,7 @@ struct replay_report {
 	const struct replay_lines *lines;
 	const struct replay_file *files;
 	size_t files_count;
-	size_t rows;		/* of the worst clients and of the innocents; REPLAY_ROWS_MAX at most */
+	size_t rows;		/* of worst clients, and of innocents; REPLAY_ROWS_MAX at most */
 	unsigned width;		/* columns of the terminal */
 	bool is_utf8;		/* the terminal can show block characters */
 };
@@ -36,9 +36,13 @@ json_t *replay_json(const struct replay_report *report);
 enum replay_time_form { REPLAY_TIME_MOMENT, REPLAY_TIME_DATE, REPLAY_TIME_CLOCK };
 /* Local time: all of it, or a part. text holds REPLAY_TIME_MAX; returned too. */
 const char *replay_text_time(int64_t wall_ms, enum replay_time_form form, char *text);
-/* "1.5 s", "12 s", "3 min 20 s", "2 h 5 min", "20 d 3 h". text holds REPLAY_TIME_MAX; returned too. */
+/*
+ * "1.5 s", "12 s", "3 min 20 s", "2 h 5 min", "20 d 3 h". text holds REPLAY_TIME_MAX; returned too.
+ */
 const char *replay_text_duration(int64_t ms, char *text);
-/* A copy in which '?' stands for all but printable ASCII, cut to size with the NUL; returned too. */
+/*
+ * A copy in which '?' stands for all but printable ASCII, cut to size with the NUL; returned too.
+ */
 const char *replay_text_plain(const char *from, char *text, size_t size);
 
 #endif

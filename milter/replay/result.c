@@ -84,7 +84,7 @@ static bool add(struct replay_client **table, struct replay_client *client)
 	return false;
 }
 
-/* Makes room: the half of the flagged with the shortest stalls goes, so that this is rarely done. */
+/* Makes room: the half with the shortest stalls goes, so that this is rarely done. */
 static void forget_flagged(struct replay_result *result)
 {
 	size_t left = HASH_COUNT(result->flagged) / 2;
@@ -134,7 +134,7 @@ static struct replay_client *find_or_add(struct replay_result *result, const str
 		if (!add(&result->unflagged, client))
 			return NULL;
 	} else if (client->flags == 0 && HASH_COUNT(result->unflagged) > REPLAY_UNFLAGGED_MAX / 2) {
-		/* Moves to the end, where it is forgotten last; not worth it while there is room. */
+		/* Behind all others, to be forgotten last; not worth it while there is room. */
 		HASH_DEL(result->unflagged, client);
 		if (!add(&result->unflagged, client))
 			return NULL;
@@ -309,12 +309,6 @@ static bool make_room(struct replay_result *result)
 	result->seen = seen;
 	result->seen_size = size;
 	return true;
-}
-
-void replay_result_exempt(struct replay_result *result)
-{
-	if (!result->is_muted)
-		result->sessions_exempt++;
 }
 
 void replay_result_session(struct replay_result *result, const struct prefix *key)

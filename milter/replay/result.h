@@ -64,8 +64,7 @@ struct replay_result {
 void replay_result_init(struct replay_result *result, const struct clock *clock,
 			unsigned max_stalls);
 void replay_result_free(struct replay_result *result);
-/* A session whose client is exempt, and one whose client is judged. */
-void replay_result_exempt(struct replay_result *result);
+/* A session whose client is judged. */
 void replay_result_session(struct replay_result *result, const struct prefix *key);
 /* A message of this client was taken; host is what the MTA calls the client. */
 void replay_result_delivered(struct replay_result *result, const struct prefix *key,

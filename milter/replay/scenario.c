@@ -87,7 +87,8 @@ void replay_scenario_connect(struct replay_scenario *scenario, struct scenario_s
 	}
 	session_close(own->session);
 	own->session = NULL;
-	replay_result_exempt(&scenario->result);
+	if (!scenario->result.is_muted)
+		scenario->result.sessions_exempt++;
 }
 
 void replay_scenario_pause(struct replay_scenario *scenario, struct scenario_session *own)

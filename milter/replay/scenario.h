@@ -32,12 +32,12 @@ void replay_scenario_free(struct replay_scenario *scenario);
 
 void replay_scenario_connect(struct replay_scenario *scenario, struct scenario_session *own,
 			     const struct connect_event *event);
-/* The daemon's session, whose next event the result will count; NULL if the client is left alone. */
+/* The daemon's session, to be told its next event; NULL if the client is left alone. */
 struct session *replay_scenario_session(struct replay_scenario *scenario,
 					struct scenario_session *own);
 /*
- * Ends the session as other sessions see it, and takes it up again as if it had never ended, but for
- * the time that it was stalled: the limit of stalls in a session begins anew.
+ * Ends the session as other sessions see it, and takes it up again as if it had never ended, but
+ * for the time that it was stalled: the limit of stalls in a session begins anew.
  */
 void replay_scenario_pause(struct replay_scenario *scenario, struct scenario_session *own);
 void replay_scenario_resume(struct replay_scenario *scenario, struct scenario_session *own,

@@ -11,12 +11,12 @@
 
 #define SESSIONS_MAX 16384
 #define MESSAGES_MAX 32768
-/* Names of recipients that are kept, of a message and of all together; further ones are only counted. */
+/* Names of recipients that are kept, of a message and of all; further ones are only counted. */
 #define NAMES_MAX 256
 #define NAMES_BYTES_MAX (8U << 20)
 /* How long a message may take from its first line to the one that tells its sender. */
 #define QUEUED_WITHIN_MS 600000
-/* The same once its session has ended or gone on to another message: then the message was aborted. */
+/* The same once its session has ended or gone on to another message: it was aborted then. */
 #define ABORTED_WITHIN_MS 10000
 /* How long, from then, until all of its recipients have been named. */
 #define NAMED_WITHIN_MS 300000
@@ -406,7 +406,7 @@ static void settle_if_named(struct log_message *message)
 		message->is_settled = true;
 }
 
-/* The message, which turns out to be of another session, begun by this line. False without memory. */
+/* The message turns out to be of another session, begun by this line. False without memory. */
 static bool move_message(struct replay_sessions *sessions, const struct maillog_line *line,
 			 struct log_message *message)
 {
@@ -423,7 +423,7 @@ static bool move_message(struct replay_sessions *sessions, const struct maillog_
 	return true;
 }
 
-/* Sendmail's line tells the client of the message; Postfix's does not, so the message must be known. */
+/* Sendmail's line tells the client of the message; of Postfix the message must be known. */
 static struct log_message *queued_message(struct replay_sessions *sessions,
 					  const struct maillog_line *line)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Puts the lines of a mail log together to SMTP sessions and their messages, and hands on what happened
- * in them, in the order of the log. Memory is bounded, whatever the log holds. For one thread.
+ * Puts the lines of a mail log together to SMTP sessions and their messages, and hands on what
+ * happened in them, in the order of the log. Memory is bounded, whatever the log holds. For one
+ * thread.
  */
 #ifndef TARPIT_REPLAY_SESSIONS_H
 #define TARPIT_REPLAY_SESSIONS_H
@@ -38,11 +39,11 @@ struct log_session {
 	/* The drive's. */
 	bool has_begun, has_greeted, has_ended, in_mail;
 	bool is_paused;			/* perhaps at its end: Sendmail does not log that */
-	struct log_message *mail;	/* of the transaction that in_mail is about; never followed */
+	struct log_message *mail;	/* that in_mail is about; only compared, never followed */
 	char sender[REPLAY_ADDRESS_MAX];
 	/* Private. */
 	unsigned references;
-	bool is_told;			/* whether authenticated is known, and no line will change that */
+	bool is_told;			/* no line will change authenticated any more */
 	unsigned limit;			/* an enum idle_limit */
 	int64_t touched_ms;
 	struct log_message *message;	/* the last one; not counted as a reference */
@@ -79,7 +80,7 @@ struct log_message {
 	unsigned driven_rejections, driven_accepted, bad_count;
 	/* Private. */
 	unsigned references;
-	bool listed, is_settled;	/* is_settled: no line that is still to come changes anything */
+	bool listed, is_settled;	/* is_settled: no line will change it any more */
 	int64_t deadline_ms;
 	UT_hash_handle hh;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads a log's lines, ahead where a time stamp leaps, to see whether the next lines bear it out. */
+/* Reads a log's lines: ahead where a time stamp leaps, to see whether the next ones bear it out. */
 #include "source.h"
 
 #include <stdio.h>

@@ -39,15 +39,15 @@ struct replay_source {
 struct replay_source *replay_source_open(struct replay_file *from, char *error, size_t size);
 void replay_source_close(struct replay_source *source);
 /*
- * Goes on to the next line with a stamp that can be believed; false at the end. The clock of a replay
- * never goes back, so a stamp far ahead, garbled or of a clock that was wrong for a moment, must not
- * move it to the end of time.
+ * Goes on to the next line with a stamp that can be believed; false at the end. The clock of a
+ * replay never goes back, so a stamp far ahead, garbled or of a clock that was wrong for a moment,
+ * must not move it to the end of time.
  */
 bool replay_source_next(struct replay_source *source, struct replay_lines *lines);
 /* Counts an unreadable line of that number, and names the first such line. */
 void replay_source_unreadable(const struct replay_source *source, struct replay_lines *lines,
 			      uint64_t number);
-/* A file that is damaged or compressed by another program from its begin on: the reason is in error. */
+/* Whether the file is damaged, or of a foreign format, from its begin on; the reason in error. */
 bool replay_source_is_illegible(const struct replay_source *source, char *error, size_t size);
 /* "-" as "standard input". */
 const char *replay_source_name(const char *path);

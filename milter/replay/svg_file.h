@@ -12,9 +12,9 @@ struct replay_svg_file {
 };
 
 /*
- * Opens path for the picture, before the logs are read: a file that is there must be empty or a picture,
- * and none of the logs, and is left as it is. Returns a sysexits code, EX_OK if so, with the reason in
- * error if not.
+ * Opens path for the picture, before the logs are read: a file that is there must be empty or a
+ * picture, and none of the logs, and is left as it is. Returns a sysexits code, EX_OK if so, with
+ * the reason in error if not.
  */
 int replay_svg_file_open(struct replay_svg_file *file, const char *path,
 			 const struct replay_file *logs, size_t count, char *error, size_t size);
