@@ -3,7 +3,6 @@
 
 import contextlib
 import datetime
-import functools
 import json
 import os
 import pathlib
@@ -19,17 +18,8 @@ from .preload import preload
 JOURNALD = "/lib/systemd/systemd-journald"
 LOGGED_SECONDS = 20
 
-@functools.lru_cache(maxsize=None)
-def why_not():
-    """Why there can be none here, or None."""
-    if not os.path.exists(JOURNALD):
-        return "there is no systemd-journald"
-    if not os.path.isdir("/sys/fs/cgroup"):
-        # An older one does without.
-        with contextlib.suppress(AssertionError), Journald():
-            return None
-        return "no control groups here, and this systemd-journald ends without them"
-    return None
+def is_available():
+    return os.path.exists(JOURNALD)
 
 
 class _LogHost:
@@ -96,7 +86,8 @@ class Journald(_LogHost):
 
     def __enter__(self):
         """Of a journal namespace, which is of no machine; and not idle, as it would end then."""
-        env = {**os.environ, "RUNTIME_DIRECTORY": str(self.directory), "LOGS_DIRECTORY": str(self.path)}
+        env = {**os.environ, **preload("own_cgroups"),
+               "RUNTIME_DIRECTORY": str(self.directory), "LOGS_DIRECTORY": str(self.path)}
         self._process = subprocess.Popen([JOURNALD, f"tarpit-{os.getpid()}"], env=env,
                                          stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
