@@ -17,6 +17,8 @@ SHUT_IN = {
     r"libmilter/mfapi\.h": ("milter/mta/filter.c",),
     r"libmemcached.*": ("milter/memcached/",),
     r"confuse\.h": ("milter/config/file.c",),
+    r"seccomp\.h": ("milter/memcached/confine.c",),
+    r"sasl/.*": ("milter/memcached/",),
     r"microhttpd\.h": ("milter/metrics/http.c",),
     r"zlib\.h": ("milter/maillog/file.c",),
     r"curses\.h|ncurses.*": ("milter/tarpitctl/",),
