@@ -145,24 +145,27 @@ static bool find(struct keeper *keeper)
 
 /*
  * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed after half a
- * pause is paid in the next rounds. False if the server failed.
+ * pause is paid in the next rounds. A server that kills each worker which pays has one client's debt for it,
+ * so it is given no more at first. False if the server failed.
  */
 static bool pay(struct keeper *keeper)
 {
 	const struct server *server = keeper->server;
 	int64_t until_ms = now_ms() + keeper->settings.retry_ms / 2;
 	struct message_outcome outcome = {0};
+	unsigned entries = 1;
 	struct debts debts;
 	struct errand errand;
 
 	while (now_ms() < until_ms && outcome.was_refused == 0 &&
-	       debts_take(server->site->memory, server->number, &debts)) {
+	       debts_take(server->site->memory, server->number, entries, &debts)) {
 		errand_pay(&errand, &debts, keeper->settings.key_prefix, keeper->settings.window_s);
 		converse(keeper, &keeper->server->probe, &errand, MESSAGE_TIMEOUTS_MAX, &outcome);
 		errand_finish(&errand, &outcome, server->site->memory, server->number,
 			      server->name);
 		if (outcome.result == MESSAGE_FAILED)
 			return false;
+		entries = DEBTS_ENTRIES_MAX;
 	}
 	return true;
 }
