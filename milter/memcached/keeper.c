@@ -274,6 +274,7 @@ static void check_idle(struct server *server, struct worker *worker)
 	pthread_mutex_lock(&server->mutex);
 	if (worker->state == WORKER_IDLE && poll(&poll_fd, 1, 0) > 0) {
 		worker->state = WORKER_LOST;
+		stats_add(STAT_STORE_FAILURES, 1);
 		server_set_down(server, "tarpit-store ended");
 	}
 	pthread_mutex_unlock(&server->mutex);
@@ -322,8 +323,9 @@ static void wait_for_work(struct server *server)
 	(void)eventfd_read(server->keeper_fd, &ignored);
 }
 
-static void set_down(struct keeper *keeper)
+static void fail(struct keeper *keeper)
 {
+	stats_add(STAT_STORE_FAILURES, 1);
 	pthread_mutex_lock(&keeper->server->mutex);
 	server_set_down(keeper->server, keeper->reason);
 	pthread_mutex_unlock(&keeper->server->mutex);
@@ -346,7 +348,7 @@ static bool keep_once(struct keeper *keeper)
 	if (is_due)
 		do_round(keeper);
 	if (server_is_up(server) && !ready(keeper, SERVER_WORKERS))
-		set_down(keeper);
+		fail(keeper);
 	wait_for_work(server);
 	return true;
 }
