@@ -38,11 +38,13 @@ enum debt_step {
 /* What an event counts, for its client and for the network. */
 void debts_of_event(const struct store_query *query, const struct store_event *event,
 		    struct debts *debts);
+/* Clients and networks whose debts there is room for. */
+#define DEBTS_ENTRIES_MAX 2
 /*
- * Takes some of what memory owes to that owner; false if there is nothing. The caller settles them once:
- * until then they are not part of what memory shows.
+ * Takes what memory owes to that owner of so many clients and networks; false if there is nothing. The caller
+ * settles the debts once: until then they are not part of what memory shows.
  */
-bool debts_take(struct store *memory, unsigned owner, struct debts *debts);
+bool debts_take(struct store *memory, unsigned owner, unsigned entries, struct debts *debts);
 /* Has memory note each as told, or as owed to that owner. */
 void debts_settle(struct store *memory, unsigned owner, const struct debts *debts,
 		  const enum debt_step *steps);

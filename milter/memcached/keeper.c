@@ -145,24 +145,27 @@ static bool find(struct keeper *keeper)
 
 /*
  * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed after half a
- * pause is paid in the next rounds. False if the server failed.
+ * pause is paid in the next rounds. A server that kills each worker which pays has one client's debt for it,
+ * so it is given no more at first. False if the server failed.
  */
 static bool pay(struct keeper *keeper)
 {
 	const struct server *server = keeper->server;
 	int64_t until_ms = now_ms() + keeper->settings.retry_ms / 2;
 	struct message_outcome outcome = {0};
+	unsigned entries = 1;
 	struct debts debts;
 	struct errand errand;
 
 	while (now_ms() < until_ms && outcome.was_refused == 0 &&
-	       debts_take(server->site->memory, server->number, &debts)) {
+	       debts_take(server->site->memory, server->number, entries, &debts)) {
 		errand_pay(&errand, &debts, keeper->settings.key_prefix, keeper->settings.window_s);
 		converse(keeper, &keeper->server->probe, &errand, MESSAGE_TIMEOUTS_MAX, &outcome);
 		errand_finish(&errand, &outcome, server->site->memory, server->number,
 			      server->name);
 		if (outcome.result == MESSAGE_FAILED)
 			return false;
+		entries = DEBTS_ENTRIES_MAX;
 	}
 	return true;
 }
@@ -271,6 +274,7 @@ static void check_idle(struct server *server, struct worker *worker)
 	pthread_mutex_lock(&server->mutex);
 	if (worker->state == WORKER_IDLE && poll(&poll_fd, 1, 0) > 0) {
 		worker->state = WORKER_LOST;
+		stats_add(STAT_STORE_FAILURES, 1);
 		server_set_down(server, "tarpit-store ended");
 	}
 	pthread_mutex_unlock(&server->mutex);
@@ -319,8 +323,9 @@ static void wait_for_work(struct server *server)
 	(void)eventfd_read(server->keeper_fd, &ignored);
 }
 
-static void set_down(struct keeper *keeper)
+static void fail(struct keeper *keeper)
 {
+	stats_add(STAT_STORE_FAILURES, 1);
 	pthread_mutex_lock(&keeper->server->mutex);
 	server_set_down(keeper->server, keeper->reason);
 	pthread_mutex_unlock(&keeper->server->mutex);
@@ -343,7 +348,7 @@ static bool keep_once(struct keeper *keeper)
 	if (is_due)
 		do_round(keeper);
 	if (server_is_up(server) && !ready(keeper, SERVER_WORKERS))
-		set_down(keeper);
+		fail(keeper);
 	wait_for_work(server);
 	return true;
 }

@@ -4,8 +4,8 @@
 
 #include "store/memory.h"
 
-/* Of one client or network: two windows and sides. */
-#define PARTS 4
+/* Each has two windows and sides. */
+_Static_assert(DEBTS_ENTRIES_MAX * 4 <= DEBTS_MAX, "there must be room");
 
 static void add(struct debts *debts, const struct memory_debt *owed, int64_t window, enum side side,
 		uint64_t amount)
@@ -43,12 +43,12 @@ void debts_of_event(const struct store_query *query, const struct store_event *e
 	add_all(debts, &owed);
 }
 
-bool debts_take(struct store *memory, unsigned owner, struct debts *debts)
+bool debts_take(struct store *memory, unsigned owner, unsigned entries, struct debts *debts)
 {
 	struct memory_debt owed;
 
 	debts->count = 0;
-	while (debts->count + PARTS <= DEBTS_MAX && memory_take_debt(memory, owner, &owed))
+	for (; entries > 0 && memory_take_debt(memory, owner, &owed); entries--)
 		add_all(debts, &owed);
 	return debts->count > 0;
 }

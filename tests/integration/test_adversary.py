@@ -3,6 +3,7 @@
 it did not hold. tests/soak/memcached.py is the long form, with the settings of production."""
 
 import os
+import struct
 import subprocess
 import time
 
@@ -297,3 +298,42 @@ def test_nonsense_in_the_binary_protocol_does_no_harm(sasl):
                 time.sleep(0.35)
             relay.good()
             wait_until(lambda: daemon.events("store")[-1]["state"] == "up", 10)
+
+
+def frame(opcode, body, key_length=0, extras=b""):
+    return struct.pack("!BBHBBHIIQ", 0x81, opcode, key_length, len(extras), 0, 0, len(extras) + len(body), 0, 0) + extras + body
+
+
+VERSION, GETK, GETKQ, ADD, INCREMENT = 0x0b, 0x0c, 0x0d, 0x02, 0x05
+LONG_KEY = frame(GETK, b"k" * 60000, 60000, b"\0" * 4)
+BINARY_LIES = {
+    "key of 60,000": {GETKQ: LONG_KEY}, "key of 60,000 to an add": {ADD: LONG_KEY},
+    "key of 60,000 to an increment": {INCREMENT: LONG_KEY}, "version of 10,000": {GETKQ: frame(VERSION, b"7" * 10000)},
+    "version of 10,000 to an increment": {INCREMENT: frame(VERSION, b"7" * 10000)},
+}
+
+
+@pytest.mark.parametrize("name", BINARY_LIES)
+def test_lie_in_the_binary_protocol_at_worst_ends_workers(sasl, name):
+    """After the login, so that it is a worker at its work that reads it."""
+    memcached, options = sasl
+    with Relay(memcached) as relay:
+        options.update(relay.options, memcached_timeout="300ms", memcached_retry="500ms")
+        with daemon_with(AT_MAIL, options, control=True) as daemon, \
+                daemon_with(AT_MAIL, options, memcached.options) as other:
+            wait_until(lambda: ctl_json(daemon, "status")["store_state"] == "up")
+            relay.lie({bytes([0x80, opcode]): answer for opcode, answer in BINARY_LIES[name].items()})
+            for reply in offend(daemon.address, CLIENT, 20):
+                assert reply.action == "continue" and reply.seconds < 0.3 + AT_ONCE_SECONDS
+            daemon.wait_for(r"^store: state=down ")
+            with Session(daemon.address, CLIENT) as session:
+                assert_waited(session.mail())
+            relay.good()
+            began = time.monotonic()
+            wait_until(lambda: daemon.events("store")[-1]["state"] == "up", 10)
+            assert time.monotonic() - began < 2 * 0.5 + 0.5 * PATIENCE
+            with Session(daemon.address, CLIENT) as session:
+                session.greet()
+                session.reject_many(8, first=21)
+            with Session(other.address, CLIENT) as session:
+                assert_waited(session.mail())

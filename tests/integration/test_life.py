@@ -198,10 +198,10 @@ def become(account):
 
 
 def copy_for_all(directory):
-    """A copy of the daemon there: the binary may stand where only root can reach it."""
-    path = os.path.join(directory, "tarpit-milter")
-    subprocess.run(["cp", binary(), path], check=True)
-    return path
+    """A copy of the daemon there, and of tarpit-store: the binary may stand where only root can reach it."""
+    for name in os.path.basename(binary()), "tarpit-store":
+        subprocess.run(["cp", os.path.join(os.path.dirname(binary()), name), directory], check=True)
+    return os.path.join(directory, os.path.basename(binary()))
 
 
 @as_root

@@ -370,6 +370,7 @@ def test_unit_shuts_in_whatever_the_daemon_may_become(machine):
 # Secrets
 
 PASSWORD = "correct-horse-battery-staple"
+LIST_MECHANISMS = 0x20
 
 
 def refuse_logins(listener, heard):
@@ -378,8 +379,11 @@ def refuse_logins(listener, heard):
         while True:
             connection, _ = listener.accept()
             with connection:
-                heard.append(connection.recv(4096))
-                connection.sendall(struct.pack("!BBHBBHIIQ", 0x81, heard[-1][1], 0, 0, 0, 0x20, 0, 0, 0))
+                while request := connection.recv(4096):
+                    heard.append(request)
+                    status, text = (0, b"PLAIN") if request[1] == LIST_MECHANISMS else (0x20, b"")
+                    connection.sendall(struct.pack("!BBHBBHIIQ", 0x81, request[1], 0, 0, 0, status, len(text), 0, 0) +
+                                       text)
 
 
 def test_password_is_shown_nowhere(tmp_path):
@@ -397,9 +401,9 @@ def test_password_is_shown_nowhere(tmp_path):
             offend(daemon.address, CLIENT)
             daemon.reload()
             daemon.status()
-            process = pathlib.Path(f"/proc/{daemon.pid}")
-            shown = [daemon.log_text().encode(), (process / "cmdline").read_bytes(), (process / "environ").read_bytes(),
-                     request(("127.0.0.1", port)).body.encode()]
+            shown = [daemon.log_text().encode(), request(("127.0.0.1", port)).body.encode()]
+            for pid in [daemon.pid, *daemon.children()]:
+                shown += [pathlib.Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
             for command in (["status"], ["list"], ["stalls"], ["reload"]):
                 shown.append(ctl(daemon, *command).out.encode())
             # It does not hold for all hosts, with memcached down.

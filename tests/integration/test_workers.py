@@ -97,8 +97,8 @@ def test_what_it_is_given(alone, tmp_path):
         # Python ignores SIGPIPE and SIGXFSZ itself, and glibc has two for itself.
         assert int(seen["ignored"], 16) & ~(1 << 12 | 1 << 24 | 3 << 31) == 0
         assert (seen["host"], seen["port"], seen["user"], seen["password"]) == ("127.0.0.1", 1, "mx", PASSWORD)
+        wait_until(lambda: len(daemon.children()) == 9, 10)
         children = daemon.children()
-        assert len(children) == 9
         daemon.stop()
     wait_until(lambda: not [pid for pid in children if os.path.exists(f"/proc/{pid}")])
 

@@ -379,9 +379,10 @@ def over_relay(fail, in_flight=0, **more):
 
 
 def lies(answers, **options):
-    """What has ended programs that read it with libmemcached: so it does in each worker that asks."""
+    """What has ended programs that read it with libmemcached: so it does in each worker that asks. In flight are what
+    offenders say, and in each round a client's debt."""
     return Failure(lambda site: site.relay.lie(answers), lambda site: site.relay.good(),
-                   {"relayed": True, "options": options}, in_flight=4 * OFFENDERS, is_seen=True)
+                   {"relayed": True, "options": options}, in_flight=60, is_seen=True)
 
 
 def key_of(length):

@@ -86,7 +86,7 @@ class Machine:
         self.pid = None
 
     def __enter__(self):
-        for name in "dev", "etc", "local/sbin", "local/bin", "local/etc":
+        for name in "dev", "etc", "local/sbin", "local/bin", "local/libexec", "local/etc":
             (self.directory / name).mkdir(parents=True)
         values = {"directory": self.directory, "name": self.directory.name, "systemd": SYSTEMD, "units": UNITS}
         (self.directory / "inside").write_text(INSIDE.format(**values), encoding="utf-8")
@@ -148,7 +148,8 @@ class Machine:
         """Steps 1, 2, 3 and 5 of README."""
         local = self.directory / "local"
         shutil.copy(binary(), local / "sbin" / "tarpit-milter")
-        shutil.copy(os.path.join(os.path.dirname(binary()), "tarpitctl"), local / "bin" / "tarpitctl")
+        for name, place in (("tarpitctl", "bin"), ("tarpit-store", "libexec")):
+            shutil.copy(os.path.join(os.path.dirname(binary()), name), local / place / name)
         self.run("install", "-D", "-m", "0644", f"{TOP}/packaging/tarpit-milter.sysusers",
                  "/etc/sysusers.d/tarpit-milter.conf")
         self.run("systemd-sysusers")

@@ -82,7 +82,7 @@ static void check_debts(struct store *memory, const struct errand *errand,
 	uint64_t owed = 0, not_done = 0;
 	struct debts debts;
 
-	while (debts_take(memory, 0, &debts))
+	while (debts_take(memory, 0, DEBTS_ENTRIES_MAX, &debts))
 		for (size_t i = 0; i < debts.count; i++)
 			owed += debts.of[i].amount;
 	for (size_t i = 0; i < errand->debts.count; i++)

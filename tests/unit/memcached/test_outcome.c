@@ -99,7 +99,7 @@ static void check_owed(const struct message_outcome *outcome, uint64_t client, u
 	errand_record(&errand, &query, &event);
 	assert_int_equal(errand.request.counts_count, 2);
 	errand_finish(&errand, outcome, memory, 3, "server");
-	while (debts_take(memory, 3, &debts))
+	while (debts_take(memory, 3, 1, &debts))
 		for (size_t i = 0; i < debts.count; i++)
 			owed[debts.of[i].is_network] += debts.of[i].amount;
 	assert_int_equal(owed[0], client);
