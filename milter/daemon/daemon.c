@@ -43,8 +43,11 @@
 #define STOP_CALLBACKS_MS 700
 #define STOP_REPLIES_MS 20
 #define STOP_STEP_MS 5
-/* How long libmilter's signal thread is looked for; a few milliseconds will do where the machine is idle. */
-#define PARK_MS 5000
+/*
+ * How long libmilter's signal thread is looked for: milliseconds will do where the machine is idle. Longer than the
+ * 5 s that smfi_main may take to return once libmilter has a TERM.
+ */
+#define PARK_MS 6000
 
 static void sleep_ms(long ms)
 {
