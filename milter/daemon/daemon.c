@@ -43,8 +43,11 @@
 #define STOP_CALLBACKS_MS 700
 #define STOP_REPLIES_MS 20
 #define STOP_STEP_MS 5
-/* How long libmilter's signal thread is looked for; a few milliseconds will do where the machine is idle. */
-#define PARK_MS 5000
+/*
+ * How long libmilter's signal thread is looked for: milliseconds will do where the machine is idle. Longer than the
+ * 5 s that smfi_main may take to return once libmilter has a TERM.
+ */
+#define PARK_MS 6000
 
 static void sleep_ms(long ms)
 {
@@ -148,8 +151,8 @@ static void *serve(void *argument)
 
 	while (sem_wait(&d->may_serve) != 0)
 		;
-	/* Before the signal thread is parked, libmilter may have taken a TERM, and main gets another instead. */
-	if (filter_run() != 0 || atomic_load(&d->may_lose_signals))
+	/* While the signal thread is being parked libmilter may take a TERM: main gets another one for it. */
+	if (filter_run() != 0 || !atomic_load(&d->is_parking))
 		atomic_store(&d->has_ended, true);
 	kill(getpid(), SIGTERM);
 	return NULL;
@@ -223,12 +226,11 @@ static int start_threads(struct daemon *d)
 	if (libmilter_guard_start(2 * (d->sessions_max + DESCRIPTORS_RESERVED)) != 0 ||
 	    pthread_create(&d->thread, NULL, serve, d) != 0)
 		return daemon_fail(d, EX_OSERR, "can't start a thread");
-	if (!signal_thread_park(&d->may_serve, PARK_MS)) {
-		atomic_store(&d->may_lose_signals, true);
+	if (!signal_thread_park(&d->may_serve, PARK_MS))
 		log_message(LOG_WARNING, "start",
 			    "libmilter's signal thread is not in /proc/self/task: a HUP may end "
 			    "the daemon");
-	}
+	atomic_store(&d->is_parking, false);
 	start_observers(d);
 	return EX_OK;
 }
@@ -369,6 +371,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	d.control = -1;
 	pthread_mutex_init(&d.reload_mutex, NULL);
 	sem_init(&d.may_serve, 0, 0);
+	atomic_init(&d.is_parking, true);
 	d.started_ms = clock_system.mono_ms(&clock_system);
 	daemon_open_log(&d);
 	code = start(&d);

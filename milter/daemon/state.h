@@ -33,8 +33,8 @@ struct daemon {
 	int control; /* the control socket, -1: none */
 	pthread_t thread; /* the caller of smfi_main */
 	sem_t may_serve;
-	_Atomic bool may_lose_signals; /* to libmilter */
-	_Atomic bool has_ended; /* smfi_main has, by itself */
+	_Atomic bool is_parking; /* see signal_thread.h */
+	_Atomic bool has_ended; /* smfi_main has returned, and not for a signal */
 };
 
 /* Says why the daemon won't start to the log, and to the terminal that started it. Returns code. */

@@ -79,7 +79,7 @@ static bool ask_for_macros(SMFICTX *ctx)
 	       smfi_setsymlist(ctx, SMFIM_DATA, data) == MI_SUCCESS;
 }
 
-/* The session of a connection; NULL without memory: then its mail passes. */
+/* The session of a connection; NULL without memory: then callbacks accept each mail. */
 static struct session *open_session(SMFICTX *ctx, bool may_ask_for_macros)
 {
 	struct session *session = session_open(tarpit);
@@ -134,10 +134,7 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 		.client_resolve = macro(ctx, "{client_resolve}"),
 	};
 
-	/* There was no memory for a session: its mail passes. */
-	if (session == NULL)
-		return leave(SMFIS_ACCEPT);
-	return answer(ctx, session_connect(session, &event));
+	return answer(ctx, session != NULL ? session_connect(session, &event) : VERDICT_ACCEPT);
 }
 
 static sfsistat on_helo(SMFICTX *ctx, char *name)
@@ -145,9 +142,7 @@ static sfsistat on_helo(SMFICTX *ctx, char *name)
 	struct session *session = enter(ctx);
 
 	(void)name;
-	if (session == NULL)
-		return leave(SMFIS_ACCEPT);
-	return answer(ctx, session_helo(session));
+	return answer(ctx, session != NULL ? session_helo(session) : VERDICT_ACCEPT);
 }
 
 static sfsistat on_mail(SMFICTX *ctx, char **arguments)
@@ -161,9 +156,7 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 		.cert_subject = macro(ctx, "{cert_subject}"),
 	};
 
-	if (session == NULL)
-		return leave(SMFIS_ACCEPT);
-	return answer(ctx, session_mail(session, &event));
+	return answer(ctx, session != NULL ? session_mail(session, &event) : VERDICT_ACCEPT);
 }
 
 static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
@@ -176,18 +169,15 @@ static sfsistat on_rcpt(SMFICTX *ctx, char **arguments)
 		.bad_count = macro(ctx, "{nbadrcpts}"),
 	};
 
-	if (session == NULL)
-		return leave(SMFIS_ACCEPT);
-	return answer(ctx, session_rcpt(session, &event));
+	return answer(ctx, session != NULL ? session_rcpt(session, &event) : VERDICT_ACCEPT);
 }
 
 static sfsistat on_data(SMFICTX *ctx)
 {
 	struct session *session = enter(ctx);
 
-	if (session == NULL)
-		return leave(SMFIS_ACCEPT);
-	return answer(ctx, session_data(session, macro(ctx, "{nbadrcpts}")));
+	return answer(ctx, session != NULL ? session_data(session, macro(ctx, "{nbadrcpts}"))
+					   : VERDICT_ACCEPT);
 }
 
 /* For a connection of filter_nudge's this is the only callback. */

@@ -18,8 +18,9 @@
 
 #define STEP_NS 500000
 
-/* Written by a signal handler. */
+/* Written by signal handlers. */
 static _Atomic bool is_parked;
+static _Atomic int stop_signal; /* a TERM or INT that came meanwhile; 0: none */
 
 /* Runs in libmilter's signal thread, with all signals blocked. */
 static void park(int number)
@@ -31,6 +32,12 @@ static void park(int number)
 	sigfillset(&all);
 	for (;;)
 		sigsuspend(&all);
+}
+
+/* Runs in main. */
+static void note_stop(int number)
+{
+	atomic_store(&stop_signal, number);
 }
 
 /* Whether a thread of this process blocks TERM; true, too, for one that has ended. */
@@ -97,24 +104,30 @@ static void find_and_park(int64_t limit_ms)
 }
 
 /*
- * Of a signal that main does not block and the process ignores, the kernel keeps nothing that libmilter could
- * take. A HUP that came before, and was pending, comes again.
+ * Until the thread is parked, main does not block HUP, TERM and INT. The kernel keeps no HUP then, since the process
+ * ignores it, and offers TERM and INT to main first.
  */
 bool signal_thread_park(sem_t *start, int64_t limit_ms)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
-	sigset_t pending, hup;
+	struct sigaction note = {.sa_handler = note_stop, .sa_flags = SA_RESTART};
+	sigset_t mask, pending;
 
-	sigemptyset(&hup);
-	sigaddset(&hup, SIGHUP);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
 	sigpending(&pending);
-	sigaction(SIGHUP, &ignore, &before);
-	pthread_sigmask(SIG_UNBLOCK, &hup, NULL);
+	signal(SIGHUP, SIG_IGN);
+	sigaction(SIGTERM, &note, NULL);
+	sigaction(SIGINT, &note, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
 	sem_post(start);
 	find_and_park(limit_ms);
-	pthread_sigmask(SIG_BLOCK, &hup, NULL);
-	sigaction(SIGHUP, &before, NULL);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	signal(SIGHUP, SIG_DFL);
 	if (sigismember(&pending, SIGHUP) == 1)
 		raise(SIGHUP);
+	if (atomic_load(&stop_signal) != 0)
+		raise(atomic_load(&stop_signal));
 	return atomic_load(&is_parked);
 }

@@ -141,10 +141,22 @@ def test_signals_during_the_start():
             ends = time.monotonic() + 0.1
             while time.monotonic() < ends:
                 daemon.signal(signal.SIGHUP)
+            daemon.wait_for("^start: version")
+            daemon.signal(signal.SIGHUP)
             daemon.wait_for("^reload: version")
             with Session(daemon.address, CLIENT) as session:
                 assert_at_once(session.greeting)
             daemon.stop()
+
+
+def test_stop_during_the_start():
+    for number in range(20):
+        with Daemon(expect_start=False) as daemon:
+            while not blocks_term(daemon.pid):
+                assert daemon.process.poll() is None
+            time.sleep(number * 0.0005)
+            daemon.signal(signal.SIGTERM)
+            assert daemon.wait() == 0
 
 
 @pytest.mark.parametrize("before", [signal.SIGHUP, signal.SIGUSR1], ids=["HUP", "USR1"])

@@ -52,16 +52,18 @@ static void no_such_thread_is_told(void **state)
 	assert_int_equal(sem_wait(&may_start), 0);
 }
 
-static void main_has_the_hup_that_came_before(void **state)
+static void main_has_what_came_before(void **state)
 {
 	pthread_t thread;
 
 	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, wait_for_signals, NULL), 0);
 	kill(getpid(), SIGHUP);
+	kill(getpid(), SIGTERM);
 	assert_true(signal_thread_park(&may_start, LIMIT_MS));
 	assert_true(is_pending(SIGHUP));
 	assert_false(is_pending(SIGHUP));
+	assert_true(is_pending(SIGTERM));
 	assert_int_equal(stolen, 0);
 }
 
@@ -85,7 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_such_thread_is_told),
-		cmocka_unit_test(main_has_the_hup_that_came_before),
+		cmocka_unit_test(main_has_what_came_before),
 		cmocka_unit_test(main_has_what_comes_in_pairs),
 	};
 	sigset_t blocked;
