@@ -48,7 +48,7 @@ bool replay_events_add(struct replay_events *events, const struct log_event *eve
 	return true;
 }
 
-/* Postfix tells the client of a session without accepted recipients in the line that ends it. */
+/* Without an accepted recipient, only the line that ends a Postfix session tells of AUTH. */
 static bool may_be_authenticated(const struct log_event *event, int64_t now_ms)
 {
 	const struct log_session *session = event->session;
