@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -43,6 +44,7 @@ static void start_memcached(void)
 	unlink(memcached_socket);
 	memcached = fork();
 	if (memcached == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execlp("memcached", "memcached", "-u", "root", "-s", memcached_socket, "-m", "16",
 		       (char *)NULL);
 		_exit(127);
@@ -94,6 +96,7 @@ static void start_memcached_with_sasl(void)
 	snprintf(sasl_server, sizeof(sasl_server), "127.0.0.1:%u", port);
 	memcached = fork();
 	if (memcached == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		execlp("memcached", "memcached", "-u", "root", "-l", "127.0.0.1", "-p", text, "-m",
 		       "16", "-S", (char *)NULL);
 		_exit(127);
@@ -133,6 +136,12 @@ static bool make_sasl_users(void)
 	return system(command) == 0;
 }
 
+void suspend_memcached(void)
+{
+	kill(memcached, SIGSTOP);
+	waitpid(memcached, NULL, WUNTRACED);
+}
+
 static void stop_memcached(void)
 {
 	kill(memcached, SIGKILL);
@@ -161,6 +170,13 @@ static struct config *make_config(enum kind kind)
 	return &config;
 }
 
+void await_up(struct store *store)
+{
+	for (int ms = 0; ms < START_MS && strcmp(store_state(store), "up") != 0; ms += STEP_MS)
+		sleep_ms(STEP_MS);
+	assert_string_equal(store_state(store), "up");
+}
+
 struct store *open_test_store(enum kind kind)
 {
 	char error[128] = "";
@@ -185,6 +201,7 @@ int setup_memcached(void **state)
 {
 	start_memcached();
 	*state = open_test_store(IN_MEMCACHED);
+	await_up(*state);
 	return 0;
 }
 
@@ -197,7 +214,7 @@ int setup_sasl(void **state)
 		return 0;
 	start_memcached_with_sasl();
 	*state = store = open_test_store(IN_MEMCACHED_WITH_SASL);
-	assert_string_equal(store_state(store), "up");
+	await_up(store);
 	return 0;
 }
 

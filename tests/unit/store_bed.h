@@ -25,6 +25,10 @@ void close_bed(void);
 
 extern char memcached_socket[128];
 extern pid_t memcached;
+/* Returns once memcached has stopped: SIGCONT lets it go on. */
+void suspend_memcached(void);
+/* Start-up does not wait long for a server on a busy machine. */
+void await_up(struct store *store);
 /* What the stores that are opened from now on say to a memcached with SASL. */
 void set_password(const char *text);
 

@@ -17,6 +17,7 @@ static void another_daemon_sees_the_same(void **state)
 	struct store *other = open_test_store(IN_MEMCACHED);
 	struct store_view view;
 
+	await_up(other);
 	assert_true(offend(*state, "192.0.2.1", 1000, 1, &view));
 	assert_false(offend(other, "192.0.2.1", 1000, 1, &view));
 	assert_true(offend(other, "192.0.2.1", 1000, 2, &view));
@@ -42,17 +43,16 @@ static void outage_is_bridged_and_paid_for_once(void **state)
 	struct store_view view;
 
 	offend(store, "192.0.2.1", 1000, 1, &view);
-	kill(memcached, SIGSTOP);
+	suspend_memcached();
 	for (uint64_t i = 2; i <= 9; i++)
 		offend(store, "192.0.2.1", 1000, i, &view);
 	await_count(store, 900);
 	assert_string_equal(store_state(store), "down");
 	kill(memcached, SIGCONT);
-	for (int ms = 0; ms < START_MS && strcmp(store_state(store), "up") != 0; ms += STEP_MS)
-		sleep_ms(STEP_MS);
-	assert_string_equal(store_state(store), "up");
+	await_up(store);
 
 	other = open_test_store(IN_MEMCACHED);
+	await_up(other);
 	view = look_up(other, "192.0.2.1", 1000);
 	assert_int_equal(view.client.bad_now, 900);
 	assert_int_equal(view.network.bad_now, 900);
@@ -75,6 +75,7 @@ static void other_daemon_follows_what_an_administrator_does(void **state)
 	struct store_query query = make_query("192.0.2.1", WINDOW_NOW);
 	struct store_view view;
 
+	await_up(other);
 	assert_true(store_flag(store, &query, NOW_S + 600));
 	assert_true(look_up(other, "192.0.2.1", WINDOW_NOW).by_hand);
 	offend(other, "192.0.2.1", WINDOW_NOW, 1, &view);
@@ -93,7 +94,7 @@ static void administrator_is_told_that_the_server_is_away(void **state)
 	int is_up = -1;
 
 	offend(store, "192.0.2.1", WINDOW_NOW, 1, &view);
-	kill(memcached, SIGSTOP);
+	suspend_memcached();
 	assert_false(store_forgive(store, &query));
 	view = look_up(store, "192.0.2.1", WINDOW_NOW);
 	assert_true(tally_is_zero(&view.client));
