@@ -260,7 +260,7 @@ static void log_status(const struct daemon *d)
 	line.wanted = true; /* whatever log_level says */
 	log_put(&line, "version", "%s", PACKAGE_VERSION);
 	log_put(&line, "uptime_s", "%" PRId64,
-		(clock_system.mono_ms(&clock_system) - d->started_ms) / 1000);
+		(clock_now_ms() - d->started_ms) / 1000);
 	log_put(&line, "mode", "%s", config->observe ? "observe" : "enforce");
 	log_put(&line, "store", "%s", config->use_memcached ? "memcached" : "memory");
 	log_put(&line, "store_state", "%s", store_state(d->tarpit.store));
@@ -372,7 +372,7 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	pthread_mutex_init(&d.reload_mutex, NULL);
 	sem_init(&d.may_serve, 0, 0);
 	atomic_init(&d.is_parking, true);
-	d.started_ms = clock_system.mono_ms(&clock_system);
+	d.started_ms = clock_now_ms();
 	daemon_open_log(&d);
 	code = start(&d);
 	if (code != EX_OK) {

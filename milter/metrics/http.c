@@ -100,7 +100,7 @@ static bool has_connections(const struct server *server)
 	return false;
 }
 
-static int patience_ms(const struct server *server)
+static int poll_timeout_ms(const struct server *server)
 {
 	MHD_UNSIGNED_LONG_LONG timeout;
 
@@ -122,7 +122,7 @@ static void *serve(void *arg)
 
 	for (;;) {
 		struct pollfd fd = {.fd = server->epoll, .events = POLLIN};
-		int events = poll(&fd, 1, is_settled ? -1 : patience_ms(server));
+		int events = poll(&fd, 1, is_settled ? -1 : poll_timeout_ms(server));
 
 		is_settled = events == 0 && !has_connections(server);
 		shut_down_overdue(server);

@@ -110,7 +110,7 @@ static void *keep(void *argument)
 			pthread_mutex_lock(&reserve.mutex);
 		}
 		clock_system.wait_until(&clock_system, &reserve.used, &reserve.mutex,
-					clock_system.mono_ms(&clock_system) + RETRY_MS);
+					clock_now_ms() + RETRY_MS);
 	}
 	return NULL;
 }
