@@ -131,7 +131,8 @@ static bool prove(struct keeper *keeper, struct worker *worker)
 /* Tries the addresses of the server's name. May take as long as the resolver. */
 static bool find(struct keeper *keeper)
 {
-	char addresses[ENDPOINT_ADDRESSES_MAX][MESSAGE_HOST_MAX];
+	/* Messages are sent whole: nothing of the stack may be behind an address. */
+	char addresses[ENDPOINT_ADDRESSES_MAX][MESSAGE_HOST_MAX] = {{0}};
 	size_t count = endpoint_resolve(&keeper->server->endpoint, addresses, keeper->reason,
 					sizeof(keeper->reason));
 
