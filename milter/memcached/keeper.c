@@ -22,9 +22,9 @@
 
 struct keeper {
 	struct server *server;
-	struct server_settings settings;	/* of this round */
-	char address[MESSAGE_HOST_MAX];		/* at which the server was found */
-	char reason[MESSAGE_REASON_MAX];	/* why it was not */
+	struct server_settings settings; /* of this round */
+	char address[MESSAGE_HOST_MAX]; /* at which the server was found */
+	char reason[MESSAGE_REASON_MAX]; /* why it was not */
 };
 
 static int64_t now_ms(void)
@@ -60,8 +60,8 @@ static bool start_worker(struct keeper *keeper, struct worker *worker)
 		snprintf(setup.user, sizeof(setup.user), "%s", site->user);
 		setup.password = *site->password;
 	}
-	is_started = worker_start(worker, site->program, &setup, keeper->reason,
-				  sizeof(keeper->reason));
+	is_started =
+		worker_start(worker, site->program, &setup, keeper->reason, sizeof(keeper->reason));
 	explicit_bzero(&setup, sizeof(setup));
 	return is_started;
 }
@@ -131,7 +131,8 @@ static bool prove(struct keeper *keeper, struct worker *worker)
 /* Tries the addresses of the server's name. May take as long as the resolver. */
 static bool find(struct keeper *keeper)
 {
-	char addresses[ENDPOINT_ADDRESSES_MAX][MESSAGE_HOST_MAX];
+	/* Messages are sent whole: nothing of the stack may be behind an address. */
+	char addresses[ENDPOINT_ADDRESSES_MAX][MESSAGE_HOST_MAX] = {{0}};
 	size_t count = endpoint_resolve(&keeper->server->endpoint, addresses, keeper->reason,
 					sizeof(keeper->reason));
 

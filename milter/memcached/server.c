@@ -31,7 +31,7 @@ struct server_waiter {
 
 /* The time that a session has. */
 struct patience {
-	int64_t began_ms, until_ms;	/* monotonic */
+	int64_t began_ms, until_ms; /* monotonic */
 	bool has_nudged;
 };
 
@@ -265,13 +265,12 @@ bool server_ask(struct server *server, struct errand *errand, struct message_out
 	pthread_mutex_lock(&server->mutex);
 	errand->request.timeout_ms = server->settings.timeout_ms;
 	errand->request.serial = ++server->serial;
-	patience.until_ms = patience.began_ms +
-			    (int64_t)timeouts_of(errand) * errand->request.timeout_ms;
+	patience.until_ms =
+		patience.began_ms + (int64_t)timeouts_of(errand) * errand->request.timeout_ms;
 	worker = take_worker(server, &patience);
 	failures = server->failures;
 	pthread_mutex_unlock(&server->mutex);
-	if (worker != NULL &&
-	    !ask_worker(server, worker, errand, failures, &patience, outcome))
+	if (worker != NULL && !ask_worker(server, worker, errand, failures, &patience, outcome))
 		return false;
 	errand_finish(errand, outcome, server->site->memory, server->number, server->name);
 	return outcome->result == MESSAGE_ANSWERED;

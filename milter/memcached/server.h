@@ -61,7 +61,7 @@ struct server {
 };
 
 /*
- * Starts its keeper; signals should be blocked. name is "host:port" and the like; borrowed is the site. NULL
+ * Starts its keeper; signals should be blocked. name is an entry of memcached_servers; site is borrowed. NULL
  * with the reason in error.
  */
 struct server *server_start(const char *name, unsigned number, const struct server_site *site,

@@ -125,8 +125,7 @@ bool worker_receive(const struct worker *worker, const struct message_request *r
 		    struct message_outcome *outcome)
 {
 	/* MSG_TRUNC: the length is the message's own. */
-	ssize_t length =
-		recv(worker->fd, outcome, sizeof(*outcome), MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t length = recv(worker->fd, outcome, sizeof(*outcome), MSG_DONTWAIT | MSG_TRUNC);
 
 	if (length > 0 && outcome_is_valid(outcome, (size_t)length, request))
 		return true;

@@ -18,7 +18,7 @@
 /* For each input; may not keep anything, may not be told apart from a crash if it does not return. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* What must hold whatever the input is; assert() is link.c's. */
+/* What must hold whatever the input is; assert() may be compiled out. */
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
