@@ -14,6 +14,9 @@
 
 #include "store/store.h"
 
+/* Processes, and as many descriptors of this process, that one memcached server takes. */
+#define MEMCACHED_STORE_PROCESSES 9
+
 /*
  * NULL with the reason in error. Starts threads and processes: call it after the last fork and change of user,
  * with signals blocked. wakeup is called by a session that has to wait long; see filter_nudge. program is the

@@ -45,6 +45,8 @@ void debts_of_event(const struct store_query *query, const struct store_event *e
  * settles the debts once: until then they are not part of what memory shows.
  */
 bool debts_take(struct store *memory, unsigned owner, unsigned entries, struct debts *debts);
+/* The same, but one count only, and of that no more than one offence of weight 1. */
+bool debts_take_one(struct store *memory, unsigned owner, struct debts *debts);
 /* Has memory note each as told, or as owed to that owner. */
 void debts_settle(struct store *memory, unsigned owner, const struct debts *debts,
 		  const enum debt_step *steps);

@@ -6,15 +6,13 @@
 #include <syslog.h>
 
 #include "base/log.h"
+#include "memcached/memcached_store.h"
 #include "session/stall.h"
-
-/* What serves one memcached server at most: each is a task, and has a descriptor here. */
-#define STORE_WORKERS 9
 
 void limits_apply(struct daemon *d)
 {
 	unsigned workers = d->config->use_memcached
-				   ? STORE_WORKERS * (unsigned)d->config->memcached_servers.count
+				   ? MEMCACHED_STORE_PROCESSES * (unsigned)d->config->memcached_servers.count
 				   : 0;
 	unsigned reserved = DESCRIPTORS_RESERVED + workers;
 	unsigned descriptors = process_limit_descriptors(workers);

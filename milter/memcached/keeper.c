@@ -27,11 +27,6 @@ struct keeper {
 	char reason[MESSAGE_REASON_MAX]; /* why it was not */
 };
 
-static int64_t now_ms(void)
-{
-	return clock_system.mono_ms(&clock_system);
-}
-
 static enum worker_state state_of(struct server *server, const struct worker *worker)
 {
 	enum worker_state state;
@@ -51,17 +46,17 @@ static void set_reason(struct keeper *keeper, const char *reason)
 static bool start_worker(struct keeper *keeper, struct worker *worker)
 {
 	const struct server *server = keeper->server;
-	const struct server_site *site = server->site;
+	const struct server_common *common = server->common;
 	struct message_setup setup = {.version = PACKAGE_VERSION, .port = server->endpoint.port};
 	bool is_started;
 
 	memcpy(setup.host, keeper->address, sizeof(setup.host));
-	if (site->user != NULL) {
-		snprintf(setup.user, sizeof(setup.user), "%s", site->user);
-		setup.password = *site->password;
+	if (common->user != NULL) {
+		snprintf(setup.user, sizeof(setup.user), "%s", common->user);
+		setup.password = *common->password;
 	}
-	is_started =
-		worker_start(worker, site->program, &setup, keeper->reason, sizeof(keeper->reason));
+	is_started = worker_start(worker, common->program, &setup, keeper->reason,
+				  sizeof(keeper->reason));
 	explicit_bzero(&setup, sizeof(setup));
 	return is_started;
 }
@@ -107,7 +102,7 @@ static bool prove(struct keeper *keeper, struct worker *worker)
 		worker_end(worker);
 	errand_probe(&errand, keeper->settings.key_prefix);
 	for (int i = 0; i < PROBES_MAX; i++) {
-		int64_t began_ms = now_ms();
+		int64_t began_ms = clock_now_ms();
 
 		if (worker->pid == 0) {
 			if (!start_worker(keeper, worker))
@@ -119,7 +114,7 @@ static bool prove(struct keeper *keeper, struct worker *worker)
 			if (is_fresh)
 				return false;
 			is_fresh = true;
-		} else if (now_ms() - began_ms <= keeper->settings.timeout_ms) {
+		} else if (clock_now_ms() - began_ms <= keeper->settings.timeout_ms) {
 			return true;
 		} else {
 			set_reason(keeper, "no answer in time");
@@ -146,27 +141,27 @@ static bool find(struct keeper *keeper)
 
 /*
  * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed after half a
- * pause is paid in the next rounds. A server that kills each worker which pays has one client's debt for it,
- * so it is given no more at first. False if the server failed.
+ * pause is paid in the next rounds. What a worker dies of is lost, and a server may kill each one that pays: so
+ * one that was down is told offence by offence. False if the server failed.
  */
-static bool pay(struct keeper *keeper)
+static bool pay(struct keeper *keeper, bool was_up)
 {
 	const struct server *server = keeper->server;
-	int64_t until_ms = now_ms() + keeper->settings.retry_ms / 2;
+	int64_t until_ms = clock_now_ms() + keeper->settings.retry_ms / 2;
 	struct message_outcome outcome = {0};
-	unsigned entries = 1;
 	struct debts debts;
 	struct errand errand;
 
-	while (now_ms() < until_ms && outcome.was_refused == 0 &&
-	       debts_take(server->site->memory, server->number, entries, &debts)) {
+	while (clock_now_ms() < until_ms && outcome.was_refused == 0 &&
+	       (was_up ? debts_take(server->common->memory, server->number, DEBTS_ENTRIES_MAX,
+				    &debts)
+		       : debts_take_one(server->common->memory, server->number, &debts))) {
 		errand_pay(&errand, &debts, keeper->settings.key_prefix, keeper->settings.window_s);
 		converse(keeper, &keeper->server->probe, &errand, MESSAGE_TIMEOUTS_MAX, &outcome);
-		errand_finish(&errand, &outcome, server->site->memory, server->number,
+		errand_finish(&errand, &outcome, server->common->memory, server->number,
 			      server->name);
 		if (outcome.result == MESSAGE_FAILED)
 			return false;
-		entries = DEBTS_ENTRIES_MAX;
 	}
 	return true;
 }
@@ -219,7 +214,7 @@ static void note_round(struct keeper *keeper, bool was_up, bool ok)
 	}
 	server->is_probed = true;
 	pthread_cond_broadcast(&server->probed);
-	server->retry_at_ms = now_ms() + server->settings.retry_ms;
+	server->retry_at_ms = clock_now_ms() + server->settings.retry_ms;
 }
 
 /* Is the server there, and does it know all? */
@@ -236,7 +231,7 @@ static void do_round(struct keeper *keeper)
 		ok = server->probe.pid != 0 || prove(keeper, &server->probe);
 	else
 		ok = find(keeper);
-	ok = ok && pay(keeper) && (was_up || (ready(keeper, 1) && has_idle(keeper)));
+	ok = ok && pay(keeper, was_up) && (was_up || (ready(keeper, 1) && has_idle(keeper)));
 	pthread_mutex_lock(&server->mutex);
 	note_round(keeper, was_up, ok);
 	pthread_mutex_unlock(&server->mutex);
@@ -252,13 +247,13 @@ static void settle_late(struct keeper *keeper, struct worker *worker)
 
 	if (poll(&poll_fd, 1, 0) > 0)
 		is_good = worker_receive(worker, &worker->errand.request, &outcome);
-	else if (now_ms() >= worker->kill_at_ms)
+	else if (clock_now_ms() >= worker->kill_at_ms)
 		outcome_lost(&outcome, "no answer in time");
 	else
 		return;
 	/* Too late is a failure; one that failed is counted as such already. */
 	stats_add(STAT_STORE_FAILURES, outcome.result == MESSAGE_ANSWERED);
-	errand_finish(&worker->errand, &outcome, server->site->memory, server->number,
+	errand_finish(&worker->errand, &outcome, server->common->memory, server->number,
 		      server->name);
 	pthread_mutex_lock(&server->mutex);
 	if (outcome.result == MESSAGE_FAILED && worker->failures == server->failures)
@@ -303,7 +298,7 @@ static void wait_for_work(struct server *server)
 {
 	struct pollfd polls[SERVER_WORKERS + 1];
 	eventfd_t ignored;
-	int64_t until_ms, now = now_ms();
+	int64_t until_ms, now = clock_now_ms();
 
 	pthread_mutex_lock(&server->mutex);
 	until_ms = server->retry_at_ms;
@@ -342,7 +337,7 @@ static bool keep_once(struct keeper *keeper)
 		look_after(keeper, &server->workers[i]);
 	pthread_mutex_lock(&server->mutex);
 	is_stopping = server->is_stopping;
-	is_due = now_ms() >= server->retry_at_ms;
+	is_due = clock_now_ms() >= server->retry_at_ms;
 	pthread_mutex_unlock(&server->mutex);
 	if (is_stopping)
 		return false;

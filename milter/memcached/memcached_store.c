@@ -18,6 +18,7 @@
 #include "server.h"
 #include "store/memory.h"
 
+_Static_assert(MEMCACHED_STORE_PROCESSES == SERVER_WORKERS + 1, "and the keeper's own");
 _Static_assert(MEMCACHED_SERVERS_MAX <= MEMORY_OWNERS, "each may be owed something");
 
 #define PROGRAM "/tarpit-store"
@@ -26,7 +27,7 @@ _Static_assert(MEMCACHED_SERVERS_MAX <= MEMORY_OWNERS, "each may be owed somethi
 
 struct memcached_store {
 	struct store store;
-	struct server_site site;
+	struct server_common common;
 	struct ring *ring;
 	struct server **servers;
 	size_t count;
@@ -52,9 +53,9 @@ static void memcached_lookup(struct store *store, const struct store_query *quer
 	errand_look_up(&errand, query);
 	if (server_ask(server_of(self, query), &errand, &outcome)) {
 		errand_view(&errand, &outcome, view);
-		memory_amend(self->site.memory, query, view);
+		memory_amend(self->common.memory, query, view);
 	} else {
-		store_lookup(self->site.memory, query, view);
+		store_lookup(self->common.memory, query, view);
 		view->is_local = true;
 	}
 }
@@ -67,7 +68,7 @@ static bool memcached_record(struct store *store, const struct store_query *quer
 	struct errand errand;
 
 	/* What this host has counted itself need not be asked for. */
-	if (event->distinct && !memory_see(self->site.memory, &query->client.key,
+	if (event->distinct && !memory_see(self->common.memory, &query->client.key,
 					   query->window.index, event->recipient)) {
 		memcached_lookup(store, query, view);
 		return false;
@@ -75,16 +76,16 @@ static bool memcached_record(struct store *store, const struct store_query *quer
 	errand_record(&errand, query, event);
 	if (server_ask(server_of(self, query), &errand, &outcome)) {
 		errand_view(&errand, &outcome, view);
-		memory_amend(self->site.memory, query, view);
+		memory_amend(self->common.memory, query, view);
 	} else {
-		store_lookup(self->site.memory, query, view);
+		store_lookup(self->common.memory, query, view);
 	}
 	return outcome.seen != MESSAGE_SEEN_BEFORE;
 }
 
 static bool memcached_announce(struct store *store, const struct prefix *client, bool flagged)
 {
-	return store_announce(self_of(store)->site.memory, client, flagged);
+	return store_announce(self_of(store)->common.memory, client, flagged);
 }
 
 /* Whether the server was told. */
@@ -104,7 +105,7 @@ static bool memcached_flag(struct store *store, const struct store_query *query,
 
 	errand_flag(&errand, query, until_s);
 	is_told = tell(self, &errand);
-	return store_flag(self->site.memory, query, until_s) && is_told;
+	return store_flag(self->common.memory, query, until_s) && is_told;
 }
 
 static bool memcached_forgive(struct store *store, const struct store_query *query)
@@ -115,13 +116,13 @@ static bool memcached_forgive(struct store *store, const struct store_query *que
 
 	errand_forgive(&errand, query);
 	is_told = tell(self, &errand);
-	return store_forgive(self->site.memory, query) && is_told;
+	return store_forgive(self->common.memory, query) && is_told;
 }
 
 static void memcached_each(struct store *store, const struct client_widths *widths,
 			   const struct window *window, store_visit *visit, void *arg)
 {
-	store_each(self_of(store)->site.memory, widths, window, visit, arg);
+	store_each(self_of(store)->common.memory, widths, window, visit, arg);
 }
 
 static void memcached_servers(struct store *store, store_server_visit *visit, void *arg)
@@ -138,7 +139,7 @@ static void memcached_configure(struct store *store, const struct config *config
 
 	for (size_t i = 0; i < self->count; i++)
 		server_configure(self->servers[i], config);
-	store_configure(self->site.memory, config);
+	store_configure(self->common.memory, config);
 }
 
 static const char *memcached_state(struct store *store)
@@ -159,11 +160,11 @@ static void memcached_destroy(struct store *store)
 		server_stop(self->servers[--self->count]);
 	free(self->servers);
 	ring_free(self->ring);
-	secret_free(self->site.password);
-	free(self->site.user);
-	free(self->site.program);
-	if (self->site.memory != NULL)
-		store_destroy(self->site.memory);
+	secret_free(self->common.password);
+	free(self->common.user);
+	free(self->common.program);
+	if (self->common.memory != NULL)
+		store_destroy(self->common.memory);
 	free(self);
 }
 
@@ -193,8 +194,11 @@ static char *find_program(char *error, size_t size)
 	char beside[PATH_MAX + sizeof(PROGRAM)] = "";
 	ssize_t length = readlink("/proc/self/exe", beside, PATH_MAX - 1);
 
-	if (length > 0)
-		strcpy(strrchr(beside, '/'), PROGRAM);
+	if (length > 0) {
+		while (length > 0 && beside[length] != '/')
+			length--;
+		snprintf(beside + length, sizeof(beside) - (size_t)length, "%s", PROGRAM);
+	}
 	if (is_program(beside))
 		return strdup(beside);
 	if (is_program(LIBEXECDIR PROGRAM))
@@ -205,21 +209,21 @@ static char *find_program(char *error, size_t size)
 }
 
 /* What the servers ask for. The user that the daemon runs as must be able to read the file. */
-static bool read_login(struct server_site *site, const struct config *config, char *error,
+static bool read_login(struct server_common *common, const struct config *config, char *error,
 		       size_t size)
 {
 	char reason[128];
 
 	if (config->memcached_user == NULL || *config->memcached_user == '\0')
 		return true;
-	site->user = strdup(config->memcached_user);
-	if (site->user == NULL)
+	common->user = strdup(config->memcached_user);
+	if (common->user == NULL)
 		return false;
-	site->password = secret_read(config->memcached_password_file, reason, sizeof(reason));
-	if (site->password == NULL)
+	common->password = secret_read(config->memcached_password_file, reason, sizeof(reason));
+	if (common->password == NULL)
 		snprintf(error, size, "memcached_password_file %s: %s",
 			 config->memcached_password_file, reason);
-	return site->password != NULL;
+	return common->password != NULL;
 }
 
 static bool start_servers(struct memcached_store *self, const struct config *config, char *error,
@@ -229,13 +233,13 @@ static bool start_servers(struct memcached_store *self, const struct config *con
 
 	self->servers = calloc(names->count, sizeof(struct server *));
 	self->ring = ring_new(names);
-	self->site.memory = memory_store_new(config->memory_clients);
-	if (self->servers == NULL || self->ring == NULL || self->site.memory == NULL)
+	self->common.memory = memory_store_new(config->memory_clients);
+	if (self->servers == NULL || self->ring == NULL || self->common.memory == NULL)
 		return false;
 	for (; self->count < names->count; self->count++) {
 		self->servers[self->count] =
-			server_start(names->items[self->count], (unsigned)self->count, &self->site,
-				     config, error, size);
+			server_start(names->items[self->count], (unsigned)self->count,
+				     &self->common, config, error, size);
 		if (self->servers[self->count] == NULL)
 			return false;
 	}
@@ -251,9 +255,9 @@ struct store *memcached_store_new(const struct config *config, const char *progr
 	if (self == NULL)
 		return NULL;
 	self->store.ops = &memcached_ops;
-	self->site.wakeup = wakeup;
-	self->site.program = program != NULL ? strdup(program) : find_program(error, size);
-	if (self->site.program == NULL || !read_login(&self->site, config, error, size) ||
+	self->common.wakeup = wakeup;
+	self->common.program = program != NULL ? strdup(program) : find_program(error, size);
+	if (self->common.program == NULL || !read_login(&self->common, config, error, size) ||
 	    !start_servers(self, config, error, size)) {
 		memcached_destroy(&self->store);
 		return NULL;

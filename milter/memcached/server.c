@@ -29,16 +29,11 @@ struct server_waiter {
 	struct server_waiter *prev, *next;
 };
 
-/* The time that a session has. */
-struct patience {
+/* How long a session waits, and whether libmilter has been told so. */
+struct waiting {
 	int64_t began_ms, until_ms; /* monotonic */
 	bool has_nudged;
 };
-
-static int64_t now_ms(void)
-{
-	return clock_system.mono_ms(&clock_system);
-}
 
 static int64_t now_us(void)
 {
@@ -80,7 +75,7 @@ void server_set_down(struct server *server, const char *reason)
 		return;
 	server->is_up = false;
 	server->failures++;
-	server->retry_at_ms = now_ms() + server->settings.retry_ms;
+	server->retry_at_ms = clock_now_ms() + server->settings.retry_ms;
 	server_log_state(server, reason);
 	(void)eventfd_write(server->down_fd, 1);
 	DL_FOREACH(server->waiters, waiter)
@@ -116,35 +111,35 @@ static struct worker *find_idle(struct server *server)
 }
 
 /* When a session that waits has something to do. */
-static int64_t next_moment(const struct server *server, const struct patience *patience)
+static int64_t next_moment(const struct server *server, const struct waiting *waiting)
 {
-	return patience->has_nudged || server->site->wakeup == NULL
-		       ? patience->until_ms
-		       : patience->began_ms + WAKEUP_AFTER_MS;
+	return waiting->has_nudged || server->common->wakeup == NULL
+		       ? waiting->until_ms
+		       : waiting->began_ms + WAKEUP_AFTER_MS;
 }
 
 /* Sessions behind this one may be waiting for its thread: see filter_nudge. */
-static void nudge(const struct server *server, struct patience *patience)
+static void nudge(const struct server *server, struct waiting *waiting)
 {
-	patience->has_nudged = true;
-	if (server->site->wakeup != NULL)
-		server->site->wakeup();
+	waiting->has_nudged = true;
+	if (server->common->wakeup != NULL)
+		server->common->wakeup();
 }
 
 /* With the mutex held. */
 static void await_worker(struct server *server, struct server_waiter *waiter,
-			 struct patience *patience)
+			 struct waiting *waiting)
 {
-	while (waiter->worker == NULL && server->is_up && now_ms() < patience->until_ms) {
-		int64_t moment = next_moment(server, patience);
+	while (waiter->worker == NULL && server->is_up && clock_now_ms() < waiting->until_ms) {
+		int64_t moment = next_moment(server, waiting);
 
-		if (now_ms() < moment) {
+		if (clock_now_ms() < moment) {
 			clock_system.wait_until(&clock_system, &waiter->given, &server->mutex,
 						moment);
 			continue;
 		}
 		pthread_mutex_unlock(&server->mutex);
-		nudge(server, patience);
+		nudge(server, waiting);
 		pthread_mutex_lock(&server->mutex);
 	}
 }
@@ -153,7 +148,7 @@ static void await_worker(struct server *server, struct server_waiter *waiter,
  * A worker for this session, with the mutex held; NULL if there is none in time, or the server is down. If not
  * even a worker was free, the server is too slow for what is asked of it: each session would wait in vain.
  */
-static struct worker *take_worker(struct server *server, struct patience *patience)
+static struct worker *take_worker(struct server *server, struct waiting *waiting)
 {
 	struct server_waiter waiter = {.worker = server->is_up ? find_idle(server) : NULL};
 
@@ -162,7 +157,7 @@ static struct worker *take_worker(struct server *server, struct patience *patien
 	if (waiter.worker != NULL || !server->is_up || clock_cond_init(&waiter.given) != 0)
 		return waiter.worker;
 	DL_APPEND(server->waiters, &waiter);
-	await_worker(server, &waiter, patience);
+	await_worker(server, &waiter, waiting);
 	if (waiter.worker == NULL) {
 		DL_DELETE(server->waiters, &waiter);
 		if (server->is_up) {
@@ -176,20 +171,20 @@ static struct worker *take_worker(struct server *server, struct patience *patien
 
 /* Waits for an outcome, without the mutex. False if the server went down, or the time is over. */
 static bool await_outcome(const struct server *server, const struct worker *worker,
-			  struct patience *patience)
+			  struct waiting *waiting)
 {
 	struct pollfd polls[] = {{.fd = worker->fd, .events = POLLIN},
 				 {.fd = server->down_fd, .events = POLLIN}};
 
 	for (;;) {
-		int64_t now = now_ms(), moment = next_moment(server, patience);
+		int64_t now = clock_now_ms(), moment = next_moment(server, waiting);
 
 		if (poll(polls, 2, moment > now ? (int)(moment - now) : 0) > 0)
 			return polls[0].revents != 0;
-		if (now_ms() >= patience->until_ms)
+		if (clock_now_ms() >= waiting->until_ms)
 			return false;
-		if (now_ms() >= moment)
-			nudge(server, patience);
+		if (clock_now_ms() >= moment)
+			nudge(server, waiting);
 	}
 }
 
@@ -204,7 +199,7 @@ static void leave_late(struct server *server, struct worker *worker, const struc
 	worker->kill_at_ms = asked_ms + (int64_t)MESSAGE_TIMEOUTS_MAX * request->timeout_ms;
 	worker->state = WORKER_LATE;
 	/* A look-up is one round trip: that was its time. Of others the worker will tell which trip took too long. */
-	if (request->kind == MESSAGE_LOOK_UP && now_ms() >= asked_ms + request->timeout_ms)
+	if (request->kind == MESSAGE_LOOK_UP && clock_now_ms() >= asked_ms + request->timeout_ms)
 		server_set_down(server, "no answer in time");
 	call_keeper(server);
 }
@@ -227,13 +222,12 @@ static void take_back(struct server *server, struct worker *worker, bool is_lost
 
 /* Returns whether the outcome is there; it is the keeper's to read if not. */
 static bool ask_worker(struct server *server, struct worker *worker, struct errand *errand,
-		       unsigned failures, struct patience *patience,
-		       struct message_outcome *outcome)
+		       unsigned failures, struct waiting *waiting, struct message_outcome *outcome)
 {
-	int64_t asked_ms = now_ms(), asked_us = now_us();
+	int64_t asked_ms = clock_now_ms(), asked_us = now_us();
 	bool is_sent = worker_send(worker, &errand->request, outcome), is_lost = !is_sent;
 
-	if (is_sent && !await_outcome(server, worker, patience)) {
+	if (is_sent && !await_outcome(server, worker, waiting)) {
 		pthread_mutex_lock(&server->mutex);
 		leave_late(server, worker, errand, failures, asked_ms);
 		pthread_mutex_unlock(&server->mutex);
@@ -257,7 +251,7 @@ static int timeouts_of(const struct errand *errand)
 
 bool server_ask(struct server *server, struct errand *errand, struct message_outcome *outcome)
 {
-	struct patience patience = {.began_ms = now_ms()};
+	struct waiting waiting = {.began_ms = clock_now_ms()};
 	struct worker *worker;
 	unsigned failures;
 
@@ -265,14 +259,14 @@ bool server_ask(struct server *server, struct errand *errand, struct message_out
 	pthread_mutex_lock(&server->mutex);
 	errand->request.timeout_ms = server->settings.timeout_ms;
 	errand->request.serial = ++server->serial;
-	patience.until_ms =
-		patience.began_ms + (int64_t)timeouts_of(errand) * errand->request.timeout_ms;
-	worker = take_worker(server, &patience);
+	waiting.until_ms =
+		waiting.began_ms + (int64_t)timeouts_of(errand) * errand->request.timeout_ms;
+	worker = take_worker(server, &waiting);
 	failures = server->failures;
 	pthread_mutex_unlock(&server->mutex);
-	if (worker != NULL && !ask_worker(server, worker, errand, failures, &patience, outcome))
+	if (worker != NULL && !ask_worker(server, worker, errand, failures, &waiting, outcome))
 		return false;
-	errand_finish(errand, outcome, server->site->memory, server->number, server->name);
+	errand_finish(errand, outcome, server->common->memory, server->number, server->name);
 	return outcome->result == MESSAGE_ANSWERED;
 }
 
@@ -300,10 +294,10 @@ void server_configure(struct server *server, const struct config *config)
 
 void server_await_probe(struct server *server, int64_t timeout_ms)
 {
-	int64_t end = now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 
 	pthread_mutex_lock(&server->mutex);
-	while (!server->is_probed && now_ms() < end)
+	while (!server->is_probed && clock_now_ms() < end)
 		clock_system.wait_until(&clock_system, &server->probed, &server->mutex, end);
 	server->is_late = !server->is_probed;
 	pthread_mutex_unlock(&server->mutex);
@@ -318,7 +312,7 @@ bool server_has_process(struct server *server, pid_t pid)
 	return is_one;
 }
 
-struct server *server_start(const char *name, unsigned number, const struct server_site *site,
+struct server *server_start(const char *name, unsigned number, const struct server_common *common,
 			    const struct config *config, char *error, size_t size)
 {
 	struct server *server = calloc(1, sizeof(*server));
@@ -326,7 +320,7 @@ struct server *server_start(const char *name, unsigned number, const struct serv
 	snprintf(error, size, "out of memory");
 	if (server == NULL)
 		return NULL;
-	server->site = site;
+	server->common = common;
 	server->number = number;
 	pthread_mutex_init(&server->mutex, NULL);
 	clock_cond_init(&server->probed);

@@ -29,7 +29,7 @@ struct server_settings {
 };
 
 /* What all servers of one store share; outlives them. */
-struct server_site {
+struct server_common {
 	char *program;		/* path of tarpit-store */
 	char *user;		/* of SASL; NULL: none */
 	struct secret *password;
@@ -38,7 +38,7 @@ struct server_site {
 };
 
 struct server {
-	const struct server_site *site;
+	const struct server_common *common;
 	char *name;		/* as configured */
 	unsigned number;	/* as memory knows it for an owner of debts */
 	struct endpoint endpoint;
@@ -61,10 +61,10 @@ struct server {
 };
 
 /*
- * Starts its keeper; signals should be blocked. name is an entry of memcached_servers; site is borrowed. NULL
+ * Starts its keeper; signals should be blocked. name is an entry of memcached_servers; common is borrowed. NULL
  * with the reason in error.
  */
-struct server *server_start(const char *name, unsigned number, const struct server_site *site,
+struct server *server_start(const char *name, unsigned number, const struct server_common *common,
 			    const struct config *config, char *error, size_t size);
 /* Ends the keeper and all workers. No session may be asking. */
 void server_stop(struct server *server);

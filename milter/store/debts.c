@@ -7,6 +7,9 @@
 /* Each has two windows and sides. */
 _Static_assert(DEBTS_ENTRIES_MAX * 4 <= DEBTS_MAX, "there must be room");
 
+/* What a rejected recipient adds at weight 1. Hundredths. */
+#define OFFENCE 100
+
 static void add(struct debts *debts, const struct memory_debt *owed, int64_t window, enum side side,
 		uint64_t amount)
 {
@@ -51,6 +54,25 @@ bool debts_take(struct store *memory, unsigned owner, unsigned entries, struct d
 	for (; entries > 0 && memory_take_debt(memory, owner, &owed); entries--)
 		add_all(debts, &owed);
 	return debts->count > 0;
+}
+
+bool debts_take_one(struct store *memory, unsigned owner, struct debts *debts)
+{
+	const enum debt_step untold[DEBTS_MAX] = {DEBT_NOT_TOLD};
+	struct debts rest;
+	uint64_t amount;
+
+	if (!debts_take(memory, owner, 1, debts))
+		return false;
+	rest = *debts;
+	amount = debts->of[0].amount < OFFENCE ? debts->of[0].amount : OFFENCE;
+	rest.of[0].amount -= amount;
+	if (rest.of[0].amount == 0)
+		rest.of[0] = rest.of[--rest.count];
+	debts->count = 1;
+	debts->of[0].amount = amount;
+	debts_settle(memory, owner, &rest, untold);
+	return true;
 }
 
 void debts_settle(struct store *memory, unsigned owner, const struct debts *debts,

@@ -380,9 +380,10 @@ def over_relay(fail, in_flight=0, **more):
 
 def lies(answers, **options):
     """What has ended programs that read it with libmemcached: so it does in each worker that asks. In flight are what
-    offenders say, and in each round a client's debt."""
+    offenders say, and, where look-ups pass, what the keeper tries to pay: an offence a round, of few rounds."""
+    rounds = 0 if b"get " in answers else 6
     return Failure(lambda site: site.relay.lie(answers), lambda site: site.relay.good(),
-                   {"relayed": True, "options": options}, in_flight=60, is_seen=True)
+                   {"relayed": True, "options": options}, in_flight=OFFENDERS + rounds, is_seen=True)
 
 
 def key_of(length):

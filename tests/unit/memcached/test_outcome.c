@@ -127,6 +127,36 @@ static void only_what_was_certainly_not_done_is_owed(void **state)
 	check_owed(&outcome, 0, 0);
 }
 
+static void debts_can_be_taken_offence_by_offence(void **state)
+{
+	const struct store_query query = make_query("192.0.2.1", WINDOW_NOW);
+	const struct store_event event = {.side = SIDE_BAD, .amount = 250};
+	const enum debt_step told = DEBT_TOLD;
+	struct store *memory = memory_store_new(10);
+	struct message_outcome outcome;
+	uint64_t taken[2] = {0, 0};
+	struct store_view view;
+	struct errand errand;
+	struct debts debts;
+
+	(void)state;
+	outcome_not_asked(&outcome, "down");
+	errand_record(&errand, &query, &event);
+	errand_finish(&errand, &outcome, memory, 3, "server");
+	while (debts_take_one(memory, 3, &debts)) {
+		assert_int_equal(debts.count, 1);
+		assert_in_range(debts.of[0].amount, 1, 100);
+		taken[debts.of[0].is_network] += debts.of[0].amount;
+		debts_settle(memory, 3, &debts, &told);
+	}
+	assert_int_equal(taken[0], 250);
+	assert_int_equal(taken[1], 250);
+	store_lookup(memory, &query, &view);
+	assert_int_equal(view.client.bad_now, 250);
+	assert_int_equal(view.network.bad_now, 250);
+	store_destroy(memory);
+}
+
 static void values_become_a_view_of_the_client(void **state)
 {
 	const struct store_query query = make_query("192.0.2.1", WINDOW_NOW);
@@ -163,6 +193,7 @@ int main(void)
 		cmocka_unit_test(only_one_size_is_taken),
 		cmocka_unit_test(nothing_beyond_its_range_is_taken),
 		cmocka_unit_test(only_what_was_certainly_not_done_is_owed),
+		cmocka_unit_test(debts_can_be_taken_offence_by_offence),
 		cmocka_unit_test(values_become_a_view_of_the_client),
 	};
 
