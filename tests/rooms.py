@@ -20,6 +20,8 @@ SHUT_IN = {
     r"seccomp\.h": ("milter/memcached/confine.c",),
     r"sasl/.*": ("milter/memcached/",),
     r"microhttpd\.h": ("milter/metrics/http.c",),
+    r"sodium\.h": ("milter/base/",),
+    r"systemd/.*": ("milter/daemon/process.c",),
     r"zlib\.h": ("milter/maillog/file.c",),
     r"curses\.h|ncurses.*": ("milter/tarpitctl/",),
     r"jansson\.h": ("milter/control/", "milter/tarpitctl/", "milter/replay/"),

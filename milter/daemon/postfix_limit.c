@@ -130,50 +130,50 @@ static bool number(const char *text, unsigned *value)
 }
 
 /* What applies to all services. */
-struct site {
+struct postfix_files {
 	const char *main_cf;
 	const char *socket; /* as the key socket has it */
 	char queue[VALUE_MAX];
 	unsigned default_processes; /* 0: no limit, or not known */
 };
 
-static void read_site(const char *main_cf, const char *socket, struct site *site)
+static void read_main_cf(const char *main_cf, const char *socket, struct postfix_files *files)
 {
 	char value[VALUE_MAX];
 
-	site->main_cf = main_cf;
-	site->socket = socket;
-	site->default_processes = DEFAULT_PROCESS_LIMIT;
+	files->main_cf = main_cf;
+	files->socket = socket;
+	files->default_processes = DEFAULT_PROCESS_LIMIT;
 	if (find(main_cf, "default_process_limit", value) &&
-	    !(expand(main_cf, value) && number(value, &site->default_processes)))
-		site->default_processes = 0;
-	if (!find(main_cf, "queue_directory", site->queue) || !expand(main_cf, site->queue))
-		snprintf(site->queue, sizeof(site->queue), "%s", DEFAULT_QUEUE_DIRECTORY);
+	    !(expand(main_cf, value) && number(value, &files->default_processes)))
+		files->default_processes = 0;
+	if (!find(main_cf, "queue_directory", files->queue) || !expand(main_cf, files->queue))
+		snprintf(files->queue, sizeof(files->queue), "%s", DEFAULT_QUEUE_DIRECTORY);
 }
 
 /* Postfix takes a relative path, and any path of a chrooted service, as below its queue directory. */
-static bool is_path(const struct site *site, const char *path, const char *ours)
+static bool is_path(const struct postfix_files *files, const char *path, const char *ours)
 {
-	size_t length = strlen(site->queue);
+	size_t length = strlen(files->queue);
 
 	if (strcmp(path, ours) == 0)
 		return true;
-	return strncmp(ours, site->queue, length) == 0 && ours[length] == '/' &&
+	return strncmp(ours, files->queue, length) == 0 && ours[length] == '/' &&
 	       strcmp(ours + length + 1, path + strspn(path, "/")) == 0;
 }
 
 /* Whether Postfix's unix:PATH or inet:HOST:PORT is the daemon's unix:PATH or inet:PORT@HOST: by path or by port. */
-static bool is_ours(const struct site *site, const char *milter)
+static bool is_ours(const struct postfix_files *files, const char *milter)
 {
-	const char *ours = strchr(site->socket, ':'), *port;
+	const char *ours = strchr(files->socket, ':'), *port;
 	size_t digits;
 
 	if (ours == NULL)
 		return false;
 	ours++;
 	if (strncmp(milter, "unix:", 5) == 0)
-		return *ours == '/' && is_path(site, milter + 5, ours);
-	if (strncmp(milter, "inet:", 5) != 0 || strncmp(site->socket, "inet", 4) != 0)
+		return *ours == '/' && is_path(files, milter + 5, ours);
+	if (strncmp(milter, "inet:", 5) != 0 || strncmp(files->socket, "inet", 4) != 0)
 		return false;
 	port = strrchr(milter, ':') + 1;
 	digits = strspn(ours, "0123456789");
@@ -181,13 +181,13 @@ static bool is_ours(const struct site *site, const char *milter)
 }
 
 /* Whether a list of milters has the daemon's socket, in braces with options or not. */
-static bool has_ours(const struct site *site, char *list)
+static bool has_ours(const struct postfix_files *files, char *list)
 {
 	char *rest = NULL;
 
 	for (char *word = strtok_r(list, BLANKS ",{}", &rest); word != NULL;
 	     word = strtok_r(NULL, BLANKS ",{}", &rest))
-		if (is_ours(site, word))
+		if (is_ours(files, word))
 			return true;
 	return false;
 }
@@ -232,7 +232,7 @@ static bool find_milters(const char *main_cf, char *options, char milters[VALUE_
 }
 
 /* Whether this line of master.cf is of a service that asks the daemon and has a process limit; fills limit. */
-static bool read_service(const struct site *site, char *line, struct postfix_limit *limit)
+static bool read_service(const struct postfix_files *files, char *line, struct postfix_limit *limit)
 {
 	char *columns[COLUMNS], milters[VALUE_MAX], *rest = line;
 
@@ -245,10 +245,10 @@ static bool read_service(const struct site *site, char *line, struct postfix_lim
 	if (strcmp(columns[COMMAND], "smtpd") != 0 ||
 	    (strcmp(columns[TYPE], "inet") != 0 && strcmp(columns[TYPE], "pass") != 0))
 		return false;
-	if (!find_milters(site->main_cf, rest, milters) || !has_ours(site, milters))
+	if (!find_milters(files->main_cf, rest, milters) || !has_ours(files, milters))
 		return false;
 	snprintf(limit->service, sizeof(limit->service), "%s", columns[SERVICE]);
-	limit->processes = site->default_processes;
+	limit->processes = files->default_processes;
 	return (strcmp(columns[MAXPROC], "-") == 0 ||
 		number(columns[MAXPROC], &limit->processes)) &&
 	       limit->processes > 0;
@@ -258,13 +258,13 @@ bool postfix_limit_parse(const char *main_cf, const char *master_cf, const char 
 			 struct postfix_limit *limit)
 {
 	struct postfix_limit service;
-	struct site site;
+	struct postfix_files files;
 	char line[VALUE_MAX];
 	bool found = false;
 
-	read_site(main_cf, socket, &site);
+	read_main_cf(main_cf, socket, &files);
 	for (unsigned n = 0; n < SERVICES_MAX && next_line(&master_cf, line); n++) {
-		if (!read_service(&site, line, &service) ||
+		if (!read_service(&files, line, &service) ||
 		    (found && service.processes >= limit->processes))
 			continue;
 		*limit = service;

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -81,18 +83,48 @@ int replay_svg_file_open(struct replay_svg_file *file, const char *path,
 	return code;
 }
 
+/* The picture as text, to be freed; NULL if out of memory. */
+static char *draw(const struct replay_report *report, size_t *length)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, length);
+	bool is_drawn = out != NULL && replay_svg_draw(report, out);
+
+	if (out != NULL && fclose(out) == 0 && is_drawn)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* Returns 0 or an errno. Where there is no room for all of it, an older picture stays. */
+static int overwrite(int fd, const char *text, size_t length)
+{
+	int error = posix_fallocate(fd, 0, (off_t)length);
+
+	if (error == ENOSPC || error == EFBIG)
+		return error;
+	for (size_t done = 0; done < length;) {
+		ssize_t written = write(fd, text + done, length - done);
+
+		if (written < 0 && errno != EINTR)
+			return errno;
+		done += written > 0 ? (size_t)written : 0;
+	}
+	/* A pipe can't be cut (EINVAL), and need not be. */
+	return ftruncate(fd, (off_t)length) == 0 || errno == EINVAL ? 0 : errno;
+}
+
 int replay_svg_file_draw(const struct replay_svg_file *file, const struct replay_report *report,
 			 char *error, size_t size)
 {
-	/* A pipe can't be cut (EINVAL), and need not be. */
-	bool is_cut = ftruncate(file->fd, 0) == 0 || errno == EINVAL;
-	FILE *out = is_cut ? fdopen(file->fd, "w") : NULL;
-	bool is_drawn = out != NULL && replay_svg_draw(report, out);
-	int code = is_drawn ? EX_OK : refuse(file, strerror(errno), error, size);
+	size_t length = 0;
+	char *text = draw(report, &length);
+	int reason = text != NULL ? overwrite(file->fd, text, length) : ENOMEM;
 
-	if (out == NULL)
+	free(text);
+	if (reason != 0) {
 		replay_svg_file_cancel(file);
-	else if (fclose(out) != 0 && is_drawn)
-		code = refuse(file, strerror(errno), error, size);
-	return code;
+		return refuse(file, strerror(reason), error, size);
+	}
+	return close(file->fd) == 0 ? EX_OK : refuse(file, strerror(errno), error, size);
 }

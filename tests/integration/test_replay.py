@@ -421,6 +421,11 @@ def test_svg_replaces_a_picture(tmp_path):
     fresh = tmp_path / "fresh.svg"
     assert "/nonexistent" in replay("--svg", fresh, log, "/nonexistent", status=66).err
     assert len(list(tmp_path.iterdir())) == 4
+    for path in picture, fresh:     # where there is no room for it, an old picture stays, and there is no new one
+        command = f"trap '' XFSZ; ulimit -f 1; exec {program()} replay --svg {path} {log}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == 73 and "File too large" in done.stderr
+    assert picture.read_bytes() == wanted and len(list(tmp_path.iterdir())) == 4
     assert "</svg>" in replay("--svg", "/dev/stdout", log).out
 
 
