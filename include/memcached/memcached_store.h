@@ -14,8 +14,9 @@
 
 #include "store/store.h"
 
-/* Processes, and as many descriptors of this process, that one memcached server takes. */
+/* What one memcached server takes: processes, and descriptors of this process. */
 #define MEMCACHED_STORE_PROCESSES 9
+#define MEMCACHED_STORE_DESCRIPTORS (MEMCACHED_STORE_PROCESSES + 2)
 
 /*
  * NULL with the reason in error. Starts threads and processes: call it after the last fork and change of user,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,10 @@ static bool may_ask(const struct control *control, int fd, struct ucred *peer)
 	socklen_t size = sizeof(*peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, peer, &size) != 0)
+		return false;
+	/* One that has ended can't be told from those that is_refused knows. */
+	if (control->host.is_refused != NULL && peer->pid > 0 && kill(peer->pid, 0) != 0 &&
+	    errno == ESRCH)
 		return false;
 	if (control->host.is_refused != NULL &&
 	    control->host.is_refused(control->host.arg, peer->pid))

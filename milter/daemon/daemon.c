@@ -161,7 +161,7 @@ static void *serve(void *argument)
 /* All signals that mean something to the daemon are blocked in all threads, and read by main. */
 static int block_signals(struct daemon *d)
 {
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, keep = {.sa_handler = SIG_DFL};
 	sigset_t mask;
 
 	sigemptyset(&mask);
@@ -171,7 +171,9 @@ static int block_signals(struct daemon *d)
 	sigaddset(&mask, SIGUSR1);
 	d->signals = signalfd(-1, &mask, SFD_CLOEXEC);
 	if (d->signals < 0 || pthread_sigmask(SIG_BLOCK, &mask, NULL) != 0 ||
-	    sigaction(SIGPIPE, &ignore, NULL) != 0)
+	    sigaction(SIGPIPE, &ignore, NULL) != 0 ||
+	    /* Whoever started the daemon may ignore it: then the kernel would reap tarpit-store before its keeper. */
+	    sigaction(SIGCHLD, &keep, NULL) != 0)
 		return daemon_fail(d, EX_OSERR, "can't arrange for signals");
 	return EX_OK;
 }
@@ -181,7 +183,7 @@ static bool is_store_worker(void *argument, pid_t pid)
 {
 	struct daemon *d = argument;
 
-	return d->config->use_memcached && memcached_store_has_process(d->tarpit.store, pid);
+	return memcached_store_has_process(d->tarpit.store, pid);
 }
 
 /* Metrics and the control socket; mail is served without them if need be. */
@@ -191,7 +193,8 @@ static void start_observers(struct daemon *d)
 					  .started_ms = d->started_ms,
 					  .arg = d,
 					  .reload = reload,
-					  .is_refused = is_store_worker};
+					  .is_refused = d->config->use_memcached ? is_store_worker
+											 : NULL};
 	char error[256];
 	int result;
 

@@ -11,11 +11,10 @@
 
 void limits_apply(struct daemon *d)
 {
-	unsigned workers = d->config->use_memcached
-				   ? MEMCACHED_STORE_PROCESSES * (unsigned)d->config->memcached_servers.count
-				   : 0;
-	unsigned reserved = DESCRIPTORS_RESERVED + workers;
-	unsigned descriptors = process_limit_descriptors(workers);
+	unsigned servers =
+		d->config->use_memcached ? (unsigned)d->config->memcached_servers.count : 0;
+	unsigned reserved = DESCRIPTORS_RESERVED + servers * MEMCACHED_STORE_DESCRIPTORS;
+	unsigned descriptors = process_limit_descriptors(servers * MEMCACHED_STORE_PROCESSES);
 
 	d->sessions_max = descriptors > 2 * reserved ? descriptors - reserved : descriptors / 2;
 }

@@ -5,7 +5,9 @@
 #include "config.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -36,7 +38,9 @@ static bool limit(__rlimit_resource_t resource, rlim_t most)
 
 bool confine_resources(int last_fd)
 {
+	/* PDEATHSIG: it ends with the daemon, whatever runs in it by then. */
 	return close_range((unsigned)last_fd + 1, ~0U, 0) == 0 &&
+	       prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL, 0L, 0L, 0L) == 0 &&
 	       prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L) == 0 &&
 	       prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) == 0 && limit(RLIMIT_CORE, 0) &&
 	       limit(RLIMIT_FSIZE, 0) && limit(RLIMIT_NPROC, 0) &&
@@ -60,7 +64,7 @@ static const int allowed[] = {
 	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
 };
 
-static int allow_streams(scmp_filter_ctx filter, int family)
+static int allow_streams(scmp_filter_ctx filter, int family, int protocol)
 {
 	/* No datagrams: SASL would look this host's name up at every login, and may wait for that. */
 	const struct scmp_arg_cmp is_stream[] = {
@@ -72,19 +76,27 @@ static int allow_streams(scmp_filter_ctx filter, int family)
 		 .op = SCMP_CMP_MASKED_EQ,
 		 .datum_a = UINT32_MAX & ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
 		 .datum_b = SOCK_STREAM},
+		{.arg = 2,
+		 .op = SCMP_CMP_MASKED_EQ,
+		 .datum_a = UINT32_MAX,
+		 .datum_b = (scmp_datum_t)protocol},
 	};
 
-	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, is_stream);
+	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, is_stream);
 }
 
 static int fill(scmp_filter_ctx filter, int family)
 {
 	const struct scmp_arg_cmp is_no_code = {
 		.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC, .datum_b = 0};
-	int error = allow_streams(filter, family);
+	int error = allow_streams(filter, family, 0);
 
 	if (error == 0 && family == AF_INET)
-		error = allow_streams(filter, AF_INET6);
+		error = allow_streams(filter, AF_INET, IPPROTO_TCP);
+	if (error == 0 && family == AF_INET)
+		error = allow_streams(filter, AF_INET6, 0);
+	if (error == 0 && family == AF_INET)
+		error = allow_streams(filter, AF_INET6, IPPROTO_TCP);
 	if (error == 0)
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
 					       &is_no_code);

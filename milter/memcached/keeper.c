@@ -8,15 +8,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/stats.h"
 #include "outcome.h"
 #include "server.h"
 
 /* A new connection: connecting, two messages to log in, and what is asked. */
 #define PROBE_TIMEOUTS 4
+/* What a new process may take beside that, on a busy machine. No session waits for it. */
+#define START_MS 1000
 /* The first may find a connection dead, and the second has to log in. */
 #define PROBES_MAX 3
 
@@ -25,6 +29,7 @@ struct keeper {
 	struct server_settings settings; /* of this round */
 	char address[MESSAGE_HOST_MAX]; /* at which the server was found */
 	char reason[MESSAGE_REASON_MAX]; /* why it was not */
+	bool lacks_process; /* the reason is that none could be started */
 };
 
 static enum worker_state state_of(struct server *server, const struct worker *worker)
@@ -58,12 +63,13 @@ static bool start_worker(struct keeper *keeper, struct worker *worker)
 	is_started = worker_start(worker, common->program, &setup, keeper->reason,
 				  sizeof(keeper->reason));
 	explicit_bzero(&setup, sizeof(setup));
+	keeper->lacks_process = !is_started;
 	return is_started;
 }
 
-/* Asks a worker of the keeper's, and waits so many timeouts. False if the worker ended of it. */
+/* Asks a worker of the keeper's, and waits so long. False if the worker ended of it. */
 static bool converse(struct keeper *keeper, struct worker *worker, struct errand *errand,
-		     int timeouts, struct message_outcome *outcome)
+		     int64_t wait_ms, struct message_outcome *outcome)
 {
 	struct message_request *request = &errand->request;
 	struct pollfd poll_fd = {.fd = worker->fd, .events = POLLIN};
@@ -75,7 +81,7 @@ static bool converse(struct keeper *keeper, struct worker *worker, struct errand
 	request->timeout_ms = keeper->settings.timeout_ms;
 	is_good = worker_send(worker, request, outcome);
 	if (is_good) {
-		is_good = poll(&poll_fd, 1, timeouts * request->timeout_ms) > 0;
+		is_good = poll(&poll_fd, 1, (int)wait_ms) > 0;
 		if (is_good)
 			is_good = worker_receive(worker, request, outcome);
 		else
@@ -100,6 +106,7 @@ static bool prove(struct keeper *keeper, struct worker *worker)
 
 	if (strcmp(worker->address, keeper->address) != 0)
 		worker_end(worker);
+	keeper->lacks_process = false;
 	errand_probe(&errand, keeper->settings.key_prefix);
 	for (int i = 0; i < PROBES_MAX; i++) {
 		int64_t began_ms = clock_now_ms();
@@ -109,7 +116,10 @@ static bool prove(struct keeper *keeper, struct worker *worker)
 				return false;
 			is_fresh = true;
 		}
-		if (!converse(keeper, worker, &errand, PROBE_TIMEOUTS, &outcome) ||
+		if (!converse(keeper, worker, &errand,
+			      PROBE_TIMEOUTS * keeper->settings.timeout_ms +
+				      (is_fresh ? START_MS : 0),
+			      &outcome) ||
 		    outcome.result == MESSAGE_FAILED) {
 			if (is_fresh)
 				return false;
@@ -157,13 +167,23 @@ static bool pay(struct keeper *keeper, bool was_up)
 				    &debts)
 		       : debts_take_one(server->common->memory, server->number, &debts))) {
 		errand_pay(&errand, &debts, keeper->settings.key_prefix, keeper->settings.window_s);
-		converse(keeper, &keeper->server->probe, &errand, MESSAGE_TIMEOUTS_MAX, &outcome);
+		converse(keeper, &keeper->server->probe, &errand,
+			 MESSAGE_TIMEOUTS_MAX * keeper->settings.timeout_ms, &outcome);
 		errand_finish(&errand, &outcome, server->common->memory, server->number,
 			      server->name);
 		if (outcome.result == MESSAGE_FAILED)
 			return false;
 	}
 	return true;
+}
+
+/* A process that can't be started says nothing of the server: sessions go on with fewer. */
+static void log_shortage(const struct keeper *keeper)
+{
+	static struct log_limit limit;
+
+	if (log_allowed(&limit))
+		log_message(LOG_WARNING, "limits", "%s", keeper->reason);
 }
 
 /* Makes new workers ready for sessions, that many at most. False if the server failed. */
@@ -176,8 +196,12 @@ static bool ready(struct keeper *keeper, unsigned most)
 
 		if (state_of(server, worker) != WORKER_NEW)
 			continue;
-		if (!prove(keeper, worker))
-			return false;
+		if (!prove(keeper, worker)) {
+			if (!keeper->lacks_process)
+				return false;
+			log_shortage(keeper);
+			continue;
+		}
 		most--;
 		pthread_mutex_lock(&server->mutex);
 		server_give(server, worker);
@@ -259,6 +283,8 @@ static void settle_late(struct keeper *keeper, struct worker *worker)
 	if (outcome.result == MESSAGE_FAILED && worker->failures == server->failures)
 		server_set_down(server, outcome.reason);
 	worker->state = is_good ? WORKER_NEW : WORKER_LOST;
+	if (is_good && outcome.result == MESSAGE_ANSWERED && server->is_up)
+		server_give(server, worker);
 	pthread_mutex_unlock(&server->mutex);
 }
 

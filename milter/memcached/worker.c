@@ -112,12 +112,28 @@ void worker_end(struct worker *worker)
 	worker->pid = 0;
 }
 
+/* As far as the kernel knows already; the process is left for worker_end. */
+static const char *describe_end(const struct worker *worker, char text[MESSAGE_REASON_MAX])
+{
+	siginfo_t info = {0};
+
+	if (waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid != 0)
+		snprintf(text, MESSAGE_REASON_MAX, "tarpit-store ended: %s %d",
+			 info.si_code == CLD_EXITED ? "exit status" : "signal", info.si_status);
+	else
+		snprintf(text, MESSAGE_REASON_MAX, "tarpit-store ended");
+	return text;
+}
+
 bool worker_send(const struct worker *worker, const struct message_request *request,
 		 struct message_outcome *outcome)
 {
+	char reason[MESSAGE_REASON_MAX];
+
 	if (send_all(worker->fd, request, sizeof(*request)))
 		return true;
-	outcome_not_asked(outcome, "tarpit-store ended");
+	outcome_not_asked(outcome, describe_end(worker, reason));
 	return false;
 }
 
@@ -126,9 +142,11 @@ bool worker_receive(const struct worker *worker, const struct message_request *r
 {
 	/* MSG_TRUNC: the length is the message's own. */
 	ssize_t length = recv(worker->fd, outcome, sizeof(*outcome), MSG_DONTWAIT | MSG_TRUNC);
+	char reason[MESSAGE_REASON_MAX];
 
 	if (length > 0 && outcome_is_valid(outcome, (size_t)length, request))
 		return true;
-	outcome_lost(outcome, length > 0 ? "tarpit-store makes no sense" : "tarpit-store ended");
+	outcome_lost(outcome,
+		     length > 0 ? "tarpit-store makes no sense" : describe_end(worker, reason));
 	return false;
 }

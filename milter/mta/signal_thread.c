@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -68,8 +69,9 @@ static pid_t find(void)
 	const struct dirent *entry;
 	pid_t found = 0;
 
+	/* Without a descriptor for it, it is looked for again. */
 	if (threads == NULL)
-		return -1;
+		return errno == ENOENT ? -1 : 0;
 	while (found == 0 && (entry = readdir(threads)) != NULL) {
 		pid_t id = isdigit((unsigned char)entry->d_name[0])
 				   ? (pid_t)strtol(entry->d_name, NULL, 10)

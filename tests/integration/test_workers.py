@@ -5,8 +5,10 @@ has taken over. A tarpit-store of our own is the one that is taken over."""
 import json
 import os
 import shutil
+import signal
 import stat
 import sys
+import time
 
 import pytest
 from checks import AT_MAIL, AT_ONCE_SECONDS, assert_at_once, assert_waited, daemon_with, wait_until
@@ -161,11 +163,28 @@ def test_what_is_said_in_the_log_is_escaped(alone):
         assert all(line.isascii() and line.isprintable() for line in daemon.log_lines())
 
 
+def test_without_processes_those_that_are_there_go_on(alone):
+    """One that can't be started says nothing of the server."""
+    take_over(alone, "    daemon.send(bytes(outcome()))")
+    with daemon_with(AT_MAIL, options_of(), program=alone, control=True) as daemon:
+        await_up(daemon)
+        wait_until(lambda: len(daemon.children()) == 9, 10)
+        os.unlink(os.path.join(os.path.dirname(alone), "tarpit-store"))
+        for pid in daemon.children()[1:3]:
+            os.kill(pid, signal.SIGKILL)
+        daemon.wait_for(r"^limits: .*can't start tarpit-store", 10)
+        await_up(daemon)
+        downs = len(daemon.events("store", state="down"))
+        time.sleep(1)       # two rounds of the keeper
+        assert len(daemon.events("store", state="down")) == downs
+        assert_at_once(*offend(daemon.address, CLIENT))
+
+
 def test_one_that_says_nothing_is_killed(alone):
-    """It has a dozen timeouts; nobody else waits for it."""
+    """It has a dozen timeouts; nobody else waits for it. The keeper's own answers, also when it pays (without keys)."""
     take_over(alone, """
-    if request.keys[0].value.endswith(b":probe"):
-        daemon.send(bytes(outcome()))
+    if request.keys_count == 0 or request.keys[0].value.endswith(b":probe"):
+        daemon.send(bytes(outcome(counts=(DONE,) * len(request.counts))))
 """)
     with daemon_with(AT_MAIL, options_of(memcached_timeout="100ms"), program=alone, control=True) as daemon:
         await_up(daemon)
