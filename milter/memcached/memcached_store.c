@@ -2,8 +2,6 @@
 /* The store of several memcached servers, with the memory store behind them. */
 #include "memcached/memcached_store.h"
 
-#include <libgen.h>
-#include <libmemcached/memcached.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,12 +273,4 @@ bool memcached_store_has_process(struct store *store, pid_t pid)
 		if (server_has_process(self->servers[i], pid))
 			return true;
 	return false;
-}
-
-const char *memcached_store_library_version(void)
-{
-	static char text[64];
-
-	snprintf(text, sizeof(text), "libmemcached %s", memcached_lib_version());
-	return text;
 }

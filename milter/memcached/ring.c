@@ -4,10 +4,12 @@
 
 #include <libmemcached/memcached.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "endpoint.h"
+#include "memcached/memcached_store.h"
 
 struct ring {
 	pthread_mutex_t mutex;
@@ -71,4 +73,12 @@ unsigned ring_find(struct ring *ring, const struct prefix *network)
 	server = memcached_generate_hash(ring->handle, text, strlen(text));
 	pthread_mutex_unlock(&ring->mutex);
 	return server;
+}
+
+const char *memcached_store_library_version(void)
+{
+	static char text[64];
+
+	snprintf(text, sizeof(text), "libmemcached %s", memcached_lib_version());
+	return text;
 }
