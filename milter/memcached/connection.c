@@ -254,8 +254,15 @@ enum connection_result connection_fetch(struct connection *connection,
 	return result == CONNECTION_DONE ? fetch(connection, keys, count, values) : result;
 }
 
-enum connection_result connection_set(struct connection *connection, const char *key,
-				      uint64_t number, int64_t ttl_s)
+/* memcached_set, memcached_add */
+typedef memcached_return_t store_call(memcached_st *handle, const char *key, size_t key_length,
+				      const char *value, size_t length, time_t ttl_s,
+				      uint32_t flags);
+
+/* other: what the call may say beside DONE and REFUSED. */
+static enum connection_result store(struct connection *connection, store_call *call,
+				    enum connection_result other, const char *key, uint64_t number,
+				    int64_t ttl_s)
 {
 	char text[NUMBER_TEXT_MAX];
 	size_t length = (size_t)snprintf(text, sizeof(text), "%" PRIu64, number);
@@ -263,21 +270,19 @@ enum connection_result connection_set(struct connection *connection, const char 
 	if (!begin_trip(connection))
 		return CONNECTION_FAILED;
 	return end_trip(connection,
-			memcached_set(connection->handle, key, strlen(key), text, length, ttl_s, 0),
-			CONNECTION_DONE);
+			call(connection->handle, key, strlen(key), text, length, ttl_s, 0), other);
+}
+
+enum connection_result connection_set(struct connection *connection, const char *key,
+				      uint64_t number, int64_t ttl_s)
+{
+	return store(connection, memcached_set, CONNECTION_DONE, key, number, ttl_s);
 }
 
 enum connection_result connection_add(struct connection *connection, const char *key,
 				      uint64_t number, int64_t ttl_s)
 {
-	char text[NUMBER_TEXT_MAX];
-	size_t length = (size_t)snprintf(text, sizeof(text), "%" PRIu64, number);
-
-	if (!begin_trip(connection))
-		return CONNECTION_FAILED;
-	return end_trip(connection,
-			memcached_add(connection->handle, key, strlen(key), text, length, ttl_s, 0),
-			CONNECTION_PRESENT);
+	return store(connection, memcached_add, CONNECTION_PRESENT, key, number, ttl_s);
 }
 
 static bool has_no_number(struct connection *connection, const char *key)
