@@ -16,6 +16,7 @@
 #include "judge/stage.h"
 
 struct exempt;
+struct recipients;
 
 /* At most as many as the store keeps count of: MEMORY_OWNERS. */
 #define MEMCACHED_SERVERS_MAX 64
@@ -44,9 +45,15 @@ struct config {
 	bool defer_when_full;
 	unsigned max_flagged_sessions;		/* 0: no limit */
 	int64_t max_stall_per_transaction_ms, max_stall_per_session_ms;
+	unsigned pass_limit;
+	int64_t defer_longest_ms;
+	double siege_threshold, siege_factor;	/* siege_threshold 0: never */
+	int64_t siege_half_life_ms;
+	char *recipient_delimiter;		/* characters; empty for none */
 	struct client_widths widths;
-	struct string_list exempt_clients, exempt_hosts, exempt_recipients;
-	struct exempt *exempt;
+	struct string_list exempt_clients, exempt_hosts, exempt_recipients, trap_recipients;
+	struct exempt *exempt;			/* of the first two */
+	struct recipients *exempt_mailboxes, *traps;	/* of the others */
 	bool exempt_authenticated;
 	char *control_socket, *metrics_listen, *pid_file;
 	int syslog_facility;			/* LOG_MAIL ... */

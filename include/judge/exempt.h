@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lists of networks, verified host names and recipients that are left alone. Immutable once sealed. */
+/* Lists of networks and verified host names that are left alone. Immutable once sealed. */
 #ifndef TARPIT_JUDGE_EXEMPT_H
 #define TARPIT_JUDGE_EXEMPT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/address.h"
 #include "base/prefix.h"
 
 struct exempt;
@@ -17,7 +16,6 @@ void exempt_free(struct exempt *exempt);
 /* Each adds one rule; false with the reason in error. Until exempt_seal has been called. */
 bool exempt_add_client(struct exempt *exempt, const char *text, char *error, size_t size);
 bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_t size);
-bool exempt_add_recipient(struct exempt *exempt, const char *text, char *error, size_t size);
 /* Sorts; false if out of memory. From here on it may be read by any thread. */
 bool exempt_seal(struct exempt *exempt);
 
@@ -25,7 +23,5 @@ bool exempt_seal(struct exempt *exempt);
 bool exempt_has_client(const struct exempt *exempt, const struct prefix *address, struct prefix *rule);
 /* For a name that the MTA has verified both ways: the rule, owned by exempt, or NULL. */
 const char *exempt_host_rule(const struct exempt *exempt, const char *name);
-/* The rule, owned by exempt, or NULL, as for each address that is not plain (see address.h). */
-const char *exempt_recipient_rule(const struct exempt *exempt, const struct address *address);
 
 #endif

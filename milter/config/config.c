@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "judge/exempt.h"
+#include "judge/recipients.h"
 #include "table.h"
 
 struct config *config_hold(struct config *config)
@@ -30,6 +31,8 @@ void config_release(struct config *config)
 	}
 	free(config->offences);
 	exempt_free(config->exempt);
+	recipients_free(config->exempt_mailboxes);
+	recipients_free(config->traps);
 	free(config);
 }
 

@@ -6,6 +6,7 @@
 
 #include "file.h"
 #include "judge/exempt.h"
+#include "judge/recipients.h"
 #include "table.h"
 
 #define REASON_MAX 256
@@ -60,7 +61,7 @@ static void clear_values(struct assignment *assignment)
  * Reads an @FILE. A relative path is beside the file that names it, or else in the working directory. The caller
  * frees the text and *path. NULL with errno.
  */
-static char *read_client_file(const struct value *value, char **path, size_t *length)
+static char *read_list_file(const struct value *value, char **path, size_t *length)
 {
 	const char *name = value->text + 1;
 	char *text;
@@ -77,15 +78,15 @@ static char *read_client_file(const struct value *value, char **path, size_t *le
 	return text;
 }
 
-/* Reads the networks of an @FILE, one a line, with comments from # to the line's end. */
-static void read_clients(struct loader *loader, const struct config_key *key,
+/* Reads the items of an @FILE, one a line, with comments from # to the line's end. */
+static void read_items(struct loader *loader, const struct config_key *key,
 			 const struct value *value)
 {
 	char reason[REASON_MAX], *path, *text, *next;
 	size_t length;
 	int line = 0;
 
-	text = read_client_file(value, &path, &length);
+	text = read_list_file(value, &path, &length);
 	if (text == NULL) {
 		snprintf(reason, sizeof(reason), "%s: %s", value->text + 1, strerror(errno));
 		fault(loader, value->file, value->line, key, reason);
@@ -101,11 +102,9 @@ static void read_clients(struct loader *loader, const struct config_key *key,
 		line++;
 		p[strcspn(p, "#\r")] = '\0';
 		p = config_trim(p);
-		if (*p != '\0' &&
-		    !exempt_add_client(loader->config->exempt, p, reason, sizeof(reason)))
-			faults_add(loader->faults,
-				   "%s:%d: %s: '%.64s': %s (an address or NETWORK/BITS)", path,
-				   line, key->name, p, reason);
+		if (*p != '\0' && !key->add_line(loader->config, p, reason, sizeof(reason)))
+			faults_add(loader->faults, "%s:%d: %s: '%.64s': %s (%s)", path, line,
+				   key->name, p, reason, key->allowed_line);
 	}
 	free(text);
 	free(path);
@@ -128,8 +127,8 @@ static void load_list(struct loader *loader, const struct config_key *key,
 
 		if (!key->add(loader->config, value->text, reason, sizeof(reason)))
 			explain(loader, key, value, reason);
-		else if (key->add == config_add_client && value->text[0] == '@')
-			read_clients(loader, key, value);
+		else if (key->add_line != NULL && value->text[0] == '@')
+			read_items(loader, key, value);
 	}
 }
 
@@ -163,11 +162,12 @@ static struct config *config_new(void)
 		return NULL;
 	config->references = 1;
 	config->exempt = exempt_new();
-	if (config->exempt == NULL) {
-		free(config);
-		return NULL;
-	}
-	return config;
+	config->exempt_mailboxes = recipients_new();
+	config->traps = recipients_new();
+	if (config->exempt != NULL && config->exempt_mailboxes != NULL && config->traps != NULL)
+		return config;
+	config_release(config);
+	return NULL;
 }
 
 /* Values that a later assignment is about to replace must be good, too. */
@@ -352,6 +352,8 @@ static void build(struct loader *loader)
 	check_contradictions(loader);
 	if (!exempt_seal(loader->config->exempt))
 		loader->out_of_memory = true;
+	recipients_seal(loader->config->exempt_mailboxes);
+	recipients_seal(loader->config->traps);
 }
 
 static void free_assignments(struct loader *loader)

@@ -33,6 +33,9 @@ struct config_key {
 	/* What a text must be, and what takes one item of a list. False with the reason in error. */
 	bool (*check)(const char *text, char *error, size_t size);
 	bool (*add)(struct config *config, const char *text, char *error, size_t size);
+	/* What takes a line of an @FILE, where an item may name one, and what a line may be. */
+	bool (*add_line)(struct config *config, const char *text, char *error, size_t size);
+	const char *allowed_line;
 };
 
 extern const struct config_key config_keys[];
@@ -59,8 +62,14 @@ bool config_add_stage(struct config *config, const char *text, char *error, size
 bool config_add_client(struct config *config, const char *text, char *error, size_t size);
 bool config_add_host(struct config *config, const char *text, char *error, size_t size);
 bool config_add_recipient(struct config *config, const char *text, char *error, size_t size);
+bool config_add_trap(struct config *config, const char *text, char *error, size_t size);
+
+/* For `add_line`. */
+bool config_add_client_line(struct config *config, const char *text, char *error, size_t size);
+bool config_add_trap_line(struct config *config, const char *text, char *error, size_t size);
 
 /* For `check`: each tells whether a text may be a key's value. */
+bool config_check_delimiter(const char *text, char *error, size_t size);
 bool config_check_user(const char *text, char *error, size_t size);
 bool config_check_key_prefix(const char *text, char *error, size_t size);
 bool config_check_socket_path(const char *text, char *error, size_t size);

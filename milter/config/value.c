@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "judge/exempt.h"
+#include "judge/recipients.h"
 #include "base/decimal.h"
 #include "base/duration.h"
 #include "base/error.h"
@@ -20,6 +21,7 @@
 #include "table.h"
 
 #define NAME_MAX_LENGTH 64
+#define DELIMITERS_MAX 8
 #define MEMCACHED_USER_MAX 128
 
 static bool in_range(const struct config_key *key, double value, char *error, size_t size)
@@ -370,6 +372,37 @@ bool config_add_host(struct config *config, const char *text, char *error, size_
 
 bool config_add_recipient(struct config *config, const char *text, char *error, size_t size)
 {
-	return exempt_add_recipient(config->exempt, text, error, size) &&
+	return recipients_add(config->exempt_mailboxes, text, error, size) &&
 	       keep(&config->exempt_recipients, text, error, size);
+}
+
+bool config_add_client_line(struct config *config, const char *text, char *error, size_t size)
+{
+	return exempt_add_client(config->exempt, text, error, size);
+}
+
+bool config_add_trap_line(struct config *config, const char *text, char *error, size_t size)
+{
+	/* A local part alone would be a trap in every domain. */
+	if (strchr(text, '@') == NULL) {
+		snprintf(error, size, "an address without a domain");
+		return false;
+	}
+	return recipients_add(config->traps, text, error, size);
+}
+
+bool config_add_trap(struct config *config, const char *text, char *error, size_t size)
+{
+	return (*text == '@' || config_add_trap_line(config, text, error, size)) &&
+	       keep(&config->trap_recipients, text, error, size);
+}
+
+bool config_check_delimiter(const char *text, char *error, size_t size)
+{
+	static const char allowed[] = "!#$%&'*+-/=?^_`{|}~";
+
+	if (strlen(text) <= DELIMITERS_MAX && text[strspn(text, allowed)] == '\0')
+		return true;
+	snprintf(error, size, "no delimiters of an extension");
+	return false;
 }

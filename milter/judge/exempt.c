@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lists of clients, hosts and recipients that are left alone, sorted to be searched. */
+/* Lists of clients and hosts that are left alone, sorted to be searched. */
 #include "judge/exempt.h"
 
 #include <ctype.h>
@@ -8,31 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "names.h"
+
 #define HOST_MAX 255 /* RFC 1035 2.3.4 */
 #define LABEL_MAX 63
-
-struct names {
-	char **items;
-	size_t count;
-};
 
 struct exempt {
 	struct prefix *clients;
 	size_t clients_count, clients_room;
 	bool ipv4_has[33], ipv6_has[129]; /* is there a rule of this length? */
-	struct names hosts, recipients; /* in lower case */
+	struct names hosts;
 };
 
 struct exempt *exempt_new(void)
 {
 	return calloc(1, sizeof(struct exempt));
-}
-
-static void names_free(struct names *names)
-{
-	for (size_t i = 0; i < names->count; i++)
-		free(names->items[i]);
-	free(names->items);
 }
 
 void exempt_free(struct exempt *exempt)
@@ -41,37 +31,13 @@ void exempt_free(struct exempt *exempt)
 		return;
 	free(exempt->clients);
 	names_free(&exempt->hosts);
-	names_free(&exempt->recipients);
 	free(exempt);
-}
-
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 static bool fail(char *error, size_t size, const char *reason)
 {
 	snprintf(error, size, "%s", reason);
 	return false;
-}
-
-/* Adds a copy in lower case, which is what it is compared with. */
-static bool names_add(struct names *names, const char *text, char *error, size_t size)
-{
-	char **items = realloc(names->items, (names->count + 1) * sizeof(*items));
-	char *copy;
-
-	if (items == NULL)
-		return fail(error, size, "out of memory");
-	names->items = items;
-	copy = strdup(text);
-	if (copy == NULL)
-		return fail(error, size, "out of memory");
-	for (char *p = copy; *p != '\0'; p++)
-		*p = lower(*p);
-	items[names->count++] = copy;
-	return true;
 }
 
 bool exempt_add_client(struct exempt *exempt, const char *text, char *error, size_t size)
@@ -125,35 +91,12 @@ bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_
 {
 	if (!is_host_name(*text == '.' ? text + 1 : text))
 		return fail(error, size, "not a host name");
-	return names_add(&exempt->hosts, text, error, size);
-}
-
-bool exempt_add_recipient(struct exempt *exempt, const char *text, char *error, size_t size)
-{
-	struct address address;
-
-	address_parse(text, &address);
-	if (!address.is_whole)
-		return fail(error, size, "too long");
-	if (!address.is_plain || strpbrk(text, " <>") != NULL)
-		return fail(error, size, "neither a local part nor an address");
-	return names_add(&exempt->recipients, address.text, error, size);
+	return names_add(&exempt->hosts, text) || fail(error, size, "out of memory");
 }
 
 static int compare_prefixes(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct prefix));
-}
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void names_sort(struct names *names)
-{
-	if (names->count > 1)
-		qsort(names->items, names->count, sizeof(*names->items), compare_names);
 }
 
 bool exempt_seal(struct exempt *exempt)
@@ -167,7 +110,6 @@ bool exempt_seal(struct exempt *exempt)
 		(client->family == 4 ? exempt->ipv4_has : exempt->ipv6_has)[client->bits] = true;
 	}
 	names_sort(&exempt->hosts);
-	names_sort(&exempt->recipients);
 	return true;
 }
 
@@ -192,16 +134,6 @@ bool exempt_has_client(const struct exempt *exempt, const struct prefix *address
 	return false;
 }
 
-static const char *names_find(const struct names *names, const char *text)
-{
-	char *const *found = NULL;
-
-	if (names->count > 0)
-		found = bsearch(&text, names->items, names->count, sizeof(*names->items),
-				compare_names);
-	return found != NULL ? *found : NULL;
-}
-
 const char *exempt_host_rule(const struct exempt *exempt, const char *name)
 {
 	char text[HOST_MAX + 2];
@@ -211,7 +143,7 @@ const char *exempt_host_rule(const struct exempt *exempt, const char *name)
 	for (; *name != '\0'; name++) {
 		if (length == sizeof(text) - 1)
 			return NULL;
-		text[length++] = lower(*name);
+		text[length++] = names_lower(*name);
 	}
 	if (length > 0 && text[length - 1] == '.')
 		length--;
@@ -223,18 +155,4 @@ const char *exempt_host_rule(const struct exempt *exempt, const char *name)
 	     dot = strchr(dot + 1, '.'))
 		rule = names_find(&exempt->hosts, dot);
 	return rule;
-}
-
-const char *exempt_recipient_rule(const struct exempt *exempt, const struct address *address)
-{
-	char local[ADDRESS_TEXT_MAX];
-	const char *rule;
-
-	if (!address->is_plain)
-		return NULL;
-	rule = names_find(&exempt->recipients, address->text);
-	if (rule != NULL)
-		return rule;
-	snprintf(local, sizeof(local), "%.*s", (int)strcspn(address->text, "@"), address->text);
-	return names_find(&exempt->recipients, local);
 }

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "judge/exempt.h"
+#include "judge/recipients.h"
 #include "judge/rejection.h"
 
 static struct log_limit full_limit, lacks_rejects_limit, timeout_limit;
@@ -253,7 +254,7 @@ static void count_accepted(struct session *s, const struct address *recipient, s
 	struct address mailbox;
 
 	if (st->bad > 0 && address_mailbox(recipient, &mailbox) &&
-	    exempt_recipient_rule(s->config->exempt, &mailbox) == NULL)
+	    recipients_rule(s->config->exempt_mailboxes, &mailbox) == NULL)
 		session_view_record(s, SIDE_GOOD, 100, mailbox.text, st);
 }
 
@@ -278,7 +279,7 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	count_hidden(s, event->bad_count, &after);
 
 	address_parse(event->recipient, &recipient);
-	if (exempt_recipient_rule(s->config->exempt, &recipient) != NULL)
+	if (recipients_rule(s->config->exempt_mailboxes, &recipient) != NULL)
 		return VERDICT_CONTINUE;
 	if (outcome == RCPT_REJECTED)
 		count_rejected(s, &recipient, &code, &after);

@@ -8,6 +8,7 @@
 #include "fake_clock.h"
 #include "control/command.h"
 #include "judge/exempt.h"
+#include "judge/recipients.h"
 #include "session/open_sessions.h"
 
 #define MAX_SESSIONS 4
@@ -344,7 +345,7 @@ static void check_verdict(const struct slot *slot, enum event event, const struc
 
 	if (event == EVENT_RCPT) {
 		address_parse(told->rcpt.recipient, &recipient);
-		if (exempt_recipient_rule(session_config(slot->session)->exempt, &recipient) != NULL)
+		if (recipients_rule(session_config(slot->session)->exempt_mailboxes, &recipient) != NULL)
 			CHECK(told->waited_ms == 0 && told->verdict != VERDICT_DEFER);
 		CHECK(told->verdict != VERDICT_DEFER || !is_refused_by_postfix(slot, &told->rcpt));
 	}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "judge/exempt.h"
+#include "judge/recipients.h"
 #include "fuzz.h"
 #include "memcached/endpoint.h"
 #include "base/listen.h"
@@ -39,7 +40,7 @@ static void name_server(struct config *config, const char *text)
 	endpoint_free(&server);
 }
 
-static void ask(const struct exempt *exempt, const char *text)
+static void ask(const struct exempt *exempt, const struct recipients *recipients, const char *text)
 {
 	const char *rule = exempt_host_rule(exempt, text);
 	struct prefix address, network;
@@ -47,7 +48,7 @@ static void ask(const struct exempt *exempt, const char *text)
 
 	CHECK(rule == NULL || strlen(rule) <= strlen(text));
 	address_parse(text, &recipient);
-	rule = exempt_recipient_rule(exempt, &recipient);
+	rule = recipients_rule(recipients, &recipient);
 	CHECK(rule == NULL || (recipient.is_plain && strncmp(rule, recipient.text, strlen(rule)) == 0));
 	if (prefix_parse(text, &address) && exempt_has_client(exempt, &address, &network)) {
 		address = prefix_cut(&address, network.bits);
@@ -56,7 +57,8 @@ static void ask(const struct exempt *exempt, const char *text)
 }
 
 /* A rule holds for what it names. */
-static void add_rule(struct exempt *exempt, unsigned kind, const char *text)
+static void add_rule(struct exempt *exempt, struct recipients *recipients, unsigned kind,
+		     const char *text)
 {
 	char error[ERROR_MAX] = "";
 	struct address recipient;
@@ -67,23 +69,25 @@ static void add_rule(struct exempt *exempt, unsigned kind, const char *text)
 	else if (kind == 'h')
 		is_rule = exempt_add_host(exempt, text, error, sizeof(error));
 	else
-		is_rule = exempt_add_recipient(exempt, text, error, sizeof(error));
+		is_rule = recipients_add(recipients, text, error, sizeof(error));
 	CHECK(is_rule || error[0] != '\0');
 	exempt_seal(exempt);
+	recipients_seal(recipients);
 	if (is_rule && kind == 'h' && text[0] != '.')
 		CHECK(exempt_host_rule(exempt, text) != NULL);
 	address_parse(text, &recipient);
 	if (is_rule && kind == 'r')
-		CHECK(exempt_recipient_rule(exempt, &recipient) != NULL);
+		CHECK(recipients_rule(recipients, &recipient) != NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input input = {data, size};
 	struct exempt *exempt = exempt_new();
+	struct recipients *recipients = recipients_new();
 	struct config *config = calloc(1, sizeof(*config));
 
-	CHECK(exempt != NULL && config != NULL);
+	CHECK(exempt != NULL && recipients != NULL && config != NULL);
 	config->references = 1;
 	while (input.length > 0) {
 		unsigned kind = take_byte(&input);
@@ -94,11 +98,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		else if (kind == 's')
 			name_server(config, text);
 		else if (kind == 'c' || kind == 'h' || kind == 'r')
-			add_rule(exempt, kind, text);
-		ask(exempt, text);
+			add_rule(exempt, recipients, kind, text);
+		ask(exempt, recipients, text);
 		free(text);
 	}
 	exempt_free(exempt);
+	recipients_free(recipients);
 	config_release(config);
 	return 0;
 }

@@ -13,7 +13,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "judge/exempt.h"
+#include "judge/recipients.h"
 #include "config/config.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -111,7 +111,7 @@ static void defaults_are_those_of_the_contract(void **state)
 	assert_true(c->defer_when_full);
 	assert_int_equal(c->widths.ipv6_network, 48);
 	address_parse("abuse@example.com", &recipient);
-	assert_non_null(exempt_recipient_rule(c->exempt, &recipient));
+	assert_non_null(recipients_rule(c->exempt_mailboxes, &recipient));
 	assert_int_equal(c->syslog_facility, LOG_MAIL);
 	assert_int_equal(c->log_level, LOG_INFO);
 	config_release(c);

@@ -34,14 +34,6 @@ static void add(struct exempt *exempt, add_fn *add_rule, const char *text)
 		fail_msg("%s: %s", text, error);
 }
 
-static const char *recipient_rule(const struct exempt *exempt, const char *argument)
-{
-	struct address address;
-
-	address_parse(argument, &address);
-	return exempt_recipient_rule(exempt, &address);
-}
-
 static void the_longest_network_is_the_rule(void **state)
 {
 	static const struct {
@@ -77,7 +69,6 @@ static void no_rule_exempts_nobody(void **state)
 	assert_true(prefix_parse("127.0.0.1", &address));
 	assert_false(exempt_has_client(*state, &address, NULL));
 	assert_null(exempt_host_rule(*state, "localhost"));
-	assert_null(recipient_rule(*state, "postmaster"));
 }
 
 static void hosts_match_whole_labels(void **state)
@@ -109,42 +100,6 @@ static void hosts_match_whole_labels(void **state)
 	assert_null(exempt_host_rule(*state, endless));
 }
 
-static void recipients_match_by_local_part_or_whole(void **state)
-{
-	static const struct {
-		const char *argument, *rule;
-	} rows[] = {
-		{"postmaster@example.com", "postmaster"}, {"postmaster", "postmaster"},
-		{"help@example.org", "help@example.org"}, {"help@example.com", NULL},
-		{"postmaster2@example.com", NULL},        {"@example.com", NULL},
-		{"", NULL},                               {"postmaster@[192.0.2.1]", "postmaster"},
-		{"postmaster+1@example.com", NULL},       {"@x:postmaster", "postmaster"},
-		{"@(:postmaster@)x.test:adam", NULL},     {"@[1:postmaster@2]:adam", NULL},
-		{"postmaster@x@y", NULL},                 {"@\"a:postmaster@b\":adam", NULL},
-		{"\"postmaster@\"", NULL},                {"postmaster@(", NULL},
-	};
-
-	add(*state, exempt_add_recipient, "PostMaster");
-	add(*state, exempt_add_recipient, "help@Example.ORG");
-	assert_true(exempt_seal(*state));
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		const char *rule = recipient_rule(*state, rows[i].argument);
-
-		if (rows[i].rule == NULL ? rule != NULL
-					 : rule == NULL || strcmp(rule, rows[i].rule) != 0)
-			fail_msg("%s: %s", rows[i].argument, rule != NULL ? rule : "none");
-	}
-}
-
-static void recipients_are_taken_as_their_rule_in_any_spelling(void **state)
-{
-	add(*state, exempt_add_recipient, "\"Post.Master\"");
-	add(*state, exempt_add_recipient, "help@Example.ORG.");
-	assert_true(exempt_seal(*state));
-	assert_string_equal(recipient_rule(*state, "<(1)post.master@a.test>"), "post.master");
-	assert_string_equal(recipient_rule(*state, "<\"help\"@example.org>"), "help@example.org");
-}
-
 static void bad_rules_are_refused_with_a_reason(void **state)
 {
 	static const struct {
@@ -159,12 +114,6 @@ static void bad_rules_are_refused_with_a_reason(void **state)
 		{exempt_add_host, "a..b", "not a host name"},
 		{exempt_add_host, "*.example.com", "not a host name"},
 		{exempt_add_host, "a b", "not a host name"},
-		{exempt_add_recipient, "", "neither a local part nor an address"},
-		{exempt_add_recipient, "@example.com", "neither a local part nor an address"},
-		{exempt_add_recipient, "<a@example.com>", "neither a local part nor an address"},
-		{exempt_add_recipient, "a@", "neither a local part nor an address"},
-		{exempt_add_recipient, "a b", "neither a local part nor an address"},
-		{exempt_add_recipient, "a%example.com", "neither a local part nor an address"},
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -182,9 +131,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_longest_network_is_the_rule, begin, end),
 		cmocka_unit_test_setup_teardown(no_rule_exempts_nobody, begin, end),
 		cmocka_unit_test_setup_teardown(hosts_match_whole_labels, begin, end),
-		cmocka_unit_test_setup_teardown(recipients_match_by_local_part_or_whole, begin, end),
-		cmocka_unit_test_setup_teardown(recipients_are_taken_as_their_rule_in_any_spelling,
-						begin, end),
 		cmocka_unit_test_setup_teardown(bad_rules_are_refused_with_a_reason, begin, end),
 	};
 
