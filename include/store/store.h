@@ -24,6 +24,21 @@ struct store_event {
 	uint64_t recipient;	/* hash_recipient */
 };
 
+/* What hosts tell each other of the site's siege: see session/site.h. */
+#define STORE_SITE_MINUTES 10
+enum store_site_step {
+	STORE_SITE_NOT_TOLD,	/* certainly */
+	STORE_SITE_TOLD,
+	STORE_SITE_MAYBE_TOLD	/* without an answer: never to be repeated */
+};
+struct store_site {
+	const char *key_prefix;
+	int64_t minute;		/* since the epoch */
+	uint64_t amount;	/* hundredths to be added to it; 0: none */
+	enum store_site_step step;		/* out: how far the adding came */
+	uint64_t sums[STORE_SITE_MINUTES];	/* out: of this minute, the one before ... */
+};
+
 typedef void store_visit(const struct client *client, const struct store_view *view, void *arg);
 typedef void store_server_visit(const char *server, bool is_up, void *arg);
 
@@ -49,6 +64,8 @@ struct store_ops {
 		     const struct window *window, store_visit *visit, void *arg);
 	/* Each server, with its state; none for a memory store. */
 	void (*servers)(struct store *store, store_server_visit *visit, void *arg);
+	/* False if the sums are not known, as without a shared store; then it may be NULL, too. */
+	bool (*share_site)(struct store *store, struct store_site *site);
 	/* Takes new settings. */
 	void (*configure)(struct store *store, const struct config *config);
 	/* "up", "down" or "degraded"; never NULL. */
@@ -98,6 +115,11 @@ static inline void store_each(struct store *store, const struct client_widths *w
 static inline void store_servers(struct store *store, store_server_visit *visit, void *arg)
 {
 	store->ops->servers(store, visit, arg);
+}
+
+static inline bool store_share_site(struct store *store, struct store_site *site)
+{
+	return store->ops->share_site != NULL && store->ops->share_site(store, site);
 }
 
 static inline void store_configure(struct store *store, const struct config *config)

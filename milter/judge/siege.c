@@ -6,6 +6,8 @@
 
 #define HOUR_MS 3600000
 #define DAY_MS (24 * (int64_t)HOUR_MS)
+/* Beyond that nothing is known of the last day. */
+#define LEAP_MS (2 * DAY_MS)
 /* A siege ends when for so long it has been none, or the log would flap. */
 #define LAPSE_MS 60000
 /* How closely the end of a siege is looked for where nothing was counted meanwhile. */
@@ -61,15 +63,9 @@ static void begin_hour(struct siege *siege)
 
 static void advance(struct siege *siege, const struct siege_settings *settings, int64_t now_ms)
 {
-	/* After two days without a word nothing is left of the last one; this bounds the loop. */
-	if (now_ms - siege->now_ms > 2 * DAY_MS) {
-		int64_t since_ms = siege->since_ms;
-		bool is_on = siege->is_on;
-
+	/* The daemon says something every second: this was the clock, set after a boot, or a gap in a log. */
+	if (now_ms - siege->now_ms > LEAP_MS) {
 		siege_init(siege, now_ms);
-		siege->since_ms = since_ms;
-		siege->is_on = siege->is_lapsing = is_on;
-		siege->lapsed_ms = now_ms - LAPSE_MS;
 		return;
 	}
 	while (now_ms - siege->hour_ms >= HOUR_MS) {
@@ -135,7 +131,7 @@ bool siege_update(struct siege *siege, const struct siege_settings *settings, in
 	if (now_ms < siege->now_ms)
 		set_back(siege, siege->now_ms - now_ms);
 	while (siege->is_on && now_ms - siege->now_ms > STEP_MS &&
-	       now_ms - siege->now_ms <= 2 * DAY_MS) {
+	       now_ms - siege->now_ms <= LEAP_MS) {
 		advance(siege, settings, siege->now_ms + STEP_MS);
 		judge(siege, settings);
 	}

@@ -254,6 +254,19 @@ static void on_warned(const struct journal *journal, const char *mta_name, enum 
 	(void)warning;
 }
 
+static void on_siege(const struct journal *journal, const struct siege_state *state)
+{
+	struct replay_result *result = result_of(journal);
+
+	if (state->is_on) {
+		result->sieges++;
+		result->siege_since_ms = state->changed_ms;
+	} else {
+		result->siege_ms += state->changed_ms - result->siege_since_ms;
+		result->siege_since_ms = 0;
+	}
+}
+
 void replay_result_init(struct replay_result *result, const struct clock *clock,
 			unsigned max_stalls)
 {
@@ -263,7 +276,8 @@ void replay_result_init(struct replay_result *result, const struct clock *clock,
 			    .rejected = on_rejected,
 			    .flagged = on_flagged,
 			    .decided = on_decided,
-			    .warned = on_warned},
+			    .warned = on_warned,
+			    .siege = on_siege},
 		.clock = clock,
 	};
 	replay_concurrency_init(&result->concurrency, max_stalls);
@@ -347,4 +361,7 @@ void replay_result_finish(struct replay_result *result, int64_t last_ms)
 {
 	replay_concurrency_advance(&result->concurrency, INT64_MAX);
 	replay_concurrency_reach(&result->concurrency, last_ms);
+	if (result->siege_since_ms > 0)
+		result->siege_ms += last_ms - result->siege_since_ms;
+	result->siege_since_ms = 0;
 }

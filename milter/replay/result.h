@@ -52,6 +52,9 @@ struct replay_result {
 	uint64_t rejected, rejected_counted, messages, recipients;
 	uint64_t stalls[STAGE_COUNT], stalled_ms[STAGE_COUNT], deferrals[STAGE_COUNT];
 	uint64_t flags_total;
+	uint64_t sieges;		/* that have begun */
+	int64_t siege_ms;		/* how long they were, together */
+	int64_t siege_since_ms;		/* of one that is on, since the epoch; else 0 */
 	struct replay_flag *flags;	/* the first of them */
 	size_t flags_count;
 	struct replay_client *unflagged, *flagged;

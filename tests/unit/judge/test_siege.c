@@ -142,6 +142,23 @@ static void mean_is_the_time_average_of_the_last_day(void **state)
 	now = state_at(&siege, end + 12 * HOUR);
 	assert_true(now.mean > 4.85 && now.mean < 5.05);
 	assert_near(state_at(&siege, end + 26 * HOUR).mean, 0);
+	/* Of an hour that lies in it by half, half. */
+	siege_init(&siege, NOW);
+	now = state_at(&siege, offend_hourly(&siege, NOW, 40, 3 * DAY + HOUR / 2));
+	assert_true(now.mean > 9.6 && now.mean < 9.65);
+}
+
+static void late_news_make_the_mean_that_they_would_have_made(void **state)
+{
+	struct siege timely, late;
+
+	(void)state;
+	siege_init(&timely, NOW);
+	siege_init(&late, NOW);
+	siege_add(&timely, &defaults, 1600, 0, NOW);
+	siege_add(&late, &defaults, 1600, 10 * MINUTE, NOW + 10 * MINUTE);
+	assert_near(state_at(&timely, NOW + 10 * MINUTE).mean, 8 * 865.617 / 3600);
+	assert_near(state_at(&late, NOW + 10 * MINUTE).mean, 8 * 865.617 / 3600);
 }
 
 static void a_day_that_is_known_in_part_is_that_part(void **state)
@@ -230,6 +247,10 @@ static void ends_after_any_leap(void **state)
 	assert_true(siege_update(&siege, &defaults, NOW + 10000 * DAY));
 	assert_false(siege.is_on);
 	assert_near(state_at(&siege, NOW + 10000 * DAY).mean, 0);
+	/* The clock of a machine that has just booted: the day before is not known. */
+	siege_init(&siege, 0);
+	siege_add(&siege, &defaults, 3200, 0, NOW);
+	assert_near(state_at(&siege, NOW + 10 * MINUTE).mean, 16 * 865.617 / 3600);
 }
 
 static void a_clock_set_back_takes_no_time(void **state)
@@ -240,7 +261,7 @@ static void a_clock_set_back_takes_no_time(void **state)
 
 	(void)state;
 	siege_init(&siege, NOW);
-	end = offend_hourly(&siege, NOW, 40, 10 * HOUR);
+	end = offend_hourly(&siege, NOW, 40, 30 * HOUR);
 	now = state_at(&siege, end);
 	for (int i = 1; i < 10; i++) {
 		struct siege_state then = state_at(&siege, end - i * 5 * HOUR);
@@ -250,6 +271,7 @@ static void a_clock_set_back_takes_no_time(void **state)
 	}
 	/* And goes on from there. */
 	assert_near(state_at(&siege, end - 45 * HOUR + 10 * MINUTE).score, now.score / 2);
+	assert_near(state_at(&siege, end - 45 * HOUR + 26 * HOUR).mean, 0);
 }
 
 static void nothing_makes_it_overflow(void **state)
@@ -266,6 +288,8 @@ static void nothing_makes_it_overflow(void **state)
 	assert_true(now.mean > 0 && now.mean < 1e9);
 	siege_add(&siege, &defaults, 100, INT64_MAX, NOW + HOUR);
 	assert_true(state_at(&siege, NOW + HOUR).score <= now.score);
+	siege_add(&siege, &defaults, UINT64_MAX, INT64_MAX, NOW + HOUR);
+	assert_true(state_at(&siege, NOW + HOUR).mean < 1e9);
 	now = state_at(&siege, NOW + 3 * DAY);
 	assert_near(now.score, 0);
 	assert_near(now.mean, 0);
@@ -280,6 +304,7 @@ int main(void)
 		cmocka_unit_test(begins_with_the_32nd_probe_at_the_latest),
 		cmocka_unit_test(never_with_a_threshold_of_0),
 		cmocka_unit_test(mean_is_the_time_average_of_the_last_day),
+		cmocka_unit_test(late_news_make_the_mean_that_they_would_have_made),
 		cmocka_unit_test(a_day_that_is_known_in_part_is_that_part),
 		cmocka_unit_test(what_a_site_always_has_is_no_siege),
 		cmocka_unit_test(ends_when_for_a_minute_it_was_none),

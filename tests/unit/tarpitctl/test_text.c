@@ -30,9 +30,11 @@
 #define STATUS_HEAD                                                                                \
 	"\"ok\":true,\"version\":\"0.1.0\",\"uptime_s\":11520,\"mode\":\"enforce\",\"sessions\":3,"\
 	"\"max_sessions\":4032,\"stalls\":1,\"max_stalls\":40,\"clients\":17,\"flagged\":2,"
+#define QUIET "\"siege\":{\"on\":false,\"since\":null,\"score\":3.5,\"mean\":1.25},"
+#define SIEGE "\"siege\":{\"on\":true,\"since\":1795226582,\"score\":45,\"mean\":2.126},"
 #define COUNTERS                                                                                   \
 	"\"sessions_opened\":9,\"sessions_closed\":6,\"sessions_exempt\":1,\"rejects\":12,"        \
-	"\"flags\":2,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"deferred\":4,"   \
+	"\"flags\":2,\"sieges\":1,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"deferred\":4,"   \
 	"\"passed\":5,\"store_calls\":1234,\"store_failures\":0,\"forgiven\":1,"                   \
 	"\"flagged_by_hand\":0,\"reloads\":1,\"reloads_failed\":0"
 
@@ -40,7 +42,7 @@ static const struct {
 	const char *command, *answer, *text;
 } rows[] = {
 	{"status",
-	 "{" STATUS_HEAD "\"store\":\"memcached\",\"store_state\":\"degraded\",\"servers\":["
+	 "{" STATUS_HEAD QUIET "\"store\":\"memcached\",\"store_state\":\"degraded\",\"servers\":["
 	 "{\"server\":\"127.0.0.1:11211\",\"state\":\"up\"},"
 	 "{\"server\":\"/run/m.sock\",\"state\":\"down\"}],\"counters\":{" COUNTERS ",\"new\":7}}",
 	 "tarpit-milter 0.1.0, up 3 h 12 min, mode enforce\n"
@@ -51,6 +53,7 @@ static const struct {
 	 "  sessions  3 of 4032\n"
 	 "  stalls    1 of 40\n"
 	 "  clients   17, 2 flagged\n"
+	 "  siege     no, score 3.50, mean 1.25\n"
 	 "\n"
 	 "since the start\n"
 	 "\n"
@@ -59,6 +62,7 @@ static const struct {
 	 "            exempt                    1\n"
 	 "  offences  rejected recipients      12\n"
 	 "            clients flagged           2\n"
+	 "            sieges                    1\n"
 	 "  stalls    begun                     3\n"
 	 "            ended                     2\n"
 	 "            time waited          15.2 s\n"
@@ -239,7 +243,7 @@ static void colour_changes_no_column(void **state)
 
 static void every_counter_has_a_title(void **state)
 {
-	json_t *answer = parse("{" STATUS_HEAD "\"store\":\"memory\",\"store_state\":\"up\","
+	json_t *answer = parse("{" STATUS_HEAD QUIET "\"store\":\"memory\",\"store_state\":\"up\","
 			       "\"servers\":[],\"counters\":{}}");
 	json_t *counters = json_object_get(answer, "counters");
 	bool shown;
