@@ -26,9 +26,12 @@ struct address {
 /* argument is that of MAIL or RCPT, or an address without angle brackets. */
 void address_parse(const char *argument, struct address *address);
 /*
- * The mailbox that an address names: without the extension after the first '+' of the local part. False if the
- * same mailbox may have spellings that are not known here: a client must gain nothing by spelling it in many ways.
+ * The mailbox that an address names: its local part ends before the first of these delimiters, unless one begins
+ * it. False if the same mailbox may have spellings that are not known here: a client must gain nothing by spelling
+ * it in many ways.
  */
-bool address_mailbox(const struct address *address, struct address *mailbox);
+bool address_mailbox(const struct address *address, const char *delimiters, struct address *mailbox);
+/* The domain of an address: empty if it has none. */
+const char *address_domain(const struct address *address);
 
 #endif

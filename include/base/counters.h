@@ -22,12 +22,15 @@ struct window {
 	double elapsed;		/* fraction of the window that has gone, 0 to 1 */
 };
 
-/* Counters of one client or network, of this window and the one before, in hundredths. */
+/*
+ * Counters of one client or network, of this window and the one before, in hundredths: of offences, of recipients
+ * that earned credit, and of a flagged client's recipients that passed without a wait.
+ */
 struct tally {
-	uint64_t bad_now, bad_previous, good_now, good_previous;
+	uint64_t bad_now, bad_previous, good_now, good_previous, passed_now, passed_previous;
 };
 
-enum side { SIDE_BAD, SIDE_GOOD };
+enum side { SIDE_BAD, SIDE_GOOD, SIDE_PASSED, SIDE_COUNT };
 
 struct window window_at(int64_t wall_ms, uint32_t length_s);
 /* The wall clock that window_at was given, in seconds since the epoch. */
@@ -41,7 +44,7 @@ void tally_subtract(struct tally *tally, const struct tally *less);
 void tally_count(struct tally *tally, enum side side, uint64_t amount);
 bool tally_is_zero(const struct tally *tally);
 
-/* PREFIX:1:CLIENT:WINDOW:b or :g; key holds COUNTERS_KEY_MAX. Returns its length. */
+/* PREFIX:1:CLIENT:WINDOW:b, :g or :p; key holds COUNTERS_KEY_MAX. Returns its length. */
 size_t counters_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
 		    enum side side);
 /* PREFIX:1:CLIENT:f: the administrator has flagged the client. */

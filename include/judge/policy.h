@@ -20,33 +20,47 @@ struct policy {
 	int64_t delay_min_ms, delay_max_ms;
 };
 
+/* What a client is judged by beside its counts. */
+struct circumstances {
+	double elapsed;		/* the fraction of the current window that has gone, 0 to 1 */
+	bool by_hand;		/* an administrator has flagged the client */
+	bool in_siege;		/* the site is under siege: see siege.h */
+	uint64_t pending_good;	/* hundredths, of recipients whose message has not reached its end yet */
+};
+
 /* How a client stands at one moment. */
 struct standing {
 	double bad, good, score;	/* its own */
+	double passed;			/* recipients that passed without a wait: its own, or its dirty network's */
+	bool has_credit;		/* it has good counts, those that are pending apart */
 	double threshold;		/* from which score the client is flagged */
 	double network_score;
 	double inherited_score;		/* from a dirty network, by a client with an offence of its own; else 0 */
 	double effective_score;		/* what the delay is reckoned from */
-	bool network_dirty;		/* then threshold is 1 at most */
+	bool network_dirty;		/* then threshold is 1 at most, and any offence beyond its credit counts */
+	bool by_siege;			/* flagged by the siege, and nothing else */
 	bool by_hand;			/* an administrator has flagged the client */
 	bool flagged;
 };
 
-/* network is NULL where a client has none. elapsed is the fraction of the current window that has gone, 0 to 1. */
+/* network is NULL where a client has none. */
 void policy_judge(const struct policy *policy, const struct tally *client,
-		  const struct tally *network, double elapsed, bool by_hand,
+		  const struct tally *network, const struct circumstances *circumstances,
 		  struct standing *standing);
 
 /*
  * The same from what a store said of the client, perhaps in an earlier window: its counts are taken on to now,
- * and a flag by hand ends when by_hand_until_s is reached.
+ * and a flag by hand ends when by_hand_until_s is reached. Of circumstances, elapsed and by_hand are not looked at.
  */
 void policy_judge_view(const struct policy *policy, const struct client *client,
 		       const struct store_view *view, const struct window *now,
-		       struct standing *standing);
+		       struct circumstances circumstances, struct standing *standing);
 
 /* Hundredths that an offence of this weight (hundredths) adds. */
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender);
+
+/* Hundredths that a trap adds: enough to flag a client at once. */
+uint64_t policy_trap_amount(const struct policy *policy);
 
 /* Milliseconds for a flagged client, before what session and MTA allow; chance, for the jitter, is from -1 to 1. */
 int64_t policy_delay_ms(const struct policy *policy, const struct standing *standing, double chance);

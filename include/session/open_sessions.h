@@ -27,8 +27,12 @@ void open_sessions_join(struct open_sessions *all, struct open_session *session,
 void open_sessions_leave(struct open_sessions *all, struct open_session *session);
 /* Whether this client has at least limit sessions open that are older than this one. */
 bool open_sessions_has_older(struct open_sessions *all, const struct open_session *session, unsigned limit);
-/* Tells all sessions of this client that what they know of the client is out of date. Returns how many there are. */
-unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client);
+/*
+ * Tells all sessions of this client but one, which may be NULL, that what they know of the client is out of date.
+ * Returns how many sessions there are.
+ */
+unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client,
+			    const struct open_session *except);
 unsigned open_sessions_count(struct open_sessions *all, const struct prefix *client);
 
 #endif

@@ -59,6 +59,9 @@ struct rcpt_event {
 	const char *bad_count;		/* {nbadrcpts} */
 };
 
+/* What all clients are judged by now. Thread-safe. */
+struct circumstances tarpit_circumstances(const struct tarpit *tarpit);
+
 /* NULL if out of memory: then this mail passes. */
 struct session *session_open(struct tarpit *tarpit);
 void session_close(struct session *session);	/* NULL is allowed */
@@ -77,5 +80,8 @@ enum verdict session_helo(struct session *session);
 enum verdict session_mail(struct session *session, const struct mail_event *event);
 enum verdict session_rcpt(struct session *session, const struct rcpt_event *event);
 enum verdict session_data(struct session *session, const char *bad_count);
+/* After a session_data that said CONTINUE: the message has reached its end, or the MTA has given it up. */
+enum verdict session_end_of_message(struct session *session);
+void session_abort(struct session *session);
 
 #endif

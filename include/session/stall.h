@@ -11,6 +11,7 @@
 #include "base/prefix.h"
 
 struct stalls;
+struct network_stalls;
 
 enum stall_end {
 	STALL_ELAPSED,
@@ -18,9 +19,17 @@ enum stall_end {
 	STALL_STOPPED,
 };
 
+/* How much of the budget may be in use for a stall to begin. */
+enum stall_share {
+	STALL_FIRST_HALF,	/* of a client that has had its share */
+	STALL_ORDINARY,		/* all but a reserve of an eighth */
+	STALL_RESERVE,		/* all: of a RCPT, whose wait no 421 can replace with Postfix */
+};
+
 /* A stall of one session. The caller fills in the first fields; stalls_list shows them. */
 struct stall {
 	struct prefix client;	/* the key, not the address */
+	struct prefix network;	/* the wider network; equal to client where there is none */
 	struct prefix address;
 	const char *stage;
 	int64_t delay_ms;
@@ -30,6 +39,7 @@ struct stall {
 	pthread_cond_t wake;
 	enum stall_end end;
 	bool woken;
+	struct network_stalls *group;
 	struct stall *prev, *next;
 };
 
@@ -38,10 +48,10 @@ struct stalls *stalls_new(const struct clock *clock, unsigned budget, void (*wak
 void stalls_free(struct stalls *stalls);
 
 /*
- * Takes a place in the budget. False, with nothing taken, if the budget is used up, or half of it is and
- * first_half_only says that this stall may not have the other half.
+ * Takes a place in the budget. False, with nothing taken, if there is none in this part of it, or the stall's network
+ * has a quarter of it already.
  */
-bool stall_begin(struct stalls *stalls, struct stall *stall, bool first_half_only);
+bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share share);
 /* Waits stall->delay_ms, or until the stall is woken, and gives the place back. waited_ms is how long that took. */
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms);
 

@@ -12,7 +12,7 @@
 
 #include "store/store.h"
 
-#define DEBTS_MAX 8
+#define DEBTS_MAX 12
 
 /* One count that the shared store is to be told. */
 struct debt {
@@ -38,6 +38,8 @@ enum debt_step {
 /* What an event counts, for its client and for the network. */
 void debts_of_event(const struct store_query *query, const struct store_event *event,
 		    struct debts *debts);
+/* Adds what memory has of the client's history and its network's, which it forgets. */
+void debts_take_history(struct store *memory, const struct store_query *query, struct debts *debts);
 /* Clients and networks whose debts there is room for. */
 #define DEBTS_ENTRIES_MAX 2
 /*

@@ -14,7 +14,19 @@
 struct store *memory_store_new(size_t max_clients);
 
 /*
- * For a store that has a shared one in front: what the shared one said (learn), and what it has yet to
+ * For a store that has a shared one in front: which recipients of a message, moved to the front, earn credit that the
+ * shared one is to be told. Returns how many: none for a client without an offence, whose credit is kept here.
+ */
+size_t memory_earn(struct store *store, const struct store_query *query,
+		   struct store_recipient *recipients, size_t count);
+/* The client has met a rejection in this domain. */
+void memory_note_rejection(struct store *store, const struct store_query *query, uint64_t domain);
+/* What was kept here of the credit of a client and its network: the shared store is told now. */
+void memory_take_history(struct store *store, const struct store_query *query,
+			 struct tally *client, struct tally *network);
+
+/*
+ * For the same: what the shared one said (learn), and what it has yet to
  * be told (owed). Owed counts are part of what lookup shows.
  */
 

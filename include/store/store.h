@@ -22,6 +22,7 @@ struct store_event {
 	uint64_t amount;	/* hundredths */
 	bool distinct;		/* count this recipient once a window */
 	uint64_t recipient;	/* hash_recipient */
+	uint64_t domain;	/* the same of a rejected recipient's "@domain"; 0: none */
 };
 
 /* What hosts tell each other of the site's siege: see session/site.h. */
@@ -39,6 +40,15 @@ struct store_site {
 	uint64_t sums[STORE_SITE_MINUTES];	/* out: of this minute, the one before ... */
 };
 
+/* An accepted recipient, by hashes as hash_recipient makes them of its mailbox and of its "@domain". */
+struct store_recipient {
+	uint64_t mailbox, domain;
+	bool is_distinct;	/* earns credit once a window */
+};
+
+/* Recipients of one message that may earn credit: Postfix takes no more. */
+#define STORE_RECIPIENTS_MAX 1000
+
 typedef void store_visit(const struct client *client, const struct store_view *view, void *arg);
 typedef void store_server_visit(const char *server, bool is_up, void *arg);
 
@@ -47,6 +57,19 @@ struct store_ops {
 	/* False if the recipient had been counted already. view shows what is remembered then. */
 	bool (*record)(struct store *store, const struct store_query *query,
 		       const struct store_event *event, struct store_view *view);
+	/*
+	 * How many recipients of its domain, this one among them, may still earn credit for the client in this window:
+	 * 0 for one that has done so, UINT_MAX for any number. As far as this host knows; never asks another one.
+	 */
+	unsigned (*credit_left)(struct store *store, const struct store_query *query,
+				const struct store_recipient *recipient);
+	/*
+	 * The message of these recipients, STORE_RECIPIENTS_MAX at most, has reached its end. What they earn is kept on
+	 * this host as long as the client has not offended, and goes along with its first offence. Whether view shows
+	 * now what is remembered; else it is as it was.
+	 */
+	bool (*credit)(struct store *store, const struct store_query *query,
+		       const struct store_recipient *recipients, size_t count, struct store_view *view);
 	/* Notes whether the log has it that a client is flagged; true if that is news. */
 	bool (*announce)(struct store *store, const struct prefix *client, bool flagged);
 	/*
@@ -89,6 +112,19 @@ static inline bool store_record(struct store *store, const struct store_query *q
 				const struct store_event *event, struct store_view *view)
 {
 	return store->ops->record(store, query, event, view);
+}
+
+static inline unsigned store_credit_left(struct store *store, const struct store_query *query,
+					 const struct store_recipient *recipient)
+{
+	return store->ops->credit_left(store, query, recipient);
+}
+
+static inline bool store_credit(struct store *store, const struct store_query *query,
+				const struct store_recipient *recipients, size_t count,
+				struct store_view *view)
+{
+	return store->ops->credit(store, query, recipients, count, view);
 }
 
 static inline bool store_announce(struct store *store, const struct prefix *client, bool flagged)

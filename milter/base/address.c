@@ -225,18 +225,25 @@ static bool has_spellings(const char *text)
 	return false;
 }
 
-bool address_mailbox(const struct address *address, struct address *mailbox)
+bool address_mailbox(const struct address *address, const char *delimiters, struct address *mailbox)
 {
-	char *plus;
-	const char *at;
+	const char *domain;
+	size_t local, kept;
 
 	if (!address->is_plain || has_spellings(address->text))
 		return false;
 	*mailbox = *address;
-	plus = strchr(mailbox->text + 1, '+');
-	if (plus != NULL) {
-		at = strchr(plus, '@');
-		memmove(plus, at != NULL ? at : "", at != NULL ? strlen(at) + 1 : 1);
-	}
+	local = strcspn(address->text, "@");
+	domain = address->text + local;
+	kept = local > 0 ? 1 + strcspn(address->text + 1, delimiters) : 0;
+	if (kept < local)
+		memmove(mailbox->text + kept, domain, strlen(domain) + 1);
 	return true;
+}
+
+const char *address_domain(const struct address *address)
+{
+	const char *at = strrchr(address->text, '@');
+
+	return at != NULL ? at + 1 : "";
 }

@@ -30,12 +30,15 @@ void tally_roll(struct tally *tally, int64_t from, int64_t to)
 	if (to == from + 1) {
 		tally->bad_previous = tally->bad_now;
 		tally->good_previous = tally->good_now;
+		tally->passed_previous = tally->passed_now;
 	} else {
 		tally->bad_previous = 0;
 		tally->good_previous = 0;
+		tally->passed_previous = 0;
 	}
 	tally->bad_now = 0;
 	tally->good_now = 0;
+	tally->passed_now = 0;
 }
 
 static void add_capped(uint64_t *counter, uint64_t amount)
@@ -51,6 +54,8 @@ void tally_add(struct tally *tally, const struct tally *more)
 	add_capped(&tally->bad_previous, more->bad_previous);
 	add_capped(&tally->good_now, more->good_now);
 	add_capped(&tally->good_previous, more->good_previous);
+	add_capped(&tally->passed_now, more->passed_now);
+	add_capped(&tally->passed_previous, more->passed_previous);
 }
 
 static void subtract_floored(uint64_t *counter, uint64_t amount)
@@ -64,16 +69,25 @@ void tally_subtract(struct tally *tally, const struct tally *less)
 	subtract_floored(&tally->bad_previous, less->bad_previous);
 	subtract_floored(&tally->good_now, less->good_now);
 	subtract_floored(&tally->good_previous, less->good_previous);
+	subtract_floored(&tally->passed_now, less->passed_now);
+	subtract_floored(&tally->passed_previous, less->passed_previous);
 }
 
 void tally_count(struct tally *tally, enum side side, uint64_t amount)
 {
-	add_capped(side == SIDE_BAD ? &tally->bad_now : &tally->good_now, amount);
+	uint64_t *const counters[SIDE_COUNT] = {
+		[SIDE_BAD] = &tally->bad_now,
+		[SIDE_GOOD] = &tally->good_now,
+		[SIDE_PASSED] = &tally->passed_now,
+	};
+
+	add_capped(counters[side], amount);
 }
 
 bool tally_is_zero(const struct tally *tally)
 {
-	return (tally->bad_now | tally->bad_previous | tally->good_now | tally->good_previous) == 0;
+	return (tally->bad_now | tally->bad_previous | tally->good_now | tally->good_previous |
+		tally->passed_now | tally->passed_previous) == 0;
 }
 
 size_t counters_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
@@ -83,7 +97,7 @@ size_t counters_key(char *key, const char *prefix, const struct prefix *client, 
 
 	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:%s:%" PRId64 ":%c",
 				COUNTERS_KEY_PREFIX_MAX, prefix, prefix_format(client, text),
-				window, side == SIDE_BAD ? 'b' : 'g');
+				window, "bgp"[side]);
 }
 
 size_t counters_flag_key(char *key, const char *prefix, const struct prefix *client)

@@ -65,7 +65,7 @@ void change_flag(struct request *r)
 	request_put_integer(r, r->answer, "until", until_s);
 	/* Open sessions ask the store again, and find the flag. */
 	request_put_integer(r, r->answer, "sessions",
-			    open_sessions_mark(r->tarpit->peers, &r->client.key));
+			    open_sessions_mark(r->tarpit->peers, &r->client.key, NULL));
 	put_shared(r, is_shared);
 	stats_add(STAT_FLAGGED_BY_HAND, 1);
 
@@ -90,7 +90,7 @@ void change_forgive(struct request *r)
 	 * Marks first, then stalls: a session looks for its mark after it has begun a stall. So a
 	 * session that begins one meanwhile either finds the mark, or its stall is found here.
 	 */
-	sessions = open_sessions_mark(r->tarpit->peers, &r->client.key);
+	sessions = open_sessions_mark(r->tarpit->peers, &r->client.key, NULL);
 	released = stalls_forgive(r->tarpit->stalls, &r->client.key);
 	is_known = request_is_remembered(&view) || sessions > 0 || released > 0;
 	stats_add(STAT_FORGIVEN, is_known);

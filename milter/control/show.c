@@ -75,7 +75,8 @@ static void visit_client(const struct client *client, const struct store_view *v
 	const struct config *config = walk->request->config;
 	struct worst one = {.client = *client, .view = *view};
 
-	policy_judge_view(&config->policy, client, view, &walk->now, &one.standing);
+	policy_judge_view(&config->policy, client, view, &walk->now,
+			  tarpit_circumstances(walk->request->tarpit), &one.standing);
 	if (one.standing.bad <= 0 && !one.standing.by_hand)
 		return;
 	/* The configuration may exempt a client that was flagged before. */
@@ -293,7 +294,8 @@ static void put_arithmetic(struct request *r, const struct store_view *view,
 	struct standing around;
 
 	tally_roll(&network, view->window, now->index);
-	policy_judge(policy, &network, NULL, now->elapsed, false, &around);
+	policy_judge(policy, &network, NULL,
+		     &(struct circumstances){.elapsed = now->elapsed}, &around);
 	request_put_integer(r, r->answer, "window_s", r->config->window_s);
 	request_put_real(r, r->answer, "threshold", policy->threshold);
 	request_put_real(r, r->answer, "good_credit", policy->good_credit);
@@ -343,7 +345,8 @@ void show_client(struct request *r)
 	bool is_exempt, is_known;
 
 	store_lookup(r->tarpit->store, &query, &view);
-	policy_judge_view(&r->config->policy, &r->client, &view, &query.window, &st);
+	policy_judge_view(&r->config->policy, &r->client, &view, &query.window,
+			  tarpit_circumstances(r->tarpit), &st);
 	request_put_text(r, r->answer, "address", prefix_format_address(&r->client.address, text));
 	/* The prefix as the user wrote it is exempt if one rule covers all of it. */
 	is_exempt = put_exempt(r, r->answer, &r->prefix, rule);

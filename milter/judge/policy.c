@@ -10,53 +10,89 @@
 /* Sums of hundredths in binary fractions: 0.7 + 0.3 must not fall short of 1. */
 #define ROUNDING 1e-9
 
-static void weigh(const struct policy *policy, const struct tally *tally, double elapsed,
-		  struct standing *standing)
+/* A counter of two windows, in the unit of a recipient: the older one fades. */
+static double fade(uint64_t now, uint64_t previous, double elapsed)
 {
-	double left = 1 - elapsed;
+	return ((double)now + (1 - elapsed) * (double)previous) / 100;
+}
 
-	standing->bad = ((double)tally->bad_now + left * (double)tally->bad_previous) / 100;
-	standing->good = ((double)tally->good_now + left * (double)tally->good_previous) / 100;
-	standing->score = standing->bad - policy->good_credit * standing->good;
+static double score(const struct policy *policy, const struct tally *tally, double elapsed)
+{
+	return fade(tally->bad_now, tally->bad_previous, elapsed) -
+	       policy->good_credit * fade(tally->good_now, tally->good_previous, elapsed);
+}
+
+/* What a client has done. */
+static void weigh(const struct policy *policy, const struct tally *tally,
+		  const struct circumstances *circumstances, struct standing *st)
+{
+	struct tally sum = *tally;
+
+	tally_count(&sum, SIDE_GOOD, circumstances->pending_good);
+	st->bad = fade(sum.bad_now, sum.bad_previous, circumstances->elapsed);
+	st->good = fade(sum.good_now, sum.good_previous, circumstances->elapsed);
+	st->passed = fade(sum.passed_now, sum.passed_previous, circumstances->elapsed);
+	st->score = score(policy, &sum, circumstances->elapsed);
+	st->effective_score = st->score;
+	st->has_credit = (tally->good_now | tally->good_previous) > 0;
+}
+
+/* What its neighbours have done. In a dirty network the clients that are slowed share what may pass. */
+static void weigh_network(const struct policy *policy, const struct tally *network, double elapsed,
+			  struct standing *st)
+{
+	st->network_score = score(policy, network, elapsed);
+	st->network_dirty = policy->network_threshold > 0 &&
+			    st->network_score >= policy->network_threshold - ROUNDING;
+	if (!st->network_dirty)
+		return;
+	st->threshold = fmin(policy->threshold, DIRTY_THRESHOLD);
+	st->passed = fmax(st->passed,
+			  fade(network->passed_now, network->passed_previous, elapsed));
 }
 
 void policy_judge(const struct policy *policy, const struct tally *client,
-		  const struct tally *network, double elapsed, bool by_hand,
+		  const struct tally *network, const struct circumstances *circumstances,
 		  struct standing *standing)
 {
-	*standing = (struct standing){.by_hand = by_hand};
-	if (network != NULL) {
-		weigh(policy, network, elapsed, standing);
-		standing->network_score = standing->score;
-	}
-	weigh(policy, client, elapsed, standing);
-	standing->effective_score = standing->score;
-	standing->threshold = policy->threshold;
+	bool is_offender, in_siege;
 
-	standing->network_dirty = policy->network_threshold > 0 &&
-				  standing->network_score >= policy->network_threshold - ROUNDING;
-	if (standing->network_dirty)
-		standing->threshold = fmin(policy->threshold, DIRTY_THRESHOLD);
-	if (standing->network_dirty && standing->score >= DIRTY_THRESHOLD - ROUNDING) {
+	*standing = (struct standing){.by_hand = circumstances->by_hand,
+				      .threshold = policy->threshold};
+	weigh(policy, client, circumstances, standing);
+	if (network != NULL)
+		weigh_network(policy, network, circumstances->elapsed, standing);
+
+	/* It has an offence that its credit does not make up for. */
+	is_offender = standing->bad > 0 && standing->score > ROUNDING;
+	if (standing->network_dirty && is_offender) {
 		standing->inherited_score =
 			policy->threshold * standing->network_score / policy->network_threshold;
 		standing->effective_score = fmax(standing->score, standing->inherited_score);
 	}
-	standing->flagged = by_hand || standing->score >= standing->threshold - ROUNDING;
+	in_siege = circumstances->in_siege && !standing->has_credit && is_offender;
+	if (in_siege)
+		standing->effective_score = fmax(standing->effective_score, policy->threshold);
+	standing->flagged = standing->by_hand || (standing->network_dirty && is_offender) ||
+			    standing->score >= standing->threshold - ROUNDING;
+	standing->by_siege = in_siege && !standing->flagged;
+	standing->flagged = standing->flagged || in_siege;
 }
 
 void policy_judge_view(const struct policy *policy, const struct client *client,
 		       const struct store_view *view, const struct window *now,
-		       struct standing *standing)
+		       struct circumstances circumstances, struct standing *standing)
 {
 	struct tally own = view->client, network = view->network;
-	bool by_hand = view->by_hand &&
-		       (view->by_hand_until_s == 0 || view->by_hand_until_s > window_now_s(now));
 
+	circumstances.elapsed = now->elapsed;
+	circumstances.by_hand =
+		view->by_hand &&
+		(view->by_hand_until_s == 0 || view->by_hand_until_s > window_now_s(now));
 	tally_roll(&own, view->window, now->index);
 	tally_roll(&network, view->window, now->index);
-	policy_judge(policy, &own, client_has_network(client) ? &network : NULL, now->elapsed,
-		     by_hand, standing);
+	policy_judge(policy, &own, client_has_network(client) ? &network : NULL, &circumstances,
+		     standing);
 }
 
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender)
@@ -64,6 +100,11 @@ uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_s
 	double factor = null_sender ? policy->null_sender_weight : 1;
 
 	return (uint64_t)llround((double)weight * factor);
+}
+
+uint64_t policy_trap_amount(const struct policy *policy)
+{
+	return (uint64_t)ceil(policy->threshold * 100);
 }
 
 int64_t policy_delay_ms(const struct policy *policy, const struct standing *standing, double chance)

@@ -11,8 +11,9 @@
 
 /* Where the keys of a client, of its network and of the flag are in a request: see message_outcome. */
 #define CLIENT_KEYS 0
-#define NETWORK_KEYS 4
-#define FLAG_KEY 8
+#define COUNTERS 6
+#define NETWORK_KEYS COUNTERS
+#define FLAG_KEY (2 * COUNTERS)
 /* 2001-09-09. Flags of before are other numbers. */
 #define FIRST_MOMENT_S 1000000000
 /* memcached takes longer lives for moments. */
@@ -28,9 +29,9 @@ static struct log_limit refused_limit, bad_value_limit;
 static void add_counter_keys(struct message_request *request, size_t first,
 			     const struct store_query *query, const struct prefix *prefix)
 {
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < COUNTERS; i++)
 		counters_key(request->keys[first + i], query->key_prefix, prefix,
-			     query->window.index - (int64_t)(i % 2), i < 2 ? SIDE_BAD : SIDE_GOOD);
+			     query->window.index - (int64_t)(i % 2), (enum side)(i / 2));
 }
 
 /* A request for all that there is of a client and its network. */
@@ -38,7 +39,7 @@ static void begin(struct errand *errand, enum message_kind kind, const struct st
 {
 	struct message_request *request = &errand->request;
 
-	*errand = (struct errand){.query = *query};
+	*errand = (struct errand){.query = *query, .is_of_client = true};
 	request->kind = kind;
 	/* Below the 30 days that would make it a moment. */
 	request->ttl_s = (int64_t)query->window.length_s * 2;
@@ -74,14 +75,41 @@ void errand_look_up(struct errand *errand, const struct store_query *query)
 	begin(errand, MESSAGE_LOOK_UP, query);
 }
 
+static void add_seen(struct errand *errand, uint64_t recipient)
+{
+	struct message_request *request = &errand->request;
+	const struct store_query *query = &errand->query;
+
+	counters_seen_key(request->seen[request->seen_count++], query->key_prefix,
+			  &query->client.key, query->window.index, recipient);
+}
+
 void errand_record(struct errand *errand, const struct store_query *query,
-		   const struct store_event *event)
+		   const struct store_event *event, struct store *memory)
 {
 	begin(errand, MESSAGE_RECORD, query);
 	if (event->distinct)
-		counters_seen_key(errand->request.seen, query->key_prefix, &query->client.key,
-				  query->window.index, event->recipient);
+		add_seen(errand, event->recipient);
 	debts_of_event(query, event, &errand->debts);
+	errand->debts_each = errand->debts.count;
+	if (event->side == SIDE_BAD)
+		debts_take_history(memory, query, &errand->debts);
+	add_counts(errand, query->key_prefix);
+}
+
+void errand_credit(struct errand *errand, const struct store_query *query,
+		   const struct store_recipient *recipients, size_t count)
+{
+	struct store_event event = {.side = SIDE_GOOD, .amount = 100};
+
+	begin(errand, MESSAGE_RECORD, query);
+	for (size_t i = 0; i < count; i++)
+		if (recipients[i].is_distinct)
+			add_seen(errand, recipients[i].mailbox);
+	if (errand->request.seen_count == 0)
+		event.amount *= count;
+	debts_of_event(query, &event, &errand->debts);
+	errand->debts_each = errand->debts.count;
 	add_counts(errand, query->key_prefix);
 }
 
@@ -136,20 +164,22 @@ static void log_oddities(const struct message_request *request,
 static void settle(const struct errand *errand, const struct message_outcome *outcome,
 		   struct store *memory, unsigned owner)
 {
+	struct debts debts = errand->debts;
 	enum debt_step steps[DEBTS_MAX];
 
-	for (size_t i = 0; i < DEBTS_MAX; i++)
+	/* Another host has counted the recipients that were seen before: of them there is nothing to tell. */
+	for (size_t i = 0; i < debts.count; i++) {
 		steps[i] = (enum debt_step)outcome->counts[i];
-	/* Another host has counted that recipient: there is nothing to tell. */
-	if (outcome->seen != MESSAGE_SEEN_BEFORE)
-		debts_settle(memory, owner, &errand->debts, steps);
+		if (i < errand->debts_each && errand->request.seen_count > 0)
+			debts.of[i].amount *= errand->request.seen_count - outcome->seen_before;
+	}
+	debts_settle(memory, owner, &debts, steps);
 }
 
 /* Whether values of the outcome are a client's. */
 static bool has_view(const struct errand *errand)
 {
-	return errand->request.keys_count == MESSAGE_KEYS_MAX &&
-	       errand->request.kind != MESSAGE_FORGIVE;
+	return errand->is_of_client && errand->request.kind != MESSAGE_FORGIVE;
 }
 
 void errand_finish(const struct errand *errand, const struct message_outcome *outcome,
@@ -169,13 +199,14 @@ void errand_finish(const struct errand *errand, const struct message_outcome *ou
 
 static struct tally tally_of(const struct message_outcome *outcome, size_t first)
 {
-	uint64_t numbers[4];
+	uint64_t numbers[COUNTERS];
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < COUNTERS; i++)
 		numbers[i] = outcome->values[first + i].state == MESSAGE_NUMBER
 				     ? outcome->values[first + i].number
 				     : 0;
-	return (struct tally){numbers[0], numbers[1], numbers[2], numbers[3]};
+	return (struct tally){numbers[0], numbers[1], numbers[2],
+			      numbers[3], numbers[4], numbers[5]};
 }
 
 /* A number too small for a moment of this century is no end: the flag lasts as long as the key. */

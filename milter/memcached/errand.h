@@ -12,16 +12,22 @@
 
 struct errand {
 	struct store_query query;	/* its key_prefix is the caller's, and not looked at again */
-	struct debts debts;		/* what counts of the request are */
+	/* What counts of the request are: the first few of each recipient, the others of the client's history. */
+	struct debts debts;
+	size_t debts_each;
+	bool is_of_client;		/* keys are those of query's client */
 	struct message_request request;	/* all but its serial and timeout */
 };
 
 /* A look-up that only asks whether the server answers. */
 void errand_probe(struct errand *errand, const char *key_prefix);
 void errand_look_up(struct errand *errand, const struct store_query *query);
-/* Counts an event, and looks up then. */
+/* Counts an event, and looks up then. An offence takes the history that memory has of the client along. */
 void errand_record(struct errand *errand, const struct store_query *query,
-		   const struct store_event *event);
+		   const struct store_event *event, struct store *memory);
+/* The same for recipients that earn credit, MESSAGE_SEEN_MAX at most. */
+void errand_credit(struct errand *errand, const struct store_query *query,
+		   const struct store_recipient *recipients, size_t count);
 /* Counts what is owed. */
 void errand_pay(struct errand *errand, const struct debts *debts, const char *key_prefix,
 		uint32_t window_s);

@@ -65,20 +65,63 @@ static bool memcached_record(struct store *store, const struct store_query *quer
 	struct message_outcome outcome;
 	struct errand errand;
 
+	if (event->domain != 0)
+		memory_note_rejection(self->common.memory, query, event->domain);
 	/* What this host has counted itself need not be asked for. */
 	if (event->distinct && !memory_see(self->common.memory, &query->client.key,
 					   query->window.index, event->recipient)) {
 		memcached_lookup(store, query, view);
 		return false;
 	}
-	errand_record(&errand, query, event);
+	errand_record(&errand, query, event, self->common.memory);
 	if (server_ask(server_of(self, query), &errand, &outcome)) {
 		errand_view(&errand, &outcome, view);
 		memory_amend(self->common.memory, query, view);
 	} else {
 		store_lookup(self->common.memory, query, view);
 	}
-	return outcome.seen != MESSAGE_SEEN_BEFORE;
+	return outcome.seen_before == 0;
+}
+
+static unsigned memcached_credit_left(struct store *store, const struct store_query *query,
+				      const struct store_recipient *recipient)
+{
+	return store_credit_left(self_of(store)->common.memory, query, recipient);
+}
+
+/* Some of the recipients of a message, which earn credit that the server is to be told. */
+static void credit_some(struct memcached_store *self, const struct store_query *query,
+			const struct store_recipient *recipients, size_t count,
+			struct store_view *view)
+{
+	struct message_outcome outcome;
+	struct errand errand;
+
+	errand_credit(&errand, query, recipients, count);
+	if (!server_ask(server_of(self, query), &errand, &outcome)) {
+		store_lookup(self->common.memory, query, view);
+		return;
+	}
+	errand_view(&errand, &outcome, view);
+	memory_amend(self->common.memory, query, view);
+}
+
+static bool memcached_credit(struct store *store, const struct store_query *query,
+			     const struct store_recipient *recipients, size_t count,
+			     struct store_view *view)
+{
+	struct memcached_store *self = self_of(store);
+	struct store_recipient earning[STORE_RECIPIENTS_MAX];
+	size_t left;
+
+	if (count > STORE_RECIPIENTS_MAX)
+		count = STORE_RECIPIENTS_MAX;
+	memcpy(earning, recipients, count * sizeof(*earning));
+	left = memory_earn(self->common.memory, query, earning, count);
+	for (size_t i = 0; i < left; i += MESSAGE_SEEN_MAX)
+		credit_some(self, query, earning + i,
+			    left - i < MESSAGE_SEEN_MAX ? left - i : MESSAGE_SEEN_MAX, view);
+	return left > 0;
 }
 
 static bool memcached_announce(struct store *store, const struct prefix *client, bool flagged)
@@ -169,6 +212,8 @@ static void memcached_destroy(struct store *store)
 static const struct store_ops memcached_ops = {
 	.lookup = memcached_lookup,
 	.record = memcached_record,
+	.credit_left = memcached_credit_left,
+	.credit = memcached_credit,
 	.announce = memcached_announce,
 	.flag = memcached_flag,
 	.forgive = memcached_forgive,

@@ -15,10 +15,12 @@
 
 /* The descriptor on which tarpit-store finds its end of the pair. */
 #define MESSAGE_DESCRIPTOR 3
-/* Counters of two windows and sides, for a client and its network, and the flag. */
-#define MESSAGE_KEYS_MAX 9
+/* Counters of two windows and three sides, for a client and its network, and the flag. */
+#define MESSAGE_KEYS_MAX 13
 /* Counters that one errand may add to. */
-#define MESSAGE_COUNTS_MAX 8
+#define MESSAGE_COUNTS_MAX 12
+/* Recipients that one errand may note. */
+#define MESSAGE_SEEN_MAX 16
 /* A numeric address, or the path of a unix socket (sun_path). */
 #define MESSAGE_HOST_MAX 108
 #define MESSAGE_REASON_MAX 96
@@ -40,7 +42,11 @@ struct message_setup {
 
 enum message_kind {
 	MESSAGE_LOOK_UP,	/* fetches keys */
-	MESSAGE_RECORD,		/* adds seen, if it is not empty; unless that was there, adds counts; fetches keys */
+	/*
+	 * Adds the keys of seen, then counts, once for each key of seen that was not there (once if there is no seen),
+	 * and fetches keys.
+	 */
+	MESSAGE_RECORD,
 	MESSAGE_SET,		/* sets keys[0] to number, as decimal digits */
 	MESSAGE_FORGIVE,	/* keys as message_outcome.values has them: see there */
 	MESSAGE_KINDS
@@ -57,8 +63,8 @@ struct message_request {
 	int32_t timeout_ms;	/* of each wait for the server */
 	int64_t ttl_s;		/* of what is added or set; beyond 30 days since the epoch, as memcached has it */
 	uint64_t number;	/* of MESSAGE_SET */
-	char seen[COUNTERS_KEY_MAX];	/* key of a recipient, empty if nothing is distinct */
-	uint32_t keys_count, counts_count;
+	uint32_t seen_count, keys_count, counts_count;
+	char seen[MESSAGE_SEEN_MAX][COUNTERS_KEY_MAX];	/* keys of recipients, where they are distinct */
 	char keys[MESSAGE_KEYS_MAX][COUNTERS_KEY_MAX];
 	struct message_count counts[MESSAGE_COUNTS_MAX];
 };
@@ -76,13 +82,6 @@ enum message_step {
 	MESSAGE_STEPS
 };
 
-enum message_seen {
-	MESSAGE_SEEN_UNKNOWN,	/* not asked, or no answer */
-	MESSAGE_SEEN_FIRST,
-	MESSAGE_SEEN_BEFORE,
-	MESSAGE_SEENS
-};
-
 enum message_value {
 	MESSAGE_ABSENT,
 	MESSAGE_NUMBER,		/* of decimal digits, COUNTERS_MAX at most */
@@ -98,16 +97,16 @@ struct message_value_of {
 
 /*
  * The outcome of a request. values are those of keys once all is done. For MESSAGE_FORGIVE keys are the
- * client's four counters, its network's four in the same order (empty: it has none), and the flag: what the
+ * client's six counters, its network's six in the same order (empty: it has none), and the flag: what the
  * client has is deleted, and what it had is taken from the network's counter.
  */
 struct message_outcome {
 	uint64_t serial;
 	uint32_t result;	/* enum message_result */
 	uint32_t was_refused;	/* 1: the server lives but would not do a step (out of memory): see reason; else 0 */
-	uint32_t seen;		/* enum message_seen */
+	uint32_t seen_before;	/* keys of seen that were there: nothing is owed for them */
 	uint32_t calls, failures;	/* round trips, and those of them that failed; a few dozen at most */
-	uint32_t counts[MESSAGE_COUNTS_MAX];	/* enum message_step; nothing is owed if seen is MESSAGE_SEEN_BEFORE */
+	uint32_t counts[MESSAGE_COUNTS_MAX];	/* enum message_step */
 	uint32_t replaced;	/* bit i: counts[i] found something that was no count, and replaced it */
 	struct message_value_of values[MESSAGE_KEYS_MAX];	/* all absent if it failed */
 	char reason[MESSAGE_REASON_MAX];	/* printable or not; ends in a NUL */

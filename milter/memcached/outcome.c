@@ -31,7 +31,7 @@ bool outcome_is_valid(const struct message_outcome *outcome, size_t length,
 {
 	return length == sizeof(*outcome) && outcome->serial == request->serial &&
 	       outcome->result < MESSAGE_RESULTS && outcome->was_refused <= 1 &&
-	       outcome->seen < MESSAGE_SEENS && outcome->calls <= CALLS_MAX &&
+	       outcome->seen_before <= request->seen_count && outcome->calls <= CALLS_MAX &&
 	       outcome->failures <= CALLS_MAX && are_counts_valid(outcome) &&
 	       are_values_valid(outcome) &&
 	       memchr(outcome->reason, '\0', sizeof(outcome->reason)) != NULL;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Of MESSAGE_FORGIVE: a client's counters come first, then its network's, then its flag. */
-#define COUNTERS 4
+#define COUNTERS 6
 #define FLAG (2 * COUNTERS)
 
 struct errand {
@@ -13,6 +13,7 @@ struct errand {
 	const struct message_request *request;
 	struct message_outcome *outcome;
 	bool was_fetched;
+	uint64_t times;	/* that counts are added */
 };
 
 bool request_is_valid(const struct message_request *request)
@@ -20,6 +21,7 @@ bool request_is_valid(const struct message_request *request)
 	return request->kind < MESSAGE_KINDS && request->timeout_ms > 0 &&
 	       request->keys_count <= MESSAGE_KEYS_MAX &&
 	       request->counts_count <= MESSAGE_COUNTS_MAX &&
+	       request->seen_count <= MESSAGE_SEEN_MAX &&
 	       (request->kind != MESSAGE_FORGIVE || request->keys_count == MESSAGE_KEYS_MAX);
 }
 
@@ -43,16 +45,17 @@ static enum connection_result add_to_counter(struct errand *errand,
 					     const struct message_count *count, uint64_t *sum)
 {
 	struct connection *connection = errand->connection;
+	uint64_t amount = count->amount * errand->times;
 	/* An increment makes no counter, an add makes it once: of hosts that race, none loses. */
 	enum connection_result result =
-		connection_increment(connection, count->key, count->amount, sum);
+		connection_increment(connection, count->key, amount, sum);
 
 	if (result != CONNECTION_ABSENT)
 		return result;
-	*sum = count->amount;
-	result = connection_add(connection, count->key, count->amount, errand->request->ttl_s);
+	*sum = amount;
+	result = connection_add(connection, count->key, amount, errand->request->ttl_s);
 	if (result == CONNECTION_PRESENT)
-		result = connection_increment(connection, count->key, count->amount, sum);
+		result = connection_increment(connection, count->key, amount, sum);
 	return result == CONNECTION_ABSENT ? connection_refuse(connection, "it forgets at once")
 					   : result;
 }
@@ -75,7 +78,7 @@ static bool count_one(struct errand *errand, size_t index)
 
 	/* A value that is no count is replaced. */
 	if (result == CONNECTION_NO_NUMBER || (result == CONNECTION_DONE && sum > COUNTERS_MAX)) {
-		sum = count->amount;
+		sum = count->amount * errand->times;
 		result =
 			connection_set(errand->connection, count->key, sum, errand->request->ttl_s);
 		if (result == CONNECTION_DONE)
@@ -101,26 +104,33 @@ static bool count_all(struct errand *errand)
 	return true;
 }
 
-static void record(struct errand *errand)
+/* False if the server failed, or all recipients have been seen before. */
+static bool note_seen(struct errand *errand)
 {
 	const struct message_request *request = errand->request;
 
-	if (request->seen[0] != '\0') {
-		switch (connection_add(errand->connection, request->seen, 1, request->ttl_s)) {
+	for (size_t i = 0; i < request->seen_count; i++) {
+		switch (connection_add(errand->connection, request->seen[i], 1, request->ttl_s)) {
 		case CONNECTION_FAILED:
-			return;
-		case CONNECTION_DONE:
-			errand->outcome->seen = MESSAGE_SEEN_FIRST;
-			break;
+			return false;
 		case CONNECTION_PRESENT:
-			errand->outcome->seen = MESSAGE_SEEN_BEFORE;
-			fetch(errand);
-			return;
-		default: /* refused: counted all the same */
+			errand->outcome->seen_before++;
+			break;
+		default: /* new, or refused: counted all the same */
 			break;
 		}
 	}
-	if (count_all(errand) && !errand->was_fetched)
+	errand->times = request->seen_count > 0
+				? request->seen_count - errand->outcome->seen_before
+				: 1;
+	if (errand->times == 0)
+		fetch(errand);
+	return errand->times > 0;
+}
+
+static void record(struct errand *errand)
+{
+	if (note_seen(errand) && count_all(errand) && !errand->was_fetched)
 		fetch(errand);
 }
 
@@ -176,7 +186,7 @@ static void run(struct errand *errand)
 void request_run(struct connection *connection, const struct message_request *request,
 		 struct message_outcome *outcome)
 {
-	struct errand errand = {connection, request, outcome, false};
+	struct errand errand = {connection, request, outcome, false, 1};
 
 	memset(outcome, 0, sizeof(*outcome));
 	outcome->serial = request->serial;

@@ -300,6 +300,7 @@ static void write_infos(const struct page *page, const struct config *config)
 struct count {
 	const struct config *config;
 	struct window window;
+	struct circumstances circumstances;
 	struct census census;
 };
 
@@ -308,7 +309,8 @@ static void count_client(const struct client *client, const struct store_view *v
 	struct count *count = arg;
 	struct standing standing;
 
-	policy_judge_view(&count->config->policy, client, view, &count->window, &standing);
+	policy_judge_view(&count->config->policy, client, view, &count->window,
+			  count->circumstances, &standing);
 	count->census.remembered++;
 	/* The configuration may exempt a client that was flagged before. */
 	if (standing.flagged && !exempt_has_client(count->config->exempt, &client->key, NULL))
@@ -320,6 +322,7 @@ static void take_census(struct metrics *metrics, const struct config *config)
 	const struct tarpit *tarpit = metrics->tarpit;
 	const struct clock *clock = tarpit->clock;
 	struct count count = {.config = config,
+			      .circumstances = tarpit_circumstances(tarpit),
 			      .window = window_at(clock->wall_ms(clock), config->window_s)};
 	int64_t began_ms = clock->mono_ms(clock), end_ms, rest_ms;
 

@@ -180,6 +180,22 @@ static sfsistat on_data(SMFICTX *ctx)
 					   : VERDICT_ACCEPT);
 }
 
+static sfsistat on_end_of_message(SMFICTX *ctx)
+{
+	struct session *session = enter(ctx);
+
+	return answer(ctx, session != NULL ? session_end_of_message(session) : VERDICT_ACCEPT);
+}
+
+static sfsistat on_abort(SMFICTX *ctx)
+{
+	struct session *session = enter(ctx);
+
+	if (session != NULL)
+		session_abort(session);
+	return leave(SMFIS_CONTINUE);
+}
+
 /* For a connection of filter_nudge's this is the only callback. */
 static sfsistat on_close(SMFICTX *ctx)
 {
@@ -203,6 +219,8 @@ int filter_register(struct tarpit *shared, const char *socket_text)
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,
 		.xxfi_data = on_data,
+		.xxfi_eom = on_end_of_message,
+		.xxfi_abort = on_abort,
 		.xxfi_close = on_close,
 		.xxfi_negotiate = on_negotiate,
 	};

@@ -96,8 +96,8 @@ void open_sessions_leave(struct open_sessions *all, struct open_session *session
 	pthread_mutex_unlock(&all->mutex);
 }
 
-/* Counts a client's sessions, and marks them if so asked. */
-static unsigned walk(struct open_sessions *all, const struct prefix *client, bool marks)
+unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client,
+			    const struct open_session *except)
 {
 	const struct client_sessions *group;
 	struct open_session *session;
@@ -106,23 +106,25 @@ static unsigned walk(struct open_sessions *all, const struct prefix *client, boo
 	pthread_mutex_lock(&all->mutex);
 	group = find(all, client);
 	for (session = group != NULL ? group->list : NULL; session != NULL;
-	     session = session->next) {
-		if (marks)
+	     session = session->next, count++)
+		if (session != except)
 			atomic_store(&session->is_marked, true);
-		count++;
-	}
 	pthread_mutex_unlock(&all->mutex);
 	return count;
 }
 
-unsigned open_sessions_mark(struct open_sessions *all, const struct prefix *client)
-{
-	return walk(all, client, true);
-}
-
 unsigned open_sessions_count(struct open_sessions *all, const struct prefix *client)
 {
-	return walk(all, client, false);
+	const struct client_sessions *group;
+	const struct open_session *session;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&all->mutex);
+	group = find(all, client);
+	for (session = group != NULL ? group->list : NULL; session != NULL; session = session->next)
+		count++;
+	pthread_mutex_unlock(&all->mutex);
+	return count;
 }
 
 bool open_sessions_has_older(struct open_sessions *all, const struct open_session *session,

@@ -200,6 +200,7 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	if (!s->is_watched)
 		return VERDICT_ACCEPT;
 	note_callback(s);
+	session_credit_drop(s);
 	s->transaction = (struct transaction){0};
 	if (is_authenticated(s, event)) {
 		open_sessions_leave(s->tarpit->peers, &s->peer);
@@ -230,32 +231,34 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 	tell_rejected(s, "hidden", "", fresh, each * fresh, st);
 }
 
-/* A recipient whose address is too long to be kept whole counts each time. */
+/* A recipient that the MTA rejects, or a trap: then code is NULL. */
 static void count_rejected(struct session *s, const struct address *recipient,
 			   const struct dsn *code, struct standing *st)
 {
 	const struct config *config = s->config;
-	unsigned weight = offence_weight(config->offences, config->offences_count, code);
-	uint64_t amount = policy_amount(&config->policy, weight, s->transaction.is_null_sender);
-	char text[DSN_TEXT_MAX];
+	char text[DSN_TEXT_MAX] = "trap";
+	uint64_t amount = policy_trap_amount(&config->policy);
 
-	amount = session_view_record(s, SIDE_BAD, amount,
-				     recipient->is_whole ? recipient->text : NULL, st);
-	tell_rejected(s, dsn_format(code, text), recipient->text, 1, amount, st);
+	if (code != NULL) {
+		unsigned weight =
+			offence_weight(config->offences, config->offences_count, code);
+
+		amount = policy_amount(&config->policy, weight, s->transaction.is_null_sender);
+		dsn_format(code, text);
+	}
+	amount = session_view_record(s, SIDE_BAD, amount, recipient, st);
+	tell_rejected(s, text, recipient->text, 1, amount, st);
 }
 
-/*
- * Accepted recipients only matter for a client that has offended: for others there is no write. Nor does one
- * count whose mailbox is exempt, or that may be another one's in a new spelling, of which an offender could
- * have as many as it likes.
- */
-static void count_accepted(struct session *s, const struct address *recipient, struct standing *st)
+/* Whether the recipient is one that no honest sender writes to, with or without an extension. */
+static bool is_trap(const struct session *s, const struct address *recipient)
 {
+	const struct config *config = s->config;
 	struct address mailbox;
 
-	if (st->bad > 0 && address_mailbox(recipient, &mailbox) &&
-	    recipients_rule(s->config->exempt_mailboxes, &mailbox) == NULL)
-		session_view_record(s, SIDE_GOOD, 100, mailbox.text, st);
+	return recipients_rule(config->traps, recipient) != NULL ||
+	       (address_mailbox(recipient, config->recipient_delimiter, &mailbox) &&
+		recipients_rule(config->traps, &mailbox) != NULL);
 }
 
 enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
@@ -267,31 +270,34 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	bool is_sendmail = !s->is_postfix && event->bad_count != NULL;
 	enum rejection_outcome outcome =
 		rejection_classify(event->mailer, event->host, is_sendmail, &code);
-	bool is_refused = outcome == RCPT_REJECTED || outcome == RCPT_REFUSED;
 
 	if (!s->is_watched)
 		return VERDICT_ACCEPT;
 	note_callback(s);
+	session_view_expire(s);
 	session_view_judge(s, &before);
 	after = before;
-	if (is_refused)
+	if (outcome == RCPT_REJECTED || outcome == RCPT_REFUSED)
 		s->transaction.rejects_shown++;
 	count_hidden(s, event->bad_count, &after);
 
 	address_parse(event->recipient, &recipient);
-	if (recipients_rule(s->config->exempt_mailboxes, &recipient) != NULL)
-		return VERDICT_CONTINUE;
-	if (outcome == RCPT_REJECTED)
-		count_rejected(s, &recipient, &code, &after);
-	else if (outcome == RCPT_ACCEPTED)
-		count_accepted(s, &recipient, &after);
-
+	if (is_trap(s, &recipient)) {
+		count_rejected(s, &recipient, NULL, &after);
+	} else {
+		if (recipients_rule(s->config->exempt_mailboxes, &recipient) != NULL)
+			return VERDICT_CONTINUE;
+		if (outcome == RCPT_REJECTED)
+			count_rejected(s, &recipient, &code, &after);
+		else if (outcome == RCPT_ACCEPTED)
+			session_credit_note(s, &recipient);
+	}
 	/*
-	 * For a flagged client the score before this recipient decides: with the score after it, the length of
-	 * the delay would tell whether the recipient exists.
+	 * How long a flagged client waits, and whether it is refused, must not tell whether the recipient exists: the
+	 * score before this recipient decides, and where Postfix would ignore the 421 for a rejected recipient no
+	 * other one gets it.
 	 */
-	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after,
-			       !is_refused || !s->is_postfix);
+	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after, !s->is_postfix);
 }
 
 enum verdict session_data(struct session *s, const char *bad_count)
@@ -305,7 +311,23 @@ enum verdict session_data(struct session *s, const char *bad_count)
 	session_view_judge(s, &st);
 	count_hidden(s, bad_count, &st);
 	verdict = session_verdict(s, STAGE_DATA, &st, true);
-	return verdict == VERDICT_CONTINUE ? VERDICT_ACCEPT : verdict;
+	/* The end of the message is worth asking for only if it earns something. */
+	return verdict == VERDICT_CONTINUE && session_credit_pending(s) == 0 ? VERDICT_ACCEPT
+									      : verdict;
+}
+
+enum verdict session_end_of_message(struct session *s)
+{
+	if (s->is_watched) {
+		note_callback(s);
+		session_credit_earn(s);
+	}
+	return VERDICT_ACCEPT;
+}
+
+void session_abort(struct session *s)
+{
+	session_credit_drop(s);
 }
 
 void session_close(struct session *s)
@@ -313,6 +335,7 @@ void session_close(struct session *s)
 	if (s == NULL)
 		return;
 	note_end(s);
+	session_credit_drop(s);
 	open_sessions_leave(s->tarpit->peers, &s->peer);
 	atomic_fetch_sub(&s->tarpit->open_sessions, 1);
 	s->tarpit->journal->session(s->tarpit->journal, SESSION_CLOSED);

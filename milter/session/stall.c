@@ -4,7 +4,15 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <utlist.h>
+
+#include "base/table.h"
+
+/* A network that has stalls in progress. */
+struct network_stalls {
+	struct prefix prefix;
+	unsigned count;
+	UT_hash_handle hh;
+};
 
 struct stalls {
 	const struct clock *clock;
@@ -13,6 +21,7 @@ struct stalls {
 	_Atomic unsigned budget, active; /* active is the length of list */
 	bool stopped;
 	struct stall *list; /* oldest first */
+	struct network_stalls *networks;
 };
 
 struct stalls *stalls_new(const struct clock *clock, unsigned budget, void (*wakeup)(void))
@@ -36,7 +45,70 @@ void stalls_free(struct stalls *stalls)
 	free(stalls);
 }
 
-bool stall_begin(struct stalls *stalls, struct stall *stall, bool first_half_only)
+/* Stalls that may be in progress at once before one with this share begins. */
+static unsigned room_for(unsigned budget, enum stall_share share)
+{
+	switch (share) {
+	case STALL_FIRST_HALF:
+		return (budget + 1) / 2;
+	case STALL_ORDINARY:
+		return budget - budget / 8;
+	case STALL_RESERVE:
+		break;
+	}
+	return budget;
+}
+
+/* A network's stalls, to which one is added; NULL if it has a quarter of the budget already, or without memory. */
+static struct network_stalls *join_network(struct stalls *stalls, const struct prefix *prefix,
+					   unsigned budget)
+{
+	unsigned most = budget < 4 ? 1 : budget / 4;
+	struct network_stalls *network;
+
+	HASH_FIND(hh, stalls->networks, prefix, sizeof(*prefix), network);
+	if (network != NULL) {
+		if (network->count >= most)
+			return NULL;
+		network->count++;
+		return network;
+	}
+	network = calloc(1, sizeof(*network));
+	if (network == NULL)
+		return NULL;
+	network->prefix = *prefix;
+	network->count = 1;
+	HASH_ADD(hh, stalls->networks, prefix, sizeof(network->prefix), network);
+	if (network->hh.tbl != NULL)
+		return network;
+	free(network);
+	return NULL;
+}
+
+static void leave_network(struct stalls *stalls, struct network_stalls *network)
+{
+	if (--network->count > 0)
+		return;
+	HASH_DEL(stalls->networks, network);
+	free(network);
+}
+
+/* Takes a place for a stall; with the mutex held. */
+static bool take_place(struct stalls *stalls, struct stall *stall, enum stall_share share)
+{
+	unsigned budget = stalls_budget(stalls);
+
+	if (stalls->active >= room_for(budget, share))
+		return false;
+	stall->group = join_network(stalls, &stall->network, budget);
+	if (stall->group == NULL)
+		return false;
+	stalls->active++;
+	DL_APPEND(stalls->list, stall);
+	return true;
+}
+
+bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share share)
 {
 	bool has_place;
 
@@ -47,14 +119,10 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, bool first_half_onl
 	stall->began_ms = stalls->clock->mono_ms(stalls->clock);
 
 	pthread_mutex_lock(&stalls->mutex);
-	has_place = stalls->active * (first_half_only ? 2U : 1U) < stalls->budget;
-	if (has_place) {
-		stalls->active++;
-		DL_APPEND(stalls->list, stall);
-		if (stalls->stopped) {
-			stall->woken = true;
-			stall->end = STALL_STOPPED;
-		}
+	has_place = take_place(stalls, stall, share);
+	if (has_place && stalls->stopped) {
+		stall->woken = true;
+		stall->end = STALL_STOPPED;
 	}
 	pthread_mutex_unlock(&stalls->mutex);
 
@@ -75,6 +143,7 @@ enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *w
 	while (!stall->woken && clock->mono_ms(clock) < end_ms)
 		clock->wait_until(clock, &stall->wake, &stalls->mutex, end_ms);
 	DL_DELETE(stalls->list, stall);
+	leave_network(stalls, stall->group);
 	stalls->active--;
 	pthread_mutex_unlock(&stalls->mutex);
 

@@ -10,6 +10,7 @@
 #include "session/mta_timeout.h"
 #include "session/open_sessions.h"
 #include "session/session.h"
+#include "store/store.h"
 
 /* RFC 1035 names are shorter; what the MTA says is not always a name. */
 #define SESSION_HOST_MAX 256
@@ -21,6 +22,9 @@ struct transaction {
 	unsigned rejects_shown;		/* recipients that the MTA showed as rejected or refused */
 	unsigned rejects_hidden;	/* rejected ones that only {nbadrcpts} told of */
 	int64_t stalled_ms;
+	/* Accepted recipients, which earn credit once the message has reached its end; see credit.c. */
+	struct store_recipient *accepted;
+	size_t accepted_count, accepted_room;
 };
 
 struct session {
@@ -54,14 +58,31 @@ void session_view_judge(struct session *s, struct standing *st);
 void session_view_look_up(struct session *s, struct standing *st);
 /* The next session_view_judge looks the client up, unless the view is fresh. */
 void session_view_expire(struct session *s);
+/* The client's window and key_prefix, for the store. */
+struct store_query session_query(const struct session *s);
+/* Judges a view that has just come from the store; the first that flags the client is told to the journal. */
+void session_view_judge_fresh(struct session *s, struct standing *st);
 /* Forgets what is known: an administrator has forgiven the client. */
 void session_view_forget(struct session *s);
 /*
- * Counts an event; recipient is NULL if it is not known. Returns the hundredths added: 0 for a recipient who had
- * been counted before. st is how the client stands then.
+ * Counts an event; recipient is NULL if it is not known, or does not matter. Returns the hundredths added: 0 for a
+ * recipient who had been counted before. st is how the client stands then.
  */
-uint64_t session_view_record(struct session *s, enum side side, uint64_t amount, const char *recipient,
-			     struct standing *st);
+uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
+			     const struct address *recipient, struct standing *st);
+
+/* credit.c */
+
+/* The MTA has accepted a recipient. Until its message has reached its end it counts for this transaction only. */
+void session_credit_note(struct session *s, const struct address *recipient);
+/* A hash of the domain in which a recipient earns credit or is rejected. */
+uint64_t session_credit_domain(const struct session *s, const struct address *recipient);
+/* Hundredths that recipients of this transaction may earn. */
+uint64_t session_credit_pending(const struct session *s);
+/* The message has reached its end: its recipients earn their credit. */
+void session_credit_earn(struct session *s);
+/* The transaction is over: what it has not earned is lost. */
+void session_credit_drop(struct session *s);
 
 /* verdict.c */
 

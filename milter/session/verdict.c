@@ -95,56 +95,113 @@ static bool lacks_threads(const struct session *s)
 	return s->tarpit->lacks_threads != NULL && s->tarpit->lacks_threads();
 }
 
-/* Delays the command, or tells why not. is_crowded: older sessions of the client use up its share. */
-static enum verdict delay(struct session *s, enum stage stage, const struct standing *st,
-			  bool is_crowded, bool can_refuse)
+/* A flagged client's command, and what may be done about it. */
+struct situation {
+	enum stage stage;
+	const struct standing *st;
+	bool is_crowded;	/* older sessions of the client use up its share */
+	bool can_refuse;	/* the MTA heeds a 421 here */
+	bool may_defer;		/* for want of room, too: the client has earned nothing better */
+	bool is_spent;		/* as many of the client's recipients have passed as may */
+};
+
+/* The limit that has no further stall be made for an honest sender's sake, or REASON_NONE. */
+static enum reason find_limit(const struct session *s)
+{
+	if (s->stalled_ms >= s->config->max_stall_per_session_ms)
+		return REASON_SESSION_LIMIT;
+	if (s->transaction.stalled_ms >= s->config->max_stall_per_transaction_ms)
+		return REASON_TRANSACTION_LIMIT;
+	return REASON_NONE;
+}
+
+static int64_t choose_delay_ms(const struct session *s, const struct situation *at,
+			       enum reason limit)
 {
 	const struct config *config = s->config;
-	int64_t transaction_left_ms =
-		config->max_stall_per_transaction_ms - s->transaction.stalled_ms;
-	int64_t session_left_ms = config->max_stall_per_session_ms - s->stalled_ms;
+	int64_t delay_ms = policy_delay_ms(&config->policy, at->st, s->tarpit->chance());
+
+	delay_ms = least(delay_ms, mta_timeout_left_ms(s));
+	if (limit != REASON_NONE)
+		return delay_ms;
+	delay_ms = least(delay_ms, config->max_stall_per_session_ms - s->stalled_ms);
+	return least(delay_ms,
+		     config->max_stall_per_transaction_ms - s->transaction.stalled_ms);
+}
+
+/* The command goes on at once. Of recipients, only pass_limit may in a window. */
+static enum verdict pass(struct session *s, const struct situation *at, enum reason reason)
+{
+	struct standing st;
+
+	if (at->stage == STAGE_RCPT)
+		session_view_record(s, SIDE_PASSED, 100, NULL, &st);
+	return conclude(s, at->stage, ACTION_PASS, reason, NULL);
+}
+
+/* Delays the command, or if there is no room for that refuses it, or lets it pass. */
+static enum verdict delay(struct session *s, const struct situation *at, enum reason limit)
+{
 	struct stall stall = {
 		.client = s->client.key,
+		.network = s->client.network,
 		.address = s->client.address,
-		.stage = stage_log_name(stage),
-		.delay_ms = policy_delay_ms(&config->policy, st, s->tarpit->chance()),
-		.score = st->effective_score,
+		.stage = stage_log_name(at->stage),
+		.delay_ms = choose_delay_ms(s, at, limit),
+		.score = at->st->effective_score,
 	};
+	enum stall_share share = at->is_crowded ? STALL_FIRST_HALF
+				 : at->stage == STAGE_RCPT ? STALL_RESERVE
+							   : STALL_ORDINARY;
 
-	if (session_left_ms <= 0)
-		return conclude(s, stage, ACTION_PASS, REASON_SESSION_LIMIT, NULL);
-	if (transaction_left_ms <= 0)
-		return conclude(s, stage, ACTION_PASS, REASON_TRANSACTION_LIMIT, NULL);
-	stall.delay_ms = least(stall.delay_ms, mta_timeout_left_ms(s));
-	stall.delay_ms = least(stall.delay_ms, least(transaction_left_ms, session_left_ms));
-	if (config->observe) {
+	if (s->config->observe) {
 		/* A stall that is not made counts, so that the limits come true as well. */
 		count_stalled(s, stall.delay_ms);
-		return conclude(s, stage, ACTION_STALL, REASON_NONE, &stall);
+		return conclude(s, at->stage, ACTION_STALL, REASON_NONE, &stall);
 	}
-	if (lacks_threads(s))
-		return conclude(s, stage, ACTION_PASS, REASON_BUDGET, NULL);
-	if (stall_begin(s->tarpit->stalls, &stall, is_crowded))
-		return wait_out(s, stage, &stall);
-	if (can_refuse && config->defer_when_full)
-		return conclude(s, stage, ACTION_DEFER, REASON_BUDGET, NULL);
-	return conclude(s, stage, ACTION_PASS, is_crowded ? REASON_SESSIONS : REASON_BUDGET, NULL);
+	if (!lacks_threads(s) && stall_begin(s->tarpit->stalls, &stall, share))
+		return wait_out(s, at->stage, &stall);
+	if (at->can_refuse && !lacks_threads(s) &&
+	    (at->is_spent || (at->may_defer && s->config->defer_when_full)))
+		return conclude(s, at->stage, ACTION_DEFER, REASON_BUDGET, NULL);
+	return pass(s, at, at->is_crowded ? REASON_SESSIONS : REASON_BUDGET);
+}
+
+/*
+ * Limits protect an honest sender's patience, and are no licence: once pass_limit of its recipients have passed, a
+ * client is refused at a limit, or where it must not be, or the MTA would not heed that, the delay goes on.
+ */
+static enum verdict slow(struct session *s, const struct situation *at)
+{
+	enum reason limit = find_limit(s);
+
+	if (limit == REASON_NONE)
+		return delay(s, at, limit);
+	if (!at->is_spent)
+		return pass(s, at, limit);
+	if (at->can_refuse && !at->st->has_credit)
+		return conclude(s, at->stage, ACTION_DEFER, limit, NULL);
+	return delay(s, at, limit);
 }
 
 enum verdict session_verdict(struct session *s, enum stage stage, const struct standing *st,
 			     bool can_refuse)
 {
 	const struct config *config = s->config;
-	bool is_crowded;
+	struct situation at = {.stage = stage, .st = st, .can_refuse = can_refuse};
 
 	if (!st->flagged)
 		return VERDICT_CONTINUE;
-	is_crowded =
+	at.is_crowded =
 		config->max_flagged_sessions > 0 &&
 		open_sessions_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
-	if (is_crowded && can_refuse)
+	/* Some senders take a 421 for final: who delivers mail gets none, nor does who is only new in a siege. */
+	at.may_defer = can_refuse && !st->has_credit && !st->by_siege;
+	/* At DATA all recipients have been let through. */
+	at.is_spent = stage != STAGE_DATA && st->passed >= config->pass_limit;
+	if (at.is_crowded && at.may_defer)
 		return conclude(s, stage, ACTION_DEFER, REASON_SESSIONS, NULL);
 	if (!config->stall_at[stage])
 		return VERDICT_CONTINUE;
-	return delay(s, stage, st, is_crowded, can_refuse);
+	return slow(s, &at);
 }

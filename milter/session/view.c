@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "store/store.h"
 
-/* A MAIL looks the client up again after this long. */
+/* A MAIL or a RCPT looks the client up again after this long: another host may have flagged it. */
 #define VIEW_FRESH_MS 1000
 
 /* All sessions count in the same windows, also those that are older than a reload. */
@@ -18,7 +18,7 @@ static struct window window_now(const struct session *s)
 	return window_at(clock->wall_ms(clock), config_box_window_s(s->tarpit->config));
 }
 
-static struct store_query query_now(const struct session *s)
+struct store_query session_query(const struct session *s)
 {
 	return (struct store_query){
 		.client = s->client,
@@ -31,11 +31,13 @@ static void judge(const struct session *s, struct standing *st)
 {
 	struct window now = window_now(s);
 
-	policy_judge_view(&s->config->policy, &s->client, &s->view, &now, st);
+	struct circumstances circumstances = tarpit_circumstances(s->tarpit);
+
+	circumstances.pending_good = session_credit_pending(s);
+	policy_judge_view(&s->config->policy, &s->client, &s->view, &now, circumstances, st);
 }
 
-/* Judges a view that has just come from the store; the first that flags the client is told to the journal. */
-static void judge_fresh(struct session *s, struct standing *st)
+void session_view_judge_fresh(struct session *s, struct standing *st)
 {
 	const struct journal *journal = s->tarpit->journal;
 
@@ -48,15 +50,17 @@ static void judge_fresh(struct session *s, struct standing *st)
 		struct journal_client client = session_journal_client(s);
 
 		journal->flagged(journal, &client, st, policy_delay_ms(&s->config->policy, st, 0));
+		/* One that went by what it knew before would tell by its speed which recipients exist. */
+		open_sessions_mark(s->tarpit->peers, &s->client.key, &s->peer);
 	}
 }
 
 void session_view_look_up(struct session *s, struct standing *st)
 {
-	struct store_query query = query_now(s);
+	struct store_query query = session_query(s);
 
 	store_lookup(s->tarpit->store, &query, &s->view);
-	judge_fresh(s, st);
+	session_view_judge_fresh(s, st);
 }
 
 void session_view_judge(struct session *s, struct standing *st)
@@ -79,10 +83,21 @@ void session_view_forget(struct session *s)
 	s->viewed_ms = -1;
 }
 
-uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
-			     const char *recipient, struct standing *st)
+/* One whose address is too long to be kept whole counts each time. */
+static void identify(const struct session *s, enum side side, const struct address *recipient,
+		     struct store_event *event)
 {
-	struct store_query query = query_now(s);
+	event->domain = session_credit_domain(s, recipient);
+	if (!recipient->is_whole || !s->config->count_distinct)
+		return;
+	event->distinct = true;
+	event->recipient = hash_recipient(s->config->key_prefix, side, recipient->text);
+}
+
+uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
+			     const struct address *recipient, struct standing *st)
+{
+	struct store_query query = session_query(s);
 	struct store_event event = {.side = side, .amount = amount};
 	bool counted;
 
@@ -90,11 +105,15 @@ uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
 		judge(s, st);
 		return 0;
 	}
-	if (recipient != NULL && s->config->count_distinct) {
-		event.distinct = true;
-		event.recipient = hash_recipient(s->config->key_prefix, side, recipient);
-	}
+	if (recipient != NULL)
+		identify(s, side, recipient, &event);
 	counted = store_record(s->tarpit->store, &query, &event, &s->view);
-	judge_fresh(s, st);
+	session_view_judge_fresh(s, st);
 	return counted ? amount : 0;
+}
+
+struct circumstances tarpit_circumstances(const struct tarpit *tarpit)
+{
+	(void)tarpit;
+	return (struct circumstances){0};
 }

@@ -4,8 +4,8 @@
 
 #include "store/memory.h"
 
-/* Each has two windows and sides. */
-_Static_assert(DEBTS_ENTRIES_MAX * 4 <= DEBTS_MAX, "there must be room");
+/* Each has two windows and three sides. */
+_Static_assert(DEBTS_ENTRIES_MAX * 6 <= DEBTS_MAX, "there must be room");
 
 /* What a rejected recipient adds at weight 1. Hundredths. */
 #define OFFENCE 100
@@ -29,6 +29,8 @@ static void add_all(struct debts *debts, const struct memory_debt *owed)
 	add(debts, owed, owed->window - 1, SIDE_BAD, owed->owed.bad_previous);
 	add(debts, owed, owed->window, SIDE_GOOD, owed->owed.good_now);
 	add(debts, owed, owed->window - 1, SIDE_GOOD, owed->owed.good_previous);
+	add(debts, owed, owed->window, SIDE_PASSED, owed->owed.passed_now);
+	add(debts, owed, owed->window - 1, SIDE_PASSED, owed->owed.passed_previous);
 }
 
 void debts_of_event(const struct store_query *query, const struct store_event *event,
@@ -44,6 +46,18 @@ void debts_of_event(const struct store_query *query, const struct store_event *e
 	owed.prefix = query->client.network;
 	owed.is_network = true;
 	add_all(debts, &owed);
+}
+
+void debts_take_history(struct store *memory, const struct store_query *query, struct debts *debts)
+{
+	struct memory_debt client = {.prefix = query->client.key, .window = query->window.index};
+	struct memory_debt network = {.prefix = query->client.network,
+				      .is_network = true,
+				      .window = query->window.index};
+
+	memory_take_history(memory, query, &client.owed, &network.owed);
+	add_all(debts, &client);
+	add_all(debts, &network);
 }
 
 bool debts_take(struct store *memory, unsigned owner, unsigned entries, struct debts *debts)
@@ -84,6 +98,8 @@ void debts_settle(struct store *memory, unsigned owner, const struct debts *debt
 					   .is_network = debt->is_network,
 					   .window = debt->window};
 
+		if (debt->amount == 0)
+			continue;
 		tally_count(&owed.owed, debt->side, debt->amount);
 		if (steps[i] == DEBT_NOT_TOLD)
 			memory_return_debt(memory, owner, &owed);

@@ -10,41 +10,78 @@ struct seen_key {
 	uint8_t bytes[sizeof(struct prefix) + sizeof(int64_t) + sizeof(uint64_t)];
 };
 
-struct seen_recipient {
+struct seen_entry {
 	struct seen_key key;
+	uint8_t count;
 	UT_hash_handle hh; /* in the order of arrival */
 };
 
-bool seen_note(struct seen *seen, size_t max, const struct prefix *client, int64_t window,
-	       uint64_t recipient)
+static struct seen_key key_of(const struct prefix *client, int64_t window, uint64_t thing)
 {
 	struct seen_key key;
-	struct seen_recipient *entry;
 
 	memcpy(key.bytes, client, sizeof(*client));
 	memcpy(key.bytes + sizeof(*client), &window, sizeof(window));
-	memcpy(key.bytes + sizeof(*client) + sizeof(window), &recipient, sizeof(recipient));
-	HASH_FIND(hh, seen->table, &key, sizeof(key), entry);
-	if (entry != NULL)
-		return false;
-	if (HASH_COUNT(seen->table) >= max) {
-		entry = seen->table;
+	memcpy(key.bytes + sizeof(*client) + sizeof(window), &thing, sizeof(thing));
+	return key;
+}
+
+static struct seen_entry *find(const struct seen *seen, const struct seen_key *key)
+{
+	struct seen_entry *entry;
+
+	HASH_FIND(hh, seen->table, key, sizeof(*key), entry);
+	return entry;
+}
+
+/* NULL without memory. */
+static struct seen_entry *add(struct seen *seen, size_t max, const struct seen_key *key)
+{
+	struct seen_entry *entry = seen->table;
+
+	if (entry != NULL && HASH_COUNT(seen->table) >= max) {
 		HASH_DEL(seen->table, entry);
 		free(entry);
 	}
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL)
-		return true;
-	entry->key = key;
+		return NULL;
+	entry->key = *key;
 	HASH_ADD(hh, seen->table, key, sizeof(entry->key), entry);
-	if (entry->hh.tbl == NULL)
-		free(entry);
-	return true;
+	if (entry->hh.tbl != NULL)
+		return entry;
+	free(entry);
+	return NULL;
+}
+
+unsigned seen_note(struct seen *seen, size_t max, const struct prefix *client, int64_t window,
+		   uint64_t thing, unsigned by)
+{
+	struct seen_key key = key_of(client, window, thing);
+	struct seen_entry *entry = find(seen, &key);
+	unsigned before;
+
+	if (entry == NULL)
+		entry = add(seen, max, &key);
+	if (entry == NULL)
+		return 0;
+	before = entry->count;
+	entry->count = (uint8_t)(by < SEEN_MAX - before ? before + by : SEEN_MAX);
+	return before;
+}
+
+unsigned seen_count(const struct seen *seen, const struct prefix *client, int64_t window,
+		    uint64_t thing)
+{
+	struct seen_key key = key_of(client, window, thing);
+	const struct seen_entry *entry = find(seen, &key);
+
+	return entry != NULL ? entry->count : 0;
 }
 
 void seen_clear(struct seen *seen)
 {
-	struct seen_recipient *entry, *next;
+	struct seen_entry *entry, *next;
 
 	HASH_ITER(hh, seen->table, entry, next)
 	{

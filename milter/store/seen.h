@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Recipients that were counted already; those noted first are forgotten first. Not thread-safe. */
+/*
+ * How often something of a client was seen in a window: a recipient that was counted, a domain that earned credit.
+ * What was noted first is forgotten first. Not thread-safe.
+ */
 #ifndef TARPIT_STORE_SEEN_H
 #define TARPIT_STORE_SEEN_H
 
@@ -9,17 +12,22 @@
 
 #include "base/prefix.h"
 
+/* No count goes beyond this. */
+#define SEEN_MAX 255
+
 /* Zero it to begin with. */
 struct seen {
-	struct seen_recipient *table;
+	struct seen_entry *table;
 };
 
 /*
- * Notes a recipient of a client in a window, of which at most max are kept. True if it is new; without
- * memory it is taken for new.
+ * Raises the count of a thing, a hash, by this much, keeping at most max things. Returns what it was before;
+ * without memory it is taken for new.
  */
-bool seen_note(struct seen *seen, size_t max, const struct prefix *client, int64_t window,
-	       uint64_t recipient);
+unsigned seen_note(struct seen *seen, size_t max, const struct prefix *client, int64_t window,
+		   uint64_t thing, unsigned by);
+unsigned seen_count(const struct seen *seen, const struct prefix *client, int64_t window,
+		    uint64_t thing);
 void seen_clear(struct seen *seen);
 
 #endif

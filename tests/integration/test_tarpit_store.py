@@ -18,8 +18,8 @@ from support.daemon import CRASHES, TOP, is_sanitized
 from support.memcached import Memcached, connect
 from support.ports import free_port
 from support.seccomp import Unit
-from support.tarpit_store import (ANSWERED, DESCRIPTOR, DONE, FAILED, FORGIVE, MAYBE_DONE, NOT_DONE, RECORD, SEEN_BEFORE,
-                                  SEEN_FIRST, SEEN_UNKNOWN, SET, TIMEOUTS_MAX, Ended, Outcome, TarpitStore, program)
+from support.tarpit_store import (ANSWERED, DESCRIPTOR, DONE, FAILED, FORGIVE, MAYBE_DONE, NOT_DONE, RECORD, SET,
+                                  TIMEOUTS_MAX, Ended, Outcome, TarpitStore, program)
 
 PASSWORD = b"correct horse battery staple"
 USER = "tarpit@mx"
@@ -75,14 +75,14 @@ def server(request, sasl_env):
 
 def test_an_offence_is_counted_once(server):
     with server.store() as store:
-        first = store.ask(RECORD, ["a", "b", "c"], [("a", 100), ("b", 50)], seen="r")
-        assert (first.result, first.seen, list(first.counts[:2])) == (ANSWERED, SEEN_FIRST, [DONE, DONE])
+        first = store.ask(RECORD, ["a", "b", "c"], [("a", 100), ("b", 50)], seen=["r"])
+        assert (first.result, first.seen_before, list(first.counts[:2])) == (ANSWERED, 0, [DONE, DONE])
         assert [first.value(index) for index in range(3)] == [100, 50, None]
-        again = store.ask(RECORD, ["a", "b"], [("a", 100), ("b", 50)], seen="r")
-        assert (again.result, again.seen, again.calls) == (ANSWERED, SEEN_BEFORE, 2)
+        again = store.ask(RECORD, ["a", "b"], [("a", 100), ("b", 50)], seen=["r"])
+        assert (again.result, again.seen_before, again.calls) == (ANSWERED, 1, 2)
         assert [again.value(index) for index in range(2)] == [100, 50]
-        other = store.ask(RECORD, ["a", "b"], [("a", 100), ("b", 50)], seen="s")
-        assert (other.seen, other.calls, other.failures) == (SEEN_FIRST, 4, 0)
+        other = store.ask(RECORD, ["a", "b"], [("a", 100), ("b", 50)], seen=["s"])
+        assert (other.seen_before, other.calls, other.failures) == (0, 4, 0)
         assert [other.value(index) for index in range(2)] == [200, 100]
 
 
@@ -90,7 +90,7 @@ def test_without_recipients_a_look_up_comes_first_and_the_values_are_those_after
     with server.store() as store:
         store.look_up("a")
         outcome = store.ask(RECORD, ["x", "a"], [("a", 2**33), ("b", 1)])
-        assert (outcome.seen, outcome.calls, list(outcome.counts[:2])) == (SEEN_UNKNOWN, 5, [DONE, DONE])
+        assert (outcome.seen_before, outcome.calls, list(outcome.counts[:2])) == (0, 5, [DONE, DONE])
         assert [outcome.value(index) for index in range(2)] == [None, 2**33]
         outcome = store.ask(RECORD, ["x", "a"], [("a", 2**33), ("b", 1)])
         assert (outcome.calls, outcome.value(1)) == (3, 2**34)
@@ -116,7 +116,7 @@ def test_set_and_forgive(server):
 
 def test_lives_and_texts_are_those_that_were_asked_for(memcached):
     with TarpitStore(memcached.address) as store, memcached.client() as client:
-        store.ask(RECORD, ["a"], [("a", 100)], seen="r", ttl=1000)
+        store.ask(RECORD, ["a"], [("a", 100)], seen=["r"], ttl=1000)
         store.ask(SET, ["f"], number=2**40, ttl=int(time.time()) + 60 * 86400)
         assert (client.get("a"), client.get("r"), client.get("f")) == ("100", "1", str(2**40))
         entries = client.entries()
@@ -128,7 +128,7 @@ def test_what_is_no_count_is_told_and_replaced(server, text):
     server.put("a", text)
     with server.store() as store:
         assert store.look_up("a").value() == (COUNTERS_MAX if text == str(COUNTERS_MAX) else "odd")
-        outcome = store.ask(RECORD, ["a"], [("b", 1), ("a", 7)], seen="r")
+        outcome = store.ask(RECORD, ["a"], [("b", 1), ("a", 7)], seen=["r"])
         assert (outcome.result, outcome.replaced, list(outcome.counts[:2])) == (ANSWERED, 2, [DONE, DONE])
         assert (outcome.failures, outcome.value(), store.look_up("a").value()) == (0, 7, 7)
 
@@ -139,9 +139,9 @@ def test_a_counter_that_is_no_number_in_the_binary_protocol(sasl_env):
     with Hostile(binary_replies(incr=b"\x81\x05\0\0\0\0\0\x06\0\0\0\x04" + b"\0" * 12 + b"oops",
                                 get={b"a": b"odd", b"b": b"12"})) as hostile:
         with TarpitStore(hostile.address, USER, PASSWORD, SHORT, env=sasl_env) as store:
-            outcome = store.ask(RECORD, [], [("a", 7)], seen="r")
+            outcome = store.ask(RECORD, [], [("a", 7)], seen=["r"])
             assert (outcome.result, outcome.replaced, outcome.counts[0]) == (ANSWERED, 1, DONE)
-            outcome = store.ask(RECORD, [], [("b", 7)], seen="s")
+            outcome = store.ask(RECORD, [], [("b", 7)], seen=["s"])
             assert (outcome.result, outcome.replaced, outcome.counts[0]) == (FAILED, 0, MAYBE_DONE)
 
 
@@ -186,13 +186,13 @@ def test_a_server_that_restarts_is_connected_to_again(server):
         assert store.ask(RECORD, ["a"], [("a", 1)]).value() == 1
         server.memcached.restart()
         # No failure: the connection was seen to have ended.
-        assert store.ask(RECORD, ["a"], [("a", 1)], seen="r").value() == 1
+        assert store.ask(RECORD, ["a"], [("a", 1)], seen=["r"]).value() == 1
         server.memcached.kill()
-        outcome = store.ask(RECORD, ["a"], [("a", 1)], seen="r")
+        outcome = store.ask(RECORD, ["a"], [("a", 1)], seen=["r"])
         assert (outcome.result, outcome.counts[0], outcome.value()) == (FAILED, NOT_DONE, None)
         assert outcome.reason != b""
         server.memcached.start()
-        assert store.ask(RECORD, ["a"], [("a", 1)], seen="r").counts[0] == DONE
+        assert store.ask(RECORD, ["a"], [("a", 1)], seen=["r"]).counts[0] == DONE
 
 
 @pytest.mark.parametrize("keys", [("a",), ("a", "b")])
@@ -201,7 +201,7 @@ def test_nobody_listens(keys):
         for _ in range(2):
             outcome = store.look_up(*keys)
             assert (outcome.result, outcome.calls, outcome.failures) == (FAILED, 1, 1)
-        assert store.ask(RECORD, keys, [("a", 1)], seen="r").reason == b"Connection refused"
+        assert store.ask(RECORD, keys, [("a", 1)], seen=["r"]).reason == b"Connection refused"
 
 
 def test_ipv6():
@@ -217,7 +217,7 @@ def test_ipv6():
 def test_who_may_not_log_in(sasl_env, change, reason):
     made = Server("sasl", sasl_env)
     with made.memcached, made.store(**change) as store:
-        outcome = store.ask(RECORD, ["a"], [("a", 1)], seen="r")
+        outcome = store.ask(RECORD, ["a"], [("a", 1)], seen=["r"])
         assert (outcome.result, outcome.counts[0]) == (FAILED, NOT_DONE)
         assert reason in outcome.reason
 
@@ -363,7 +363,7 @@ def outcomes_of(store):
     """Of a look-up and a record; how the program ended instead, if it did."""
     for arguments in (("look up",), ("record",)):
         try:
-            yield store.look_up("a") if arguments == ("look up",) else store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen="r")
+            yield store.look_up("a") if arguments == ("look up",) else store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen=["r"])
         except Ended as ended:
             yield ended.args[0]
             return
@@ -382,7 +382,7 @@ def assert_survived(name, attack, store, hostile):
     assert peak <= MEMORY_MAX_KB or is_sanitized(), peak
     if "get" in attack:
         assert [outcome.result for outcome in found] == [FAILED, FAILED], name
-        assert (last.value(), last.seen, last.reason != b"") == (None, SEEN_FIRST, True)
+        assert (last.value(), last.seen_before, last.reason != b"") == (None, 0, True)
         assert list(last.counts[:2]) == [DONE, DONE]
     elif "add" in attack:
         assert (last.result, list(last.counts[:2])) == (FAILED, [NOT_DONE, NOT_DONE]), name
@@ -427,16 +427,16 @@ def test_the_timer_ends_the_program(inherited):
 
 
 @pytest.mark.parametrize(("replies", "seen", "counts"), [
-    ({"add": b""}, SEEN_UNKNOWN, [NOT_DONE, NOT_DONE]), ({"add": None}, SEEN_UNKNOWN, [NOT_DONE, NOT_DONE]),
-    ({"incr": b""}, SEEN_FIRST, [MAYBE_DONE, NOT_DONE]), ({"incr": None}, SEEN_FIRST, [MAYBE_DONE, NOT_DONE]),
-    ({"get": b""}, SEEN_FIRST, [DONE, DONE])])
+    ({"add": b""}, 0, [NOT_DONE, NOT_DONE]), ({"add": None}, 0, [NOT_DONE, NOT_DONE]),
+    ({"incr": b""}, 0, [MAYBE_DONE, NOT_DONE]), ({"incr": None}, 0, [MAYBE_DONE, NOT_DONE]),
+    ({"get": b""}, 0, [DONE, DONE])])
 def test_how_far_it_came_before_the_failure(replies, seen, counts):
     with Hostile(text_replies(**replies)) as hostile, TarpitStore(hostile.address, timeout=SHORT) as store:
-        outcome = store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen="r")
-        assert (outcome.result, outcome.seen, list(outcome.counts[:2])) == (FAILED, seen, counts)
+        outcome = store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen=["r"])
+        assert (outcome.result, outcome.seen_before, list(outcome.counts[:2])) == (FAILED, seen, counts)
         assert (outcome.failures, outcome.was_refused) == (1, 0)
         # The next one begins on a new connection.
-        assert store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen="r").seen == seen
+        assert store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen=["r"]).seen_before == seen
         assert hostile.accepted == 2
 
 
@@ -455,7 +455,7 @@ def test_nothing_is_added_on_a_new_connection_after_a_refusal():
 
     # Of which libmemcached closes the connection.
     with Hostile(answer) as hostile, TarpitStore(hostile.address, timeout=SHORT) as store:
-        outcome = store.ask(RECORD, ["a"], [("a", 1)], seen="r")
+        outcome = store.ask(RECORD, ["a"], [("a", 1)], seen=["r"])
         assert (outcome.result, outcome.was_refused, outcome.counts[0]) == (FAILED, 1, NOT_DONE)
 
 
@@ -463,15 +463,15 @@ REFUSAL = b"SERVER_ERROR out of memory storing object\r\n"
 
 
 @pytest.mark.parametrize(("replies", "seen", "counts"), [
-    ({"add": REFUSAL}, SEEN_UNKNOWN, [DONE, DONE]), ({"incr": REFUSAL}, SEEN_FIRST, [NOT_DONE, NOT_DONE]),
-    ({"incr": b"CLIENT_ERROR busy\r\n"}, SEEN_FIRST, [NOT_DONE, NOT_DONE]),
-    ({"add": b"SERVER_ERROR busy\r\n"}, SEEN_UNKNOWN, [DONE, DONE]),
-    ({"add": b"NOT_STORED\r\n"}, SEEN_BEFORE, [NOT_DONE, NOT_DONE])])
+    ({"add": REFUSAL}, 0, [DONE, DONE]), ({"incr": REFUSAL}, 0, [NOT_DONE, NOT_DONE]),
+    ({"incr": b"CLIENT_ERROR busy\r\n"}, 0, [NOT_DONE, NOT_DONE]),
+    ({"add": b"SERVER_ERROR busy\r\n"}, 0, [DONE, DONE]),
+    ({"add": b"NOT_STORED\r\n"}, 1, [NOT_DONE, NOT_DONE])])
 def test_a_server_that_lives_and_refuses(replies, seen, counts):
     with Hostile(text_replies(**replies)) as hostile, TarpitStore(hostile.address, timeout=2) as store:
-        outcome = store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen="r")
-        assert (outcome.result, outcome.seen, list(outcome.counts[:2])) == (ANSWERED, seen, counts)
-        assert outcome.was_refused == (seen != SEEN_BEFORE)
+        outcome = store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen=["r"])
+        assert (outcome.result, outcome.seen_before, list(outcome.counts[:2])) == (ANSWERED, seen, counts)
+        assert outcome.was_refused == (seen != 1)
 
 
 def test_a_server_that_forgets_at_once_or_refuses_an_order():
@@ -597,4 +597,4 @@ def test_what_a_program_that_is_taken_over_can_no_longer_do(kind, tmp_path):
 def test_under_the_units_restrictions(server, sasl_env, deny):
     unit = Unit(os.path.join(TOP, "packaging/tarpit-milter.service"), deny)
     with server.store(preexec=unit.confine) as store:
-        assert store.ask(RECORD, ["a"], [("a", 1)], seen="r").value() == 1
+        assert store.ask(RECORD, ["a"], [("a", 1)], seen=["r"]).value() == 1

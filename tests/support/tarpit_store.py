@@ -12,12 +12,12 @@ import subprocess
 from .daemon import TOP, binary
 
 DESCRIPTOR = 3
-KEY_MAX, KEYS_MAX, COUNTS_MAX, HOST_MAX, REASON_MAX, VERSION_MAX, SECRET_MAX = 160, 9, 8, 108, 96, 32, 255
+KEY_MAX, KEYS_MAX, COUNTS_MAX, SEEN_MAX = 160, 13, 12, 16
+HOST_MAX, REASON_MAX, VERSION_MAX, SECRET_MAX = 108, 96, 32, 255
 TIMEOUTS_MAX = 12
 LOOK_UP, RECORD, SET, FORGIVE = range(4)
 ANSWERED, FAILED = range(2)
 NOT_DONE, DONE, MAYBE_DONE = range(3)
-SEEN_UNKNOWN, SEEN_FIRST, SEEN_BEFORE = range(3)
 ABSENT, NUMBER, NO_NUMBER = range(3)
 END_SECONDS = 10
 u32, u64, i32, i64, size = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int32, ctypes.c_int64, ctypes.c_size_t
@@ -38,7 +38,8 @@ class Count(ctypes.Structure):
 
 class Request(ctypes.Structure):
     _fields_ = [("serial", u64), ("kind", u32), ("timeout_ms", i32), ("ttl_s", i64), ("number", u64),
-                ("seen", ctypes.c_char * KEY_MAX), ("keys_count", u32), ("counts_count", u32),
+                ("seen_count", u32), ("keys_count", u32), ("counts_count", u32),
+                ("seen", ctypes.c_char * KEY_MAX * SEEN_MAX),
                 ("keys", ctypes.c_char * KEY_MAX * KEYS_MAX), ("counts", Count * COUNTS_MAX)]
 
 
@@ -47,7 +48,7 @@ class Value(ctypes.Structure):
 
 
 class Outcome(ctypes.Structure):
-    _fields_ = [("serial", u64), ("result", u32), ("was_refused", u32), ("seen", u32), ("calls", u32),
+    _fields_ = [("serial", u64), ("result", u32), ("was_refused", u32), ("seen_before", u32), ("calls", u32),
                 ("failures", u32), ("counts", u32 * COUNTS_MAX), ("replaced", u32), ("values", Value * KEYS_MAX),
                 ("reason", ctypes.c_char * REASON_MAX)]
 
@@ -107,11 +108,13 @@ class TarpitStore:
             self.process.kill()
             self.process.wait()
 
-    def request(self, kind, keys=(), counts=(), seen="", ttl=60, number=0):
+    def request(self, kind, keys=(), counts=(), seen=(), ttl=60, number=0):
         """counts: (key, amount) each."""
         self._serial += 1
-        request = Request(self._serial, kind, int(self.timeout * 1000), ttl, number, seen.encode(), len(keys),
+        request = Request(self._serial, kind, int(self.timeout * 1000), ttl, number, len(seen), len(keys),
                           len(counts))
+        for index, key in enumerate(seen):
+            request.seen[index].value = key.encode()
         for index, key in enumerate(keys):
             request.keys[index].value = key.encode()
         for index, (key, amount) in enumerate(counts):

@@ -57,7 +57,7 @@ static void judge(struct input *input, const struct window *window)
 
 	tally_add(&client, &network);
 	tally_subtract(&network, &client);
-	policy_judge(&policy, &client, &network, window->elapsed, false, &standing);
+	policy_judge(&policy, &client, &network, &(struct circumstances){.elapsed = window->elapsed}, &standing);
 	CHECK(isfinite(standing.effective_score) && isfinite(standing.network_score));
 	CHECK(isfinite(standing.score) && standing.bad >= 0 && standing.good >= 0);
 	CHECK(!standing.flagged || standing.bad > 0);

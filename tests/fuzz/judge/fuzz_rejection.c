@@ -43,12 +43,12 @@ static void check_plain(const struct address *address)
 	snprintf(padded, sizeof(padded), "( \\) (%0600d)) < @a(:), @[::1]:%s () >", 1, address->text);
 	address_parse(padded, &again);
 	CHECK(again.is_plain && strcmp(again.text, address->text) == 0);
-	if (!address_mailbox(address, &mailbox))
+	if (!address_mailbox(address, "+", &mailbox))
 		return;
 	CHECK(mailbox.is_plain && mailbox.is_whole && strlen(mailbox.text) <= strlen(address->text));
 	address_parse(mailbox.text, &again);
 	CHECK(again.is_plain && strcmp(again.text, mailbox.text) == 0);
-	CHECK(address_mailbox(&mailbox, &again) && strcmp(again.text, mailbox.text) == 0);
+	CHECK(address_mailbox(&mailbox, "+", &again) && strcmp(again.text, mailbox.text) == 0);
 }
 
 static void parse_address(const char *argument)
@@ -66,7 +66,7 @@ static void parse_address(const char *argument)
 	if (address->is_plain)
 		check_plain(address);
 	else
-		CHECK(!address_mailbox(address, &mailbox));
+		CHECK(!address_mailbox(address, "+", &mailbox));
 	CHECK(address->is_whole || strlen(address->text) == ADDRESS_TEXT_MAX - 1);
 	free(address);
 }

@@ -146,7 +146,7 @@ static void what_is_not_plain_is_taken_as_it_is(void **state)
 		if (address.is_plain || !address.is_whole)
 			fail_msg("%s is plain or not whole", rows[i].argument);
 		assert_string_equal(address.text, rows[i].text);
-		assert_false(address_mailbox(&address, &mailbox));
+		assert_false(address_mailbox(&address, "+", &mailbox));
 	}
 }
 
@@ -229,7 +229,7 @@ static void mailbox_is_without_its_extension(void **state)
 		struct address address, mailbox;
 
 		address_parse(rows[i].argument, &address);
-		if (address_mailbox(&address, &mailbox) != (rows[i].mailbox != NULL))
+		if (address_mailbox(&address, "+", &mailbox) != (rows[i].mailbox != NULL))
 			fail_msg("%s", rows[i].argument);
 		if (rows[i].mailbox == NULL)
 			continue;

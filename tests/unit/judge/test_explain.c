@@ -48,7 +48,7 @@ static void check(const struct row *row)
 	struct standing standing;
 	char text[EXPLAIN_MAX];
 
-	policy_judge(row->policy, &client, row->network_bad > 0 ? &network : NULL, 0, row->by_hand,
+	policy_judge(row->policy, &client, row->network_bad > 0 ? &network : NULL, &(struct circumstances){.by_hand = row->by_hand},
 		     &standing);
 	assert_ptr_equal(explain_standing(row->policy, &standing, row->window_s,
 					  row->network_bad > 0 ? NETWORK : NULL, row->until_s, text),

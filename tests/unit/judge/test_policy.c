@@ -44,28 +44,28 @@ static void score_is_bad_less_credit_for_good(void **state)
 		double elapsed, bad, good, score;
 		bool flagged;
 	} rows[] = {
-		{"nothing", {0, 0, 0, 0}, 0, 0, 0, 0, false},
-		{"four offences", {400, 0, 0, 0}, 0, 4, 0, 4, false},
-		{"a hundredth short", {499, 0, 0, 0}, 0, 4.99, 0, 4.99, false},
-		{"the fifth offence", {500, 0, 0, 0}, 0, 5, 0, 5, true},
-		{"this window does not fade", {500, 0, 0, 0}, 0.99, 5, 0, 5, true},
-		{"previous window, just over", {0, 500, 0, 0}, 0, 5, 0, 5, true},
-		{"previous window half gone", {0, 1000, 0, 0}, 0.5, 5, 0, 5, true},
-		{"a little more gone", {0, 1000, 0, 0}, 0.501, 4.99, 0, 4.99, false},
-		{"previous window all but gone", {0, 1000, 0, 0}, 0.75, 2.5, 0, 2.5, false},
-		{"both windows", {300, 400, 0, 0}, 0.5, 5, 0, 5, true},
-		{"one good", {500, 0, 100, 0}, 0, 5, 1, 3, false},
-		{"good paid off", {700, 0, 100, 0}, 0, 7, 1, 5, true},
-		{"good of the previous window", {500, 0, 0, 100}, 0.5, 5, 0.5, 4, false},
-		{"both sides fade alike", {200, 1000, 100, 200}, 0.25, 9.5, 2.5, 4.5, false},
-		{"much good", {500, 0, 100000, 0}, 0, 5, 1000, -1995, false},
+		{"nothing", {0, 0, 0, 0, 0, 0}, 0, 0, 0, 0, false},
+		{"four offences", {400, 0, 0, 0, 0, 0}, 0, 4, 0, 4, false},
+		{"a hundredth short", {499, 0, 0, 0, 0, 0}, 0, 4.99, 0, 4.99, false},
+		{"the fifth offence", {500, 0, 0, 0, 0, 0}, 0, 5, 0, 5, true},
+		{"this window does not fade", {500, 0, 0, 0, 0, 0}, 0.99, 5, 0, 5, true},
+		{"previous window, just over", {0, 500, 0, 0, 0, 0}, 0, 5, 0, 5, true},
+		{"previous window half gone", {0, 1000, 0, 0, 0, 0}, 0.5, 5, 0, 5, true},
+		{"a little more gone", {0, 1000, 0, 0, 0, 0}, 0.501, 4.99, 0, 4.99, false},
+		{"previous window all but gone", {0, 1000, 0, 0, 0, 0}, 0.75, 2.5, 0, 2.5, false},
+		{"both windows", {300, 400, 0, 0, 0, 0}, 0.5, 5, 0, 5, true},
+		{"one good", {500, 0, 100, 0, 0, 0}, 0, 5, 1, 3, false},
+		{"good paid off", {700, 0, 100, 0, 0, 0}, 0, 7, 1, 5, true},
+		{"good of the previous window", {500, 0, 0, 100, 0, 0}, 0.5, 5, 0.5, 4, false},
+		{"both sides fade alike", {200, 1000, 100, 200, 0, 0}, 0.25, 9.5, 2.5, 4.5, false},
+		{"much good", {500, 0, 100000, 0, 0, 0}, 0, 5, 1000, -1995, false},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct standing standing;
 
-		policy_judge(&defaults, &rows[i].tally, NULL, rows[i].elapsed, false, &standing);
+		policy_judge(&defaults, &rows[i].tally, NULL, &(struct circumstances){.elapsed = rows[i].elapsed}, &standing);
 		assert_near(standing.bad, rows[i].bad);
 		assert_near(standing.good, rows[i].good);
 		assert_near(standing.score, rows[i].score);
@@ -87,15 +87,15 @@ static void hundredths_add_up_exactly(void **state)
 	policy.threshold = 1;
 	tally.bad_now = 70;
 	tally.bad_previous = 60;
-	policy_judge(&policy, &tally, NULL, 0.5, false, &standing);
+	policy_judge(&policy, &tally, NULL, &(struct circumstances){.elapsed = 0.5}, &standing);
 	assert_true(standing.flagged);
 	/* 0.1 * 3 has no exact binary form. */
 	policy.threshold = 0.3;
 	tally = (struct tally){.bad_now = 10, .bad_previous = 40};
-	policy_judge(&policy, &tally, NULL, 0.5, false, &standing);
+	policy_judge(&policy, &tally, NULL, &(struct circumstances){.elapsed = 0.5}, &standing);
 	assert_true(standing.flagged);
 	tally.bad_now = 9;
-	policy_judge(&policy, &tally, NULL, 0.5, false, &standing);
+	policy_judge(&policy, &tally, NULL, &(struct circumstances){.elapsed = 0.5}, &standing);
 	assert_false(standing.flagged);
 }
 
@@ -107,7 +107,7 @@ static void good_credit_of_zero_means_good_does_not_matter(void **state)
 
 	(void)state;
 	policy.good_credit = 0;
-	policy_judge(&policy, &tally, NULL, 0, false, &standing);
+	policy_judge(&policy, &tally, NULL, &(struct circumstances){.elapsed = 0}, &standing);
 	assert_near(standing.score, 5);
 	assert_true(standing.flagged);
 }
@@ -120,19 +120,19 @@ static void dirty_network_flags_at_the_first_own_offence(void **state)
 		double elapsed, network_score, effective_score;
 		bool dirty, flagged;
 	} rows[] = {
-		{"clean network", {100, 0, 0, 0}, {1999, 0, 0, 0}, 0, 19.99, 1, false, false},
-		{"dirty network", {100, 0, 0, 0}, {2000, 0, 0, 0}, 0, 20, 5, true, true},
-		{"dirtier network", {100, 0, 0, 0}, {4000, 0, 0, 0}, 0, 40, 10, true, true},
-		{"own score is higher", {700, 0, 0, 0}, {2400, 0, 0, 0}, 0, 24, 7, true, true},
-		{"never offended", {0, 0, 0, 0}, {1000000, 0, 0, 0}, 0, 10000, 0, true, false},
-		{"half an offence", {50, 0, 0, 0}, {1000000, 0, 0, 0}, 0, 10000, 0.5, true, false},
-		{"offence faded", {0, 100, 0, 0}, {4000, 0, 0, 0}, 0.5, 40, 0.5, true, false},
-		{"made good", {200, 0, 100, 0}, {4000, 0, 100, 0}, 0, 38, 0, true, false},
-		{"good neighbours", {100, 0, 0, 0}, {2000, 0, 100, 0}, 0, 18, 1, false, false},
-		{"network of before", {100, 0, 0, 0}, {0, 4000, 0, 0}, 0.5, 20, 5, true, true},
+		{"clean network", {100, 0, 0, 0, 0, 0}, {1999, 0, 0, 0, 0, 0}, 0, 19.99, 1, false, false},
+		{"dirty network", {100, 0, 0, 0, 0, 0}, {2000, 0, 0, 0, 0, 0}, 0, 20, 5, true, true},
+		{"dirtier network", {100, 0, 0, 0, 0, 0}, {4000, 0, 0, 0, 0, 0}, 0, 40, 10, true, true},
+		{"own score is higher", {700, 0, 0, 0, 0, 0}, {2400, 0, 0, 0, 0, 0}, 0, 24, 7, true, true},
+		{"never offended", {0, 0, 0, 0, 0, 0}, {1000000, 0, 0, 0, 0, 0}, 0, 10000, 0, true, false},
+		{"half an offence", {50, 0, 0, 0, 0, 0}, {1000000, 0, 0, 0, 0, 0}, 0, 10000, 0.5, true, false},
+		{"offence faded", {0, 100, 0, 0, 0, 0}, {4000, 0, 0, 0, 0, 0}, 0.5, 40, 0.5, true, false},
+		{"made good", {200, 0, 100, 0, 0, 0}, {4000, 0, 100, 0, 0, 0}, 0, 38, 0, true, false},
+		{"good neighbours", {100, 0, 0, 0, 0, 0}, {2000, 0, 100, 0, 0, 0}, 0, 18, 1, false, false},
+		{"network of before", {100, 0, 0, 0, 0, 0}, {0, 4000, 0, 0, 0, 0}, 0.5, 20, 5, true, true},
 		{"network of long before",
-		 {100, 0, 0, 0},
-		 {0, 4000, 0, 0},
+		 {100, 0, 0, 0, 0, 0},
+		 {0, 4000, 0, 0, 0, 0},
 		 0.6,
 		 16,
 		 1,
@@ -144,7 +144,7 @@ static void dirty_network_flags_at_the_first_own_offence(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct standing standing;
 
-		policy_judge(&defaults, &rows[i].client, &rows[i].network, rows[i].elapsed, false,
+		policy_judge(&defaults, &rows[i].client, &rows[i].network, &(struct circumstances){.elapsed = rows[i].elapsed},
 			     &standing);
 		assert_near(standing.network_score, rows[i].network_score);
 		assert_near(standing.effective_score, rows[i].effective_score);
@@ -161,15 +161,15 @@ static void networks_may_be_made_not_to_matter(void **state)
 
 	(void)state;
 	policy.network_threshold = 0;
-	policy_judge(&policy, &client, &network, 0, false, &standing);
+	policy_judge(&policy, &client, &network, &(struct circumstances){.elapsed = 0}, &standing);
 	assert_false(standing.network_dirty);
 	assert_false(standing.flagged);
-	policy_judge(&defaults, &client, NULL, 0, false, &standing);
+	policy_judge(&defaults, &client, NULL, &(struct circumstances){.elapsed = 0}, &standing);
 	assert_false(standing.network_dirty);
 	assert_near(standing.network_score, 0);
 	/* Any that is more than zero counts. */
 	policy.network_threshold = 0.01;
-	policy_judge(&policy, &client, &network, 0, false, &standing);
+	policy_judge(&policy, &client, &network, &(struct circumstances){.elapsed = 0}, &standing);
 	assert_true(standing.network_dirty);
 }
 
@@ -206,7 +206,7 @@ static void twenty_bounces_to_unknown_users_flag(void **state)
 	do {
 		tally_count(&tally, SIDE_BAD, policy_amount(&defaults, 100, true));
 		bounces++;
-		policy_judge(&defaults, &tally, NULL, 0, false, &standing);
+		policy_judge(&defaults, &tally, NULL, &(struct circumstances){.elapsed = 0}, &standing);
 	} while (!standing.flagged && bounces < 100);
 	assert_int_equal(bounces, 20);
 }
@@ -260,7 +260,7 @@ static void flagged_by_hand_waits_the_longest(void **state)
 	struct standing standing;
 
 	(void)state;
-	policy_judge(&defaults, &clean, &clean, 0, true, &standing);
+	policy_judge(&defaults, &clean, &clean, &(struct circumstances){.by_hand = true}, &standing);
 	assert_true(standing.flagged);
 	assert_true(standing.by_hand);
 	assert_int_equal(policy_delay_ms(&defaults, &standing, 0), 20000);
@@ -302,7 +302,7 @@ static void dirty_network_delay_grows_with_the_network(void **state)
 		const struct tally network = {.bad_now = rows[i].network_bad};
 		struct standing standing;
 
-		policy_judge(&defaults, &client, &network, 0, false, &standing);
+		policy_judge(&defaults, &client, &network, &(struct circumstances){.elapsed = 0}, &standing);
 		assert_int_equal(policy_delay_ms(&defaults, &standing, 0), rows[i].delay_ms);
 	}
 }
@@ -322,10 +322,10 @@ static void harvester_that_changes_addresses_is_slowed_from_the_20th_probe(void 
 			tally_count(&client, SIDE_BAD, 100);
 			tally_count(&network, SIDE_BAD, 100);
 			probes++;
-			policy_judge(&defaults, &client, &network, 0, false, &standing);
+			policy_judge(&defaults, &client, &network, &(struct circumstances){.elapsed = 0}, &standing);
 			assert_int_equal(standing.flagged, probes >= 20);
 			slowed += standing.flagged;
-			policy_judge(&defaults, &client, NULL, 0, false, &standing);
+			policy_judge(&defaults, &client, NULL, &(struct circumstances){.elapsed = 0}, &standing);
 			assert_false(standing.flagged);
 		}
 	}
@@ -354,7 +354,7 @@ static int send_list(double dead, int recipients, uint64_t *seed)
 			tally_count(&tally, SIDE_BAD, 100);
 		else if (tally.bad_now > 0)
 			tally_count(&tally, SIDE_GOOD, 100);
-		policy_judge(&defaults, &tally, NULL, 0, false, &standing);
+		policy_judge(&defaults, &tally, NULL, &(struct circumstances){.elapsed = 0}, &standing);
 		waited += standing.flagged;
 	}
 	return waited;

@@ -24,7 +24,7 @@ static struct standing judge_at(const struct client *client, const struct store_
 	struct window now = window_at((START_S + after_s) * 1000, LENGTH_S);
 	struct standing st;
 
-	policy_judge_view(&policy, client, view, &now, &st);
+	policy_judge_view(&policy, client, view, &now, (struct circumstances){0}, &st);
 	return st;
 }
 

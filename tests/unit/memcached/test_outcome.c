@@ -15,14 +15,14 @@
 
 #define SERIAL 7
 
-static const struct message_request request = {.serial = SERIAL};
+static const struct message_request request = {.serial = SERIAL, .seen_count = 1};
 
 static struct message_outcome good_outcome(void)
 {
 	struct message_outcome outcome = {
 		.serial = SERIAL,
 		.was_refused = 1,
-		.seen = MESSAGE_SEEN_BEFORE,
+		.seen_before = 1,
 		.calls = 64,
 		.failures = 64,
 		.replaced = (1U << MESSAGE_COUNTS_MAX) - 1,
@@ -75,7 +75,7 @@ static void nothing_beyond_its_range_is_taken(void **state)
 	REFUSES(outcome.serial++);
 	REFUSES(outcome.result = MESSAGE_RESULTS);
 	REFUSES(outcome.was_refused = 2);
-	REFUSES(outcome.seen = MESSAGE_SEENS);
+	REFUSES(outcome.seen_before = 2);
 	REFUSES(outcome.calls = 65);
 	REFUSES(outcome.failures = UINT32_MAX);
 	REFUSES(outcome.counts[MESSAGE_COUNTS_MAX - 1] = MESSAGE_STEPS);
@@ -89,14 +89,14 @@ static void nothing_beyond_its_range_is_taken(void **state)
 static void check_owed(const struct message_outcome *outcome, uint64_t client, uint64_t network)
 {
 	const struct store_query query = make_query("192.0.2.1", WINDOW_NOW);
-	const struct store_event event = {.side = SIDE_BAD, .amount = 100};
+	const struct store_event event = {.side = SIDE_BAD, .amount = 100, .distinct = true};
 	struct store *memory = memory_store_new(10);
 	uint64_t owed[2] = {0, 0};
 	struct errand errand;
 	struct debts debts;
 
 	assert_non_null(memory);
-	errand_record(&errand, &query, &event);
+	errand_record(&errand, &query, &event, memory);
 	assert_int_equal(errand.request.counts_count, 2);
 	errand_finish(&errand, outcome, memory, 3, "server");
 	while (debts_take(memory, 3, 1, &debts))
@@ -123,7 +123,7 @@ static void only_what_was_certainly_not_done_is_owed(void **state)
 	/* Another host has counted that recipient. */
 	outcome_not_asked(&outcome, "");
 	outcome.result = MESSAGE_ANSWERED;
-	outcome.seen = MESSAGE_SEEN_BEFORE;
+	outcome.seen_before = 1;
 	check_owed(&outcome, 0, 0);
 }
 
@@ -141,7 +141,7 @@ static void debts_can_be_taken_offence_by_offence(void **state)
 
 	(void)state;
 	outcome_not_asked(&outcome, "down");
-	errand_record(&errand, &query, &event);
+	errand_record(&errand, &query, &event, memory);
 	errand_finish(&errand, &outcome, memory, 3, "server");
 	while (debts_take_one(memory, 3, &debts)) {
 		assert_int_equal(debts.count, 1);
@@ -170,8 +170,8 @@ static void values_become_a_view_of_the_client(void **state)
 	outcome.values[2].state = MESSAGE_NO_NUMBER;
 	errand_look_up(&errand, &query);
 	errand_view(&errand, &outcome, &view);
-	assert_memory_equal(&view.client, (&(struct tally){1, 2, 0, 4}), sizeof(view.client));
-	assert_memory_equal(&view.network, (&(struct tally){5, 6, 7, 8}), sizeof(view.network));
+	assert_memory_equal(&view.client, (&(struct tally){1, 2, 0, 4, 5, 6}), sizeof(view.client));
+	assert_memory_equal(&view.network, (&(struct tally){7, 8, 9, 10, 11, 12}), sizeof(view.network));
 	assert_true(view.by_hand);
 	assert_int_equal(view.by_hand_until_s, 0);
 	outcome.values[8].number = NOW_S;

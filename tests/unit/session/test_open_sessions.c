@@ -167,12 +167,12 @@ static void all_sessions_of_a_client_are_marked(void **state)
 	const struct prefix one = prefix("192.0.2.1/32"), two = prefix("192.0.2.2/32");
 	struct open_session a = {0}, b = {0}, other = {0};
 
-	assert_int_equal(open_sessions_mark(peers, &one), 0);
+	assert_int_equal(open_sessions_mark(peers, &one, NULL), 0);
 	open_sessions_join(peers, &a, &one);
 	open_sessions_join(peers, &b, &one);
 	open_sessions_join(peers, &other, &two);
 	assert_int_equal(open_sessions_count(peers, &one), 2);
-	assert_int_equal(open_sessions_mark(peers, &one), 2);
+	assert_int_equal(open_sessions_mark(peers, &one, NULL), 2);
 	assert_true(a.is_marked);
 	assert_true(b.is_marked);
 	assert_false(other.is_marked);

@@ -325,7 +325,7 @@ static void administrator_forgives(const char *address)
 	struct store_query query = query_of(address);
 
 	store_forgive(counting.memory, &query);
-	open_sessions_mark(tarpit.peers, &query.client.key);
+	open_sessions_mark(tarpit.peers, &query.client.key, NULL);
 	stalls_forgive(tarpit.stalls, &query.client.key);
 }
 
@@ -335,7 +335,7 @@ static void administrator_flags(const char *address, int64_t seconds)
 
 	store_flag(counting.memory, &query,
 				   window_now_s(&query.window) + seconds);
-	open_sessions_mark(tarpit.peers, &query.client.key);
+	open_sessions_mark(tarpit.peers, &query.client.key, NULL);
 }
 
 static void flag_after_a_moment(int64_t deadline_ms)
@@ -388,7 +388,7 @@ static void forgive_after_looking(struct store *store, const struct store_query 
 	ops_before->lookup(store, query, view);
 	counting.store.ops = ops_before;
 	store_forgive(counting.memory, query);
-	open_sessions_mark(tarpit.peers, &query->client.key);
+	open_sessions_mark(tarpit.peers, &query->client.key, NULL);
 	assert_int_equal(stalls_forgive(tarpit.stalls, &query->client.key), 0);
 }
 

@@ -123,15 +123,15 @@ static void events_count_for_client_and_network(void **state)
 		const char *address;
 		struct tally client, network;
 	} rows[] = {
-		{"192.0.2.1", {200, 0, 100, 0}, {300, 0, 100, 0}},
-		{"192.0.2.2", {100, 0, 0, 0}, {300, 0, 100, 0}},
-		{"192.0.2.3", {0, 0, 0, 0}, {300, 0, 100, 0}},
-		{"192.0.3.1", {0, 0, 0, 0}, {0, 0, 0, 0}},
+		{"192.0.2.1", {200, 0, 100, 0, 0, 0}, {300, 0, 100, 0, 0, 0}},
+		{"192.0.2.2", {100, 0, 0, 0, 0, 0}, {300, 0, 100, 0, 0, 0}},
+		{"192.0.2.3", {0, 0, 0, 0, 0, 0}, {300, 0, 100, 0, 0, 0}},
+		{"192.0.3.1", {0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0}},
 		/* One client is a /64, its network the /48. */
-		{"2001:db8:0:1::1", {200, 0, 0, 0}, {300, 0, 0, 0}},
-		{"2001:db8:0:1:ffff::", {200, 0, 0, 0}, {300, 0, 0, 0}},
-		{"2001:db8:0:2::1", {100, 0, 0, 0}, {300, 0, 0, 0}},
-		{"2001:db8:1:1::1", {0, 0, 0, 0}, {0, 0, 0, 0}},
+		{"2001:db8:0:1::1", {200, 0, 0, 0, 0, 0}, {300, 0, 0, 0, 0, 0}},
+		{"2001:db8:0:1:ffff::", {200, 0, 0, 0, 0, 0}, {300, 0, 0, 0, 0, 0}},
+		{"2001:db8:0:2::1", {100, 0, 0, 0, 0, 0}, {300, 0, 0, 0, 0, 0}},
+		{"2001:db8:1:1::1", {0, 0, 0, 0, 0, 0}, {0, 0, 0, 0, 0, 0}},
 	};
 	static const char *const offenders[] = {"192.0.2.1",	   "192.0.2.1",
 						"192.0.2.2",	   "2001:db8:0:1::1",
@@ -207,8 +207,8 @@ static void recipient_counts_once_a_window(void **state)
 			   distinct(SIDE_BAD, rows[i].recipient)) != rows[i].is_new)
 			fail_msg("%s", rows[i].label);
 	view = look(*state, "192.0.2.1", WINDOW + 1);
-	check_tally(&view.client, (struct tally){100, 200, 0, 0});
-	check_tally(&view.network, (struct tally){100, 300, 0, 0});
+	check_tally(&view.client, (struct tally){100, 200, 0, 0, 0, 0});
+	check_tally(&view.network, (struct tally){100, 300, 0, 0, 0, 0});
 }
 
 static void recipient_that_is_not_distinct_counts_each_time(void **state)
@@ -251,13 +251,13 @@ static void counts_roll_from_window_to_window(void **state)
 {
 	record(*state, "192.0.2.1", WINDOW, offence);
 	record(*state, "192.0.2.1", WINDOW, good_one);
-	check_both(*state, "192.0.2.1", WINDOW, (struct tally){100, 0, 100, 0});
+	check_both(*state, "192.0.2.1", WINDOW, (struct tally){100, 0, 100, 0, 0, 0});
 	/* A look does not change what there is. */
 	check_both(*state, "192.0.2.1", WINDOW + 2, (struct tally){0});
-	check_both(*state, "192.0.2.1", WINDOW + 1, (struct tally){0, 100, 0, 100});
+	check_both(*state, "192.0.2.1", WINDOW + 1, (struct tally){0, 100, 0, 100, 0, 0});
 	record(*state, "192.0.2.1", WINDOW + 1, offence);
-	check_both(*state, "192.0.2.1", WINDOW + 1, (struct tally){100, 100, 0, 100});
-	check_both(*state, "192.0.2.1", WINDOW + 2, (struct tally){0, 100, 0, 0});
+	check_both(*state, "192.0.2.1", WINDOW + 1, (struct tally){100, 100, 0, 100, 0, 0});
+	check_both(*state, "192.0.2.1", WINDOW + 2, (struct tally){0, 100, 0, 0, 0, 0});
 	check_both(*state, "192.0.2.1", WINDOW + 3, (struct tally){0});
 	record(*state, "192.0.2.1", WINDOW + 3, offence);
 	check_both(*state, "192.0.2.1", WINDOW + 3, (struct tally){.bad_now = 100});
@@ -268,9 +268,9 @@ static void clock_set_back_by_a_little_loses_nothing(void **state)
 {
 	record(*state, "192.0.2.1", WINDOW, offence);
 	record(*state, "192.0.2.1", WINDOW + 1, offence);
-	check_both(*state, "192.0.2.1", WINDOW, (struct tally){100, 100, 0, 0});
+	check_both(*state, "192.0.2.1", WINDOW, (struct tally){100, 100, 0, 0, 0, 0});
 	record(*state, "192.0.2.1", WINDOW, offence);
-	check_both(*state, "192.0.2.1", WINDOW + 1, (struct tally){200, 100, 0, 0});
+	check_both(*state, "192.0.2.1", WINDOW + 1, (struct tally){200, 100, 0, 0, 0, 0});
 }
 
 static void clock_set_back_by_much_starts_afresh(void **state)
@@ -430,11 +430,11 @@ static void what_was_learnt_is_shown(void **state)
 {
 	struct store_view view;
 
-	learn(*state, "192.0.2.1", WINDOW, (struct tally){1, 2, 3, 4}, (struct tally){5, 6, 7, 8},
+	learn(*state, "192.0.2.1", WINDOW, (struct tally){1, 2, 3, 4, 0, 0}, (struct tally){5, 6, 7, 8, 0, 0},
 	      true);
 	view = look(*state, "192.0.2.1", WINDOW);
-	check_tally(&view.client, (struct tally){1, 2, 3, 4});
-	check_tally(&view.network, (struct tally){5, 6, 7, 8});
+	check_tally(&view.client, (struct tally){1, 2, 3, 4, 0, 0});
+	check_tally(&view.network, (struct tally){5, 6, 7, 8, 0, 0});
 	assert_true(view.by_hand);
 	/* The shared store is right, also when it has less. */
 	learn(*state, "192.0.2.1", WINDOW, (struct tally){0}, (struct tally){0}, false);
@@ -446,7 +446,7 @@ static void what_was_learnt_is_shown(void **state)
 
 static void what_was_learnt_is_of_its_window(void **state)
 {
-	const struct tally tally = {1, 2, 3, 4}, aged = {0, 1, 0, 3};
+	const struct tally tally = {1, 2, 3, 4, 0, 0}, aged = {0, 1, 0, 3, 0, 0};
 
 	learn(*state, "192.0.2.1", WINDOW, tally, tally, false);
 	learn(*state, "192.0.2.1", WINDOW + 1, tally, tally, false);
@@ -473,22 +473,22 @@ static void debts_add_to_what_the_shared_store_said(void **state)
 {
 	struct store_view view;
 
-	learn(*state, "192.0.2.1", WINDOW, (struct tally){300, 50, 0, 0},
-	      (struct tally){400, 0, 0, 0}, false);
+	learn(*state, "192.0.2.1", WINDOW, (struct tally){300, 50, 0, 0, 0, 0},
+	      (struct tally){400, 0, 0, 0, 0, 0}, false);
 	owe(*state, "192.0.2.1", WINDOW, offence);
 	owe(*state, "192.0.2.1", WINDOW, good_one);
 	view = look(*state, "192.0.2.1", WINDOW);
-	check_tally(&view.client, (struct tally){400, 50, 100, 0});
-	check_tally(&view.network, (struct tally){500, 0, 100, 0});
+	check_tally(&view.client, (struct tally){400, 50, 100, 0, 0, 0});
+	check_tally(&view.network, (struct tally){500, 0, 100, 0, 0, 0});
 	view = amended(*state, "192.0.2.1", WINDOW);
-	check_tally(&view.client, (struct tally){100, 0, 100, 0});
-	check_tally(&view.network, (struct tally){100, 0, 100, 0});
+	check_tally(&view.client, (struct tally){100, 0, 100, 0, 0, 0});
+	check_tally(&view.network, (struct tally){100, 0, 100, 0, 0, 0});
 	/* What it says later does not hold the debt yet. */
-	learn(*state, "192.0.2.1", WINDOW, (struct tally){600, 50, 0, 0},
-	      (struct tally){700, 0, 0, 0}, false);
+	learn(*state, "192.0.2.1", WINDOW, (struct tally){600, 50, 0, 0, 0, 0},
+	      (struct tally){700, 0, 0, 0, 0, 0}, false);
 	view = look(*state, "192.0.2.1", WINDOW);
-	check_tally(&view.client, (struct tally){700, 50, 100, 0});
-	check_tally(&view.network, (struct tally){800, 0, 100, 0});
+	check_tally(&view.client, (struct tally){700, 50, 100, 0, 0, 0});
+	check_tally(&view.network, (struct tally){800, 0, 100, 0, 0, 0});
 }
 
 static void amending_tells_what_was_announced(void **state)
@@ -509,18 +509,18 @@ static void debts_roll_over(void **state)
 
 	owe(*state, "192.0.2.1", WINDOW, offence);
 	view = amended(*state, "192.0.2.1", WINDOW + 1);
-	check_tally(&view.client, (struct tally){0, 100, 0, 0});
+	check_tally(&view.client, (struct tally){0, 100, 0, 0, 0, 0});
 	owe(*state, "192.0.2.1", WINDOW + 1, offence);
 	owe(*state, "192.0.2.1", WINDOW + 1, offence);
 	view = amended(*state, "192.0.2.1", WINDOW + 1);
-	check_tally(&view.client, (struct tally){200, 100, 0, 0});
-	check_tally(&view.network, (struct tally){200, 100, 0, 0});
+	check_tally(&view.client, (struct tally){200, 100, 0, 0, 0, 0});
+	check_tally(&view.network, (struct tally){200, 100, 0, 0, 0, 0});
 	view = amended(*state, "192.0.2.1", WINDOW + 3);
 	check_tally(&view.client, (struct tally){0});
 
 	assert_true(memory_take_debt(*state, OWNER, &debt));
 	assert_int_equal(debt.window, WINDOW + 1);
-	check_tally(&debt.owed, (struct tally){200, 100, 0, 0});
+	check_tally(&debt.owed, (struct tally){200, 100, 0, 0, 0, 0});
 }
 
 static void debts_that_faded_are_none(void **state)
@@ -592,8 +592,8 @@ static void settled_debt_is_known_and_no_longer_owed(void **state)
 {
 	struct memory_debt debt;
 
-	learn(*state, "192.0.2.1", WINDOW, (struct tally){300, 0, 0, 0},
-	      (struct tally){300, 0, 0, 0}, false);
+	learn(*state, "192.0.2.1", WINDOW, (struct tally){300, 0, 0, 0, 0, 0},
+	      (struct tally){300, 0, 0, 0, 0, 0}, false);
 	owe(*state, "192.0.2.1", WINDOW, offence);
 	take_all(*state, memory_settle_debt);
 	check_both(*state, "192.0.2.1", WINDOW, (struct tally){.bad_now = 400});
@@ -641,7 +641,7 @@ static void give_back_later(void **state, int64_t windows, struct tally wanted)
 
 static void debt_that_comes_back_a_window_later_has_aged(void **state)
 {
-	give_back_later(state, 1, (struct tally){100, 100, 0, 0});
+	give_back_later(state, 1, (struct tally){100, 100, 0, 0, 0, 0});
 }
 
 static void debt_of_long_ago_does_not_harm_what_is_counted_now(void **state)

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "history.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "base/table.h"
+
+/* Recipients that are kept for each client that may be, on average. */
+#define RECIPIENTS_PER_CLIENT 2
+/* A domain's count once the client has met a rejection there. */
+#define REJECTED SEEN_MAX
+
+struct history_entry {
+	struct prefix prefix;
+	int64_t window;
+	uint64_t good_now, good_previous; /* hundredths */
+	UT_hash_handle hh; /* in the order of the last earning */
+};
+
+static struct history_entry **table_of(struct history *history, bool is_network)
+{
+	return is_network ? &history->networks : &history->clients;
+}
+
+static struct history_entry *find(const struct history *history, bool is_network,
+				  const struct prefix *prefix)
+{
+	struct history_entry *table = is_network ? history->networks : history->clients, *entry;
+
+	HASH_FIND(hh, table, prefix, sizeof(*prefix), entry);
+	return entry;
+}
+
+static void drop(struct history_entry **table, struct history_entry *entry)
+{
+	HASH_DEL(*table, entry);
+	free(entry);
+}
+
+/* What an entry has in that window, which a clock may have been set back to. */
+static struct tally tally_of(const struct history_entry *entry, int64_t window)
+{
+	struct tally tally = {.good_now = entry->good_now, .good_previous = entry->good_previous};
+
+	if (entry->window != window + 1)
+		tally_roll(&tally, entry->window, window);
+	return tally;
+}
+
+void history_show(const struct history *history, bool is_network, const struct prefix *prefix,
+		  int64_t window, struct tally *tally)
+{
+	const struct history_entry *entry = find(history, is_network, prefix);
+	struct tally good;
+
+	if (entry == NULL)
+		return;
+	good = tally_of(entry, window);
+	tally_add(tally, &good);
+}
+
+/* Puts it at the end of the table, as the last that would be forgotten. */
+static void put(struct history_entry **table, struct history_entry *entry)
+{
+	HASH_ADD(hh, *table, prefix, sizeof(entry->prefix), entry);
+	if (entry->hh.tbl == NULL)
+		free(entry);
+}
+
+void history_add(struct history *history, size_t max, bool is_network, const struct prefix *prefix,
+		 int64_t window, uint64_t amount)
+{
+	struct history_entry **table = table_of(history, is_network);
+	struct history_entry *entry = find(history, is_network, prefix);
+	struct tally good;
+
+	if (entry != NULL) {
+		HASH_DEL(*table, entry);
+	} else {
+		if (HASH_COUNT(*table) >= max)
+			drop(table, *table);
+		entry = calloc(1, sizeof(*entry));
+	}
+	if (entry == NULL)
+		return;
+	entry->prefix = *prefix;
+	good = tally_of(entry, window);
+	tally_count(&good, SIDE_GOOD, amount);
+	entry->window = window;
+	entry->good_now = good.good_now;
+	entry->good_previous = good.good_previous;
+	put(table, entry);
+}
+
+void history_take(struct history *history, bool is_network, const struct prefix *prefix,
+		  int64_t window, struct tally *tally)
+{
+	struct history_entry *entry = find(history, is_network, prefix);
+
+	history_show(history, is_network, prefix, window, tally);
+	if (entry != NULL)
+		drop(table_of(history, is_network), entry);
+}
+
+/* A window and the one before: for half of it at least a client is not taken for a stranger to the domain. */
+static bool has_rejection(const struct history *history, const struct prefix *client,
+			  int64_t window, uint64_t domain)
+{
+	return seen_count(&history->domains, client, window, domain) == REJECTED ||
+	       seen_count(&history->domains, client, window - 1, domain) == REJECTED;
+}
+
+unsigned history_credit_left(const struct history *history, const struct prefix *client,
+			     int64_t window, const struct store_recipient *recipient)
+{
+	unsigned earned;
+
+	if (recipient->is_distinct &&
+	    seen_count(&history->recipients, client, window, recipient->mailbox) > 0)
+		return 0;
+	if (has_rejection(history, client, window, recipient->domain))
+		return UINT_MAX;
+	earned = seen_count(&history->domains, client, window, recipient->domain);
+	return earned < HISTORY_DOMAIN_MAX ? HISTORY_DOMAIN_MAX - earned : 0;
+}
+
+bool history_earn(struct history *history, size_t max, const struct prefix *client, int64_t window,
+		  const struct store_recipient *recipient)
+{
+	unsigned left = history_credit_left(history, client, window, recipient);
+
+	if (left == 0)
+		return false;
+	if (recipient->is_distinct)
+		seen_note(&history->recipients, max * RECIPIENTS_PER_CLIENT, client, window,
+			  recipient->mailbox, 1);
+	if (left != UINT_MAX)
+		seen_note(&history->domains, max, client, window, recipient->domain, 1);
+	return true;
+}
+
+void history_note_rejection(struct history *history, size_t max, const struct prefix *client,
+			    int64_t window, uint64_t domain)
+{
+	seen_note(&history->domains, max, client, window, domain, REJECTED);
+}
+
+void history_clear(struct history *history)
+{
+	while (history->clients != NULL)
+		drop(&history->clients, history->clients);
+	while (history->networks != NULL)
+		drop(&history->networks, history->networks);
+	seen_clear(&history->recipients);
+	seen_clear(&history->domains);
+}

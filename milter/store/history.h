@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What clients and networks without an offence have earned: good counts that no shared counter has yet, and which
+ * recipients and domains they are of. Those that earned longest ago are forgotten first. Not thread-safe.
+ */
+#ifndef TARPIT_STORE_HISTORY_H
+#define TARPIT_STORE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "base/prefix.h"
+#include "seen.h"
+#include "store/store.h"
+
+/* What a client may earn in a domain in which it has met no rejection, in a window: recipients. */
+#define HISTORY_DOMAIN_MAX 10
+
+/* Zero it to begin with. */
+struct history {
+	struct history_entry *clients, *networks;
+	struct seen recipients, domains;
+};
+
+/* Adds what is kept of a client or network to tally, which is of that window. */
+void history_show(const struct history *history, bool is_network, const struct prefix *prefix,
+		  int64_t window, struct tally *tally);
+/* Keeps at most max clients and as many networks. Without memory the amount, in hundredths, is lost. */
+void history_add(struct history *history, size_t max, bool is_network, const struct prefix *prefix,
+		 int64_t window, uint64_t amount);
+/* The same as history_show, and forgets it. */
+void history_take(struct history *history, bool is_network, const struct prefix *prefix,
+		  int64_t window, struct tally *tally);
+
+/*
+ * How many recipients of its domain, this one among them, may still earn credit for the client in this window: 0 for
+ * one that has done so, UINT_MAX for a domain in which the client has met a rejection.
+ */
+unsigned history_credit_left(const struct history *history, const struct prefix *client,
+			     int64_t window, const struct store_recipient *recipient);
+/* The recipient's message has reached its end. Whether that earns credit. */
+bool history_earn(struct history *history, size_t max, const struct prefix *client, int64_t window,
+		  const struct store_recipient *recipient);
+/* The client has met a rejection in this domain. */
+void history_note_rejection(struct history *history, size_t max, const struct prefix *client,
+			    int64_t window, uint64_t domain);
+void history_clear(struct history *history);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Keeps what a shared store said, and what it has yet to be told. */
+#include "store/memory.h"
+
+#include "entries.h"
+
+bool memory_see(struct store *store, const struct prefix *client, int64_t window,
+		uint64_t recipient)
+{
+	struct memory *memory = memory_of(store);
+	bool is_new;
+
+	pthread_mutex_lock(&memory->mutex);
+	is_new = seen_note(&memory->seen, memory->max_clients * SEEN_PER_CLIENT, client, window,
+			   recipient, 1) == 0;
+	pthread_mutex_unlock(&memory->mutex);
+	return is_new;
+}
+
+static struct entry *learn_one(struct memory *memory, bool is_network, const struct prefix *prefix,
+			       const struct tally *tally, int64_t window, bool is_worth)
+{
+	struct entry *entry = is_worth ? entry_find_or_add(memory, is_network, prefix, window)
+				       : entry_find(memory, is_network, prefix);
+
+	if (entry != NULL) {
+		entry_roll(memory, entry, window);
+		entry->known = *tally;
+		tally_roll(&entry->known, window, entry->window);
+	}
+	return entry;
+}
+
+void memory_learn(struct store *store, const struct store_query *query,
+		  const struct store_view *view)
+{
+	struct memory *memory = memory_of(store);
+	int64_t until_s = view->by_hand ? view->by_hand_until_s : 0;
+	struct entry *entry;
+
+	pthread_mutex_lock(&memory->mutex);
+	memory_note_time(memory, query);
+	/* Without an end it lasts until the shared store is asked again, or for a window. */
+	if (view->by_hand && until_s == 0)
+		until_s = memory->now_s + query->window.length_s;
+	entry = learn_one(memory, false, &query->client.key, &view->client, view->window,
+			  view->by_hand || !tally_is_zero(&view->client));
+	if (entry != NULL)
+		entry->by_hand_until_s = until_s;
+	if (client_has_network(&query->client))
+		learn_one(memory, true, &query->client.network, &view->network, view->window,
+			  !tally_is_zero(&view->network));
+	memory_unlock(memory);
+}
+
+static void amend_one(struct memory *memory, bool is_network, const struct prefix *prefix,
+		      int64_t window, struct tally *tally, struct store_view *view)
+{
+	struct entry *entry = entry_find(memory, is_network, prefix);
+	struct tally owed;
+
+	history_show(&memory->history, is_network, prefix, window, tally);
+	if (entry == NULL)
+		return;
+	if (!is_network)
+		view->announced = entry->announced;
+	owed = entry->owed;
+	tally_roll(&owed, entry->window, entry_settle_window(entry, window));
+	tally_add(tally, &owed);
+}
+
+void memory_amend(struct store *store, const struct store_query *query, struct store_view *view)
+{
+	struct memory *memory = memory_of(store);
+
+	pthread_mutex_lock(&memory->mutex);
+	amend_one(memory, false, &query->client.key, view->window, &view->client, view);
+	if (client_has_network(&query->client))
+		amend_one(memory, true, &query->client.network, view->window, &view->network, view);
+	pthread_mutex_unlock(&memory->mutex);
+}
+
+bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *debt)
+{
+	struct memory *memory = memory_of(store);
+	struct entry *entry;
+
+	pthread_mutex_lock(&memory->mutex);
+	entry = memory->debts[owner];
+	if (entry != NULL) {
+		*debt = (struct memory_debt){
+			.prefix = entry->prefix,
+			.is_network = entry->is_network,
+			.window = entry->window,
+			.owed = entry->owed,
+		};
+		entry_owe_nothing(memory, entry);
+	}
+	pthread_mutex_unlock(&memory->mutex);
+	return entry != NULL;
+}
+
+/* What this entry owes, which is asked for in order to add to it. */
+static struct tally *begin_owing(struct memory *memory, struct entry *entry, unsigned owner)
+{
+	if (!entry->is_owing) {
+		entry->is_owing = true;
+		entry->owner = owner;
+		DL_APPEND(memory->debts[owner], entry);
+	}
+	return &entry->owed;
+}
+
+static void put_debt(struct memory *memory, const struct memory_debt *debt, bool is_owed,
+		     unsigned owner)
+{
+	struct entry *entry;
+	struct tally tally = debt->owed;
+
+	pthread_mutex_lock(&memory->mutex);
+	entry = entry_find_or_add(memory, debt->is_network, &debt->prefix, debt->window);
+	if (entry != NULL) {
+		/* An entry of the future is of a clock, or a length of windows, that was set back. */
+		if (debt->window > entry->window || entry->window > memory->window + 1)
+			entry_roll(memory, entry, debt->window);
+		tally_roll(&tally, debt->window, entry->window);
+		tally_add(is_owed ? begin_owing(memory, entry, owner) : &entry->known, &tally);
+		if (debt->owed.bad_now > 0)
+			entry_touch(memory, entry);
+	}
+	memory_unlock(memory);
+}
+
+void memory_settle_debt(struct store *store, const struct memory_debt *debt)
+{
+	put_debt(memory_of(store), debt, false, 0);
+}
+
+void memory_return_debt(struct store *store, unsigned owner, const struct memory_debt *debt)
+{
+	put_debt(memory_of(store), debt, true, owner);
+}
