@@ -111,13 +111,13 @@ static int draw_siege(const struct drawing *drawing, int row, int column, int en
 
 	if (!model->in_siege)
 		return column;
-	snprintf(text, sizeof(text), " SIEGE  score %.12s  mean %.12s ",
+	snprintf(text, sizeof(text), " SIEGE %.12s, mean %.12s ",
 		 score_text(model->siege_score).s, score_text(model->siege_mean).s);
-	if (column + 2 + (int)strlen(text) >= end)
+	if (column + (int)strlen(text) + 2 >= end)
 		snprintf(text, sizeof(text), " SIEGE ");
-	if (column + 2 + (int)strlen(text) >= end)
+	if (column + (int)strlen(text) + 2 >= end)
 		return column;
-	return screen_put(drawing->grid, row, column + 2, STYLE_ALARM, "%s", text);
+	return screen_put(drawing->grid, row, column + 1, STYLE_ALARM, "%s", text);
 }
 
 static void draw_title(const struct drawing *drawing, int row)

@@ -37,6 +37,27 @@
 	"\"flags\":2,\"sieges\":1,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"deferred\":4,"   \
 	"\"passed\":5,\"store_calls\":1234,\"store_failures\":0,\"forgiven\":1,"                   \
 	"\"flagged_by_hand\":0,\"reloads\":1,\"reloads_failed\":0"
+#define SINCE_THE_START \
+	"\n" \
+	"since the start\n" \
+	"\n" \
+	"  sessions  opened                    9\n" \
+	"            closed                    6\n" \
+	"            exempt                    1\n" \
+	"  offences  rejected recipients      12\n" \
+	"            clients flagged           2\n" \
+	"            sieges                    1\n" \
+	"  stalls    begun                     3\n" \
+	"            ended                     2\n" \
+	"            time waited          15.2 s\n" \
+	"  instead   deferred with 421         4\n" \
+	"            passed                    5\n" \
+	"  store     calls                  1234\n" \
+	"            failures                  0\n" \
+	"  by hand   forgiven                  1\n" \
+	"            flagged                   0\n" \
+	"  reloads   done                      1\n" \
+	"            refused                   0\n"
 
 static const struct {
 	const char *command, *answer, *text;
@@ -54,27 +75,18 @@ static const struct {
 	 "  stalls    1 of 40\n"
 	 "  clients   17, 2 flagged\n"
 	 "  siege     no, score 3.50, mean 1.25\n"
-	 "\n"
-	 "since the start\n"
-	 "\n"
-	 "  sessions  opened                    9\n"
-	 "            closed                    6\n"
-	 "            exempt                    1\n"
-	 "  offences  rejected recipients      12\n"
-	 "            clients flagged           2\n"
-	 "            sieges                    1\n"
-	 "  stalls    begun                     3\n"
-	 "            ended                     2\n"
-	 "            time waited          15.2 s\n"
-	 "  instead   deferred with 421         4\n"
-	 "            passed                    5\n"
-	 "  store     calls                  1234\n"
-	 "            failures                  0\n"
-	 "  by hand   forgiven                  1\n"
-	 "            flagged                   0\n"
-	 "  reloads   done                      1\n"
-	 "            refused                   0\n"
+	 SINCE_THE_START
 	 "  other     new                       7\n"},
+	{"status",
+	 "{" STATUS_HEAD SIEGE "\"store\":\"memory\",\"store_state\":\"up\",\"servers\":[],"
+	 "\"counters\":{" COUNTERS "}}",
+	 "tarpit-milter 0.1.0, up 3 h 12 min, mode enforce\n"
+	 "\n"
+	 "  store     memory, up\n"
+	 "  sessions  3 of 4032\n"
+	 "  stalls    1 of 40\n"
+	 "  clients   17, 2 flagged\n"
+	 "  siege     since 2026-11-21 02:03:02, score 45.00, mean 2.13\n" SINCE_THE_START},
 	{"stalls", "{\"ok\":true,\"active\":0,\"max_stalls\":40,\"stalls\":[]}",
 	 "CLIENT  STAGE  WAITED  REMAINS  SCORE\n"
 	 "0 of 40 stalls\n"},
@@ -264,7 +276,7 @@ static bool is_spare(const char *command, const char *name)
 {
 	static const char *const names[] = {"ok",	   "key",	   "address",	   "window_s",
 					    "threshold",   "good_credit",  "delay_min_ms", "delay_max_ms",
-					    "new"};
+					    "new",	   "since"};
 
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (strcmp(names[i], name) == 0)
