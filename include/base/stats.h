@@ -23,6 +23,7 @@ enum stats_counter {
 	STAT_FLAGGED_BY_HAND,
 	STAT_RELOADS,		/* of the configuration, that took effect */
 	STAT_RELOADS_FAILED,	/* that were refused: the old configuration stayed */
+	STAT_SIEGES,		/* of the site, that have begun */
 	STAT_COUNT
 };
 

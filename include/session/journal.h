@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "judge/policy.h"
+#include "judge/siege.h"
 #include "base/prefix.h"
 #include "base/stats.h"
 #include "config/config.h"
@@ -71,6 +72,8 @@ struct journal {
 	/* Something is wrong with the MTA that calls itself mta_name. */
 	void (*warned)(const struct journal *journal, const char *mta_name, enum mta_warning kind,
 		       const char *warning);
+	/* A siege of the site has begun or ended, at state->changed_ms. */
+	void (*siege)(const struct journal *journal, const struct siege_state *state);
 };
 
 /* The daemon's: log and stats. */

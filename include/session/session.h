@@ -13,6 +13,7 @@ struct journal;
 struct open_sessions;
 struct session;
 struct sockaddr;
+struct site;
 struct stalls;
 struct store;
 
@@ -22,6 +23,7 @@ struct tarpit {
 	struct store *store;
 	struct stalls *stalls;
 	struct open_sessions *peers;
+	struct site *site;
 	const struct journal *journal;
 	const struct clock *clock;
 	double (*chance)(void);		/* from -1 to 1, for the jitter */

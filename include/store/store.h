@@ -25,6 +25,21 @@ struct store_event {
 	uint64_t domain;	/* the same of a rejected recipient's "@domain"; 0: none */
 };
 
+/* What hosts tell each other of the site's siege: see session/site.h. */
+#define STORE_SITE_MINUTES 10
+enum store_site_step {
+	STORE_SITE_NOT_TOLD,	/* certainly */
+	STORE_SITE_TOLD,
+	STORE_SITE_MAYBE_TOLD	/* without an answer: never to be repeated */
+};
+struct store_site {
+	const char *key_prefix;
+	int64_t minute;		/* since the epoch */
+	uint64_t amount;	/* hundredths to be added to it; 0: none */
+	enum store_site_step step;		/* out: how far the adding came */
+	uint64_t sums[STORE_SITE_MINUTES];	/* out: of this minute, the one before ... */
+};
+
 /* An accepted recipient, by hashes as hash_recipient makes them of its mailbox and of its "@domain". */
 struct store_recipient {
 	uint64_t mailbox, domain;
@@ -72,6 +87,8 @@ struct store_ops {
 		     const struct window *window, store_visit *visit, void *arg);
 	/* Each server, with its state; none for a memory store. */
 	void (*servers)(struct store *store, store_server_visit *visit, void *arg);
+	/* False if the sums are not known, as without a shared store; then it may be NULL, too. */
+	bool (*share_site)(struct store *store, struct store_site *site);
 	/* Takes new settings. */
 	void (*configure)(struct store *store, const struct config *config);
 	/* "up", "down" or "degraded"; never NULL. */
@@ -134,6 +151,11 @@ static inline void store_each(struct store *store, const struct client_widths *w
 static inline void store_servers(struct store *store, store_server_visit *visit, void *arg)
 {
 	store->ops->servers(store, visit, arg);
+}
+
+static inline bool store_share_site(struct store *store, struct store_site *site)
+{
+	return store->ops->share_site != NULL && store->ops->share_site(store, site);
 }
 
 static inline void store_configure(struct store *store, const struct config *config)

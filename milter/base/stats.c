@@ -28,6 +28,7 @@ static const char *const names[STAT_COUNT] = {
 	[STAT_FLAGGED_BY_HAND] = "flagged_by_hand",
 	[STAT_RELOADS] = "reloads",
 	[STAT_RELOADS_FAILED] = "reloads_failed",
+	[STAT_SIEGES] = "sieges",
 };
 
 /* A code, once there, keeps its place in codes for ever, so that it is read without the mutex. */

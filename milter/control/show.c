@@ -14,6 +14,7 @@
 #include "judge/policy.h"
 #include "request.h"
 #include "session/open_sessions.h"
+#include "session/site.h"
 #include "session/stall.h"
 
 #define LIST_DEFAULT 20
@@ -132,6 +133,22 @@ static void put_mode(struct request *r)
 	request_put_text(r, r->answer, "mode", r->config->observe ? "observe" : "enforce");
 }
 
+static void put_siege(struct request *r)
+{
+	struct siege_settings settings = site_settings(r->config);
+	const struct clock *clock = r->tarpit->clock;
+	json_t *object = json_object();
+	struct siege_state state;
+
+	site_state(r->tarpit->site, &settings, clock->wall_ms(clock), &state);
+	request_put(r, object, "on", json_boolean(state.is_on));
+	request_put(r, object, "since",
+		    state.is_on ? json_integer(state.changed_ms / 1000) : json_null());
+	request_put_real(r, object, "score", state.score);
+	request_put_real(r, object, "mean", state.mean);
+	request_put(r, r->answer, "siege", object);
+}
+
 void show_status(struct request *r)
 {
 	struct tarpit *tarpit = r->tarpit;
@@ -150,6 +167,7 @@ void show_status(struct request *r)
 	walk_all(&walk);
 	request_put_integer(r, r->answer, "clients", (int64_t)walk.clients);
 	request_put_integer(r, r->answer, "flagged", (int64_t)walk.flagged);
+	put_siege(r);
 	for (enum stats_counter c = 0; c < STAT_COUNT; c++)
 		request_put_integer(r, counters, stats_name(c), (int64_t)stats_get(c));
 	request_put(r, r->answer, "counters", counters);

@@ -29,6 +29,7 @@
 #include "mta/signal_thread.h"
 #include "session/journal.h"
 #include "session/open_sessions.h"
+#include "session/site.h"
 #include "session/stall.h"
 #include "store/memory.h"
 #include "store/store.h"
@@ -126,9 +127,11 @@ static int build(struct daemon *d)
 	tarpit->lacks_threads = libmilter_guard_lacks_threads;
 	tarpit->journal = &journal_log;
 	tarpit->peers = open_sessions_new();
+	tarpit->site = site_new(&journal_log, clock_system.wall_ms(&clock_system));
 	tarpit->stalls = stalls_new(&clock_system, limits_stalls(d), filter_nudge);
 	tarpit->config = config_box_new(config_hold(d->config));
-	if (tarpit->peers == NULL || tarpit->stalls == NULL || tarpit->config == NULL)
+	if (tarpit->peers == NULL || tarpit->site == NULL || tarpit->stalls == NULL ||
+	    tarpit->config == NULL)
 		return daemon_fail(d, EX_OSERR, reason);
 	tarpit->store = open_store(d->config, reason, sizeof(reason));
 	if (tarpit->store == NULL)

@@ -19,6 +19,7 @@
 #include "judge/policy.h"
 #include "session/journal.h"
 #include "session/session.h"
+#include "session/site.h"
 #include "session/stall.h"
 #include "store/store.h"
 
@@ -118,6 +119,12 @@ static void write_gauge(const struct page *page, const char *name, const char *h
 	fprintf(page->out, "%s %" PRIu64 "\n", name, number);
 }
 
+static void write_score(const struct page *page, const char *name, const char *help, double score)
+{
+	write_head(page, name, TYPE_GAUGE, help);
+	fprintf(page->out, "%s %.2f\n", name, score);
+}
+
 static void write_time(const struct page *page, const char *name, const char *help, int64_t ms)
 {
 	write_head(page, name, TYPE_GAUGE, help);
@@ -193,6 +200,7 @@ static const struct plain {
 	{STAT_FLAGS, "tarpit_flags", "Times that a client was flagged."},
 	{STAT_FLAGGED_BY_HAND, "tarpit_flagged_by_hand", "Clients flagged by an administrator."},
 	{STAT_FORGIVEN, "tarpit_forgiven", "Clients forgiven by an administrator."},
+	{STAT_SIEGES, "tarpit_sieges", "Sieges of the site that began."},
 	{STAT_STORE_CALLS, "tarpit_store_calls", "Calls to memcached."},
 	{STAT_STORE_FAILURES, "tarpit_store_errors",
 	 "Calls to memcached that failed or came too late."},
@@ -352,6 +360,22 @@ static void write_gauges(const struct page *page, const struct metrics *metrics)
 		    metrics->census.flagged);
 }
 
+static void write_siege(const struct page *page, const struct tarpit *tarpit,
+			const struct config *config)
+{
+	struct siege_settings settings = site_settings(config);
+	struct siege_state state;
+
+	site_state(tarpit->site, &settings, tarpit->clock->wall_ms(tarpit->clock), &state);
+	write_gauge(page, "tarpit_siege", "Whether the site is under siege (1) or not (0).",
+		    state.is_on ? 1 : 0);
+	write_score(page, "tarpit_siege_score",
+		    "Offences of clients without credit, halving every siege_half_life.",
+		    state.score);
+	write_score(page, "tarpit_siege_mean", "The mean of that score in the last day.",
+		    state.mean);
+}
+
 struct metrics *metrics_page_new(struct tarpit *tarpit)
 {
 	struct metrics *metrics = calloc(1, sizeof(*metrics));
@@ -373,6 +397,7 @@ static void write_page(struct page *page, struct metrics *metrics, const struct 
 {
 	write_infos(page, config);
 	write_gauges(page, metrics);
+	write_siege(page, metrics->tarpit, config);
 	write_all_plain(page);
 	write_offences(page);
 	write_all_labelled(page);

@@ -354,7 +354,7 @@ static void drive_event(struct log_event *event, void *arg)
 
 	drive->now_ms = event->wall_ms;
 	for (size_t i = 0; i < drive->scenarios_count; i++)
-		replay_concurrency_advance(&drive->scenarios[i]->result.concurrency, drive->now_ms);
+		replay_scenario_reach(drive->scenarios[i], drive->now_ms);
 	if (event->kind == MAILLOG_CONNECT && !event->session->has_begun)
 		connect_session(drive, event->session);
 	else if (event->kind == MAILLOG_REJECTED || event->kind == MAILLOG_HIDDEN)
@@ -388,5 +388,5 @@ void replay_drive_finish(struct replay_drive *drive)
 	if (drive->sessions != NULL)
 		replay_sessions_finish(drive->sessions, drive->last_ms);
 	for (size_t i = 0; i < drive->scenarios_count; i++)
-		replay_result_finish(&drive->scenarios[i]->result, drive->last_ms);
+		replay_scenario_finish(drive->scenarios[i], drive->last_ms);
 }

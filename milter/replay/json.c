@@ -136,6 +136,13 @@ static json_t *peak_json(const struct replay_concurrency *concurrency)
 			 number_json(concurrency->over_budget));
 }
 
+static json_t *siege_json(const struct replay_result *result)
+{
+	return json_pack("{s:o, s:o, s:o}", "count", number_json(result->sieges), "seconds",
+			 seconds_json(result->siege_ms), "clients_flagged",
+			 number_json(result->clients_by_siege));
+}
+
 static json_t *scenario_json(struct replay_scenario *scenario, const struct replay_report *report)
 {
 	struct replay_result *result = &scenario->result;
@@ -154,6 +161,7 @@ static json_t *scenario_json(struct replay_scenario *scenario, const struct repl
 		{"rejected_counted", number_json(result->rejected_counted)},
 		{"clients_flagged", number_json(result->clients_flagged)},
 		{"flagged_delivering", number_json(result->flagged_delivering)},
+		{"sieges", siege_json(result)},
 		{"innocents", clients_json(result, replay_result_innocents, report->rows)},
 		{"worst", clients_json(result, replay_result_worst, report->rows)},
 		{"stalls", stalls_json(result)},

@@ -174,6 +174,16 @@ static void note_flag(struct replay_result *result, const struct journal_client 
 	snprintf(flags->client, sizeof(flags->client), "%s", who->address);
 }
 
+/* One whom a siege flagged first may have deserved it later without one. */
+static void note_siege(struct replay_result *result, struct replay_client *client,
+		       const struct standing *standing)
+{
+	if (!client->by_siege || !standing->flagged || standing->by_siege)
+		return;
+	client->by_siege = false;
+	result->clients_by_siege--;
+}
+
 static void on_rejected(const struct journal *journal, const struct journal_client *who,
 			const struct journal_rejection *rejection)
 {
@@ -185,6 +195,7 @@ static void on_rejected(const struct journal *journal, const struct journal_clie
 		result->rejected_counted += rejection->count;
 	if (client == NULL)
 		return;
+	note_siege(result, client, rejection->standing);
 	client->rejected += rejection->count;
 	client->score_max = fmax(client->score_max, rejection->standing->score);
 }
@@ -200,8 +211,12 @@ static void on_flagged(const struct journal *journal, const struct journal_clien
 	if (client == NULL)
 		return;
 	client->score_max = fmax(client->score_max, standing->score);
-	if (client->flags++ == 0)
-		move_to_flagged(result, client);
+	note_siege(result, client, standing);
+	if (client->flags++ > 0)
+		return;
+	client->by_siege = standing->by_siege;
+	result->clients_by_siege += standing->by_siege;
+	move_to_flagged(result, client);
 }
 
 static void count_stall(struct replay_result *result, struct replay_client *client,
@@ -254,6 +269,19 @@ static void on_warned(const struct journal *journal, const char *mta_name, enum 
 	(void)warning;
 }
 
+static void on_siege(const struct journal *journal, const struct siege_state *state)
+{
+	struct replay_result *result = result_of(journal);
+
+	if (state->is_on) {
+		result->sieges++;
+		result->siege_since_ms = state->changed_ms;
+	} else {
+		result->siege_ms += state->changed_ms - result->siege_since_ms;
+		result->siege_since_ms = 0;
+	}
+}
+
 void replay_result_init(struct replay_result *result, const struct clock *clock,
 			unsigned max_stalls)
 {
@@ -263,7 +291,8 @@ void replay_result_init(struct replay_result *result, const struct clock *clock,
 			    .rejected = on_rejected,
 			    .flagged = on_flagged,
 			    .decided = on_decided,
-			    .warned = on_warned},
+			    .warned = on_warned,
+			    .siege = on_siege},
 		.clock = clock,
 	};
 	replay_concurrency_init(&result->concurrency, max_stalls);
@@ -347,4 +376,7 @@ void replay_result_finish(struct replay_result *result, int64_t last_ms)
 {
 	replay_concurrency_advance(&result->concurrency, INT64_MAX);
 	replay_concurrency_reach(&result->concurrency, last_ms);
+	if (result->siege_since_ms > 0)
+		result->siege_ms += last_ms - result->siege_since_ms;
+	result->siege_since_ms = 0;
 }

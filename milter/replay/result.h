@@ -30,6 +30,7 @@ struct replay_client {
 	int64_t first_flagged_ms;	/* since the epoch */
 	uint64_t flags, rejected, messages, stalls, deferrals;
 	int64_t stalled_ms;
+	bool by_siege;			/* flagged, and by sieges alone */
 	UT_hash_handle hh;
 };
 
@@ -52,6 +53,10 @@ struct replay_result {
 	uint64_t rejected, rejected_counted, messages, recipients;
 	uint64_t stalls[STAGE_COUNT], stalled_ms[STAGE_COUNT], deferrals[STAGE_COUNT];
 	uint64_t flags_total;
+	uint64_t sieges;		/* that have begun */
+	int64_t siege_ms;		/* how long they were, together */
+	int64_t siege_since_ms;		/* of one that is on, since the epoch; else 0 */
+	uint64_t clients_by_siege;	/* of clients_flagged, those that nothing else flagged */
 	struct replay_flag *flags;	/* the first of them */
 	size_t flags_count;
 	struct replay_client *unflagged, *flagged;

@@ -7,6 +7,7 @@
 
 #include "store/memory.h"
 #include "session/open_sessions.h"
+#include "session/site.h"
 #include "session/stall.h"
 
 /* Without jitter, so that the same log has the same result each time. */
@@ -35,11 +36,12 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 	tarpit->stalls = stalls_new(clock, config->max_stalls, NULL);
 	tarpit->peers = open_sessions_new();
 	tarpit->journal = &scenario->result.journal;
+	tarpit->site = site_new(tarpit->journal, clock->wall_ms(clock));
 	tarpit->clock = clock;
 	tarpit->chance = no_chance;
 	tarpit->max_sessions = UINT_MAX;
 	if (tarpit->config != NULL && tarpit->store != NULL && tarpit->stalls != NULL &&
-	    tarpit->peers != NULL)
+	    tarpit->peers != NULL && tarpit->site != NULL)
 		return scenario;
 	if (tarpit->config == NULL)
 		config_release(config);
@@ -56,9 +58,24 @@ void replay_scenario_free(struct replay_scenario *scenario)
 		store_destroy(scenario->tarpit.store);
 	stalls_free(scenario->tarpit.stalls);
 	open_sessions_free(scenario->tarpit.peers);
+	site_free(scenario->tarpit.site);
 	replay_result_free(&scenario->result);
 	config_release(scenario->config);
 	free(scenario);
+}
+
+void replay_scenario_reach(struct replay_scenario *scenario, int64_t now_ms)
+{
+	struct siege_settings settings = site_settings(scenario->config);
+
+	site_update(scenario->tarpit.site, &settings, now_ms);
+	replay_concurrency_advance(&scenario->result.concurrency, now_ms);
+}
+
+void replay_scenario_finish(struct replay_scenario *scenario, int64_t last_ms)
+{
+	replay_scenario_reach(scenario, last_ms);
+	replay_result_finish(&scenario->result, last_ms);
 }
 
 struct session *replay_scenario_session(struct replay_scenario *scenario,

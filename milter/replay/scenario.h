@@ -30,6 +30,10 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 					    const struct clock *clock);
 void replay_scenario_free(struct replay_scenario *scenario);
 
+/* The log's time has come to this moment. */
+void replay_scenario_reach(struct replay_scenario *scenario, int64_t now_ms);
+/* The log's last line was at last_ms; the sessions are closed. */
+void replay_scenario_finish(struct replay_scenario *scenario, int64_t last_ms);
 void replay_scenario_connect(struct replay_scenario *scenario, struct scenario_session *own,
 			     const struct connect_event *event);
 /* The daemon's session, to be told its next event; NULL if the client is left alone. */

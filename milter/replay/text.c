@@ -144,6 +144,11 @@ static void print_figures(struct replay_result *result, FILE *out)
 		" of them delivered mail too\n",
 		result->clients_flagged, plural(result->clients_flagged), result->flags_total,
 		plural(result->flags_total), result->flagged_delivering);
+	fprintf(out,
+		"Sieges      %" PRIu64 ", %s in all; %" PRIu64
+		" client%s flagged by nothing else\n",
+		result->sieges, replay_text_duration(result->siege_ms, text),
+		result->clients_by_siege, plural(result->clients_by_siege));
 	fprintf(out, "Stalls      %" PRIu64 ", %s in all", replay_result_sum(result->stalls),
 		replay_text_duration((int64_t)replay_result_sum(result->stalled_ms), text));
 	print_stages(result, out);
@@ -299,7 +304,7 @@ struct figure {
 	uint64_t number;
 	bool is_duration; /* in milliseconds */
 };
-#define FIGURES 10
+#define FIGURES 13
 
 static struct figure figure_of(const struct replay_result *result, size_t row)
 {
@@ -307,6 +312,9 @@ static struct figure figure_of(const struct replay_result *result, size_t row)
 		{"Clients flagged", result->clients_flagged, false},
 		{"  and delivered mail too", result->flagged_delivering, false},
 		{"Times flagged", result->flags_total, false},
+		{"Sieges", result->sieges, false},
+		{"  time under siege", (uint64_t)result->siege_ms, true},
+		{"  flagged by nothing else", result->clients_by_siege, false},
 		{"Rejections that count", result->rejected_counted, false},
 		{"Stalls", replay_result_sum(result->stalls), false},
 		{"Time stalled", replay_result_sum(result->stalled_ms), true},

@@ -183,6 +183,20 @@ static void log_warned(const struct journal *journal, const char *mta_name, enum
 	log_end(&line);
 }
 
+static void log_siege(const struct journal *journal, const struct siege_state *state)
+{
+	struct log_line line;
+
+	(void)journal;
+	if (state->is_on)
+		stats_add(STAT_SIEGES, 1);
+	log_begin(&line, LOG_NOTICE, "siege");
+	log_put(&line, "state", "%s", state->is_on ? "on" : "off");
+	log_put(&line, "score", "%.2f", state->score);
+	log_put(&line, "mean", "%.2f", state->mean);
+	log_end(&line);
+}
+
 const struct journal journal_log = {
 	.session = count_session,
 	.rejected = log_rejected,
@@ -190,4 +204,5 @@ const struct journal journal_log = {
 	.decided = log_decided,
 	.released = log_released,
 	.warned = log_warned,
+	.siege = log_siege,
 };

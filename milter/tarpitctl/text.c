@@ -157,6 +157,7 @@ static const struct {
 	{"sessions", "exempt", "sessions_exempt", false},
 	{"offences", "rejected recipients", "rejects", false},
 	{"offences", "clients flagged", "flags", false},
+	{"offences", "sieges", "sieges", false},
 	{"stalls", "begun", "stalls_begun", false},
 	{"stalls", "ended", "stalls_ended", false},
 	{"stalls", "time waited", "stalled_ms", true},
@@ -224,6 +225,19 @@ static enum table_style style_of_state(const char *state)
 	return strcmp(state, "up") == 0 ? TABLE_PLAIN : TABLE_ALARM;
 }
 
+static void add_siege(struct view *view, struct table *table, const json_t *siege)
+{
+	bool is_on = get_boolean(view, siege, "on");
+	double score = get_number(view, siege, "score"), mean = get_number(view, siege, "mean");
+	char since[TIME_MAX];
+
+	if (is_on)
+		add_pair(table, "siege", TABLE_ALARM, "since %s, score %.2f, mean %.2f",
+			 format_time(get_integer(view, siege, "since"), since), score, mean);
+	else
+		add_pair(table, "siege", TABLE_PLAIN, "no, score %.2f, mean %.2f", score, mean);
+}
+
 static void show_status(struct view *view, const json_t *answer)
 {
 	struct table table = {.columns = pair_columns, .columns_count = 2};
@@ -251,6 +265,7 @@ static void show_status(struct view *view, const json_t *answer)
 		 get_integer(view, answer, "stalls"), get_integer(view, answer, "max_stalls"));
 	add_pair(&table, "clients", TABLE_PLAIN, "%" PRId64 ", %" PRId64 " flagged",
 		 get_integer(view, answer, "clients"), get_integer(view, answer, "flagged"));
+	add_siege(view, &table, json_object_get(answer, "siege"));
 	finish_table(view, &table, INDENT);
 	fputs("\nsince the start\n\n", view->out);
 	show_counters(view, json_object_get(answer, "counters"));

@@ -103,6 +103,23 @@ static struct text uptime_text(int64_t uptime_s)
 
 /* --- the lines above the tables */
 
+/* Only in a siege, and as much of it as there is room for before end. */
+static int draw_siege(const struct drawing *drawing, int row, int column, int end)
+{
+	const struct top_model *model = drawing->model;
+	char text[64];
+
+	if (!model->in_siege)
+		return column;
+	snprintf(text, sizeof(text), " SIEGE %.12s, mean %.12s ",
+		 score_text(model->siege_score).s, score_text(model->siege_mean).s);
+	if (column + (int)strlen(text) + 2 >= end)
+		snprintf(text, sizeof(text), " SIEGE ");
+	if (column + (int)strlen(text) + 2 >= end)
+		return column;
+	return screen_put(drawing->grid, row, column + 1, STYLE_ALARM, "%s", text);
+}
+
 static void draw_title(const struct drawing *drawing, int row)
 {
 	struct screen_grid *grid = drawing->grid;
@@ -117,6 +134,7 @@ static void draw_title(const struct drawing *drawing, int row)
 		column = screen_put(grid, row, column, STYLE_TITLE, "%s  ", model->version);
 	column = screen_put(grid, row, column, STYLE_TITLE, "%s  up %s", model->mode,
 			    uptime_text(model->uptime_s).s);
+	column = draw_siege(drawing, row, column, end);
 	if (column + 1 < end)
 		screen_put(grid, row, end, STYLE_TITLE, "%s%s", state, moment->clock);
 	else if (moment->paused)

@@ -93,6 +93,7 @@ static void take_servers(struct top_model *model, const json_t *servers)
 static void take_status(struct top_model *model, const json_t *status, int64_t now_ms)
 {
 	const json_t *counters = json_object_get(status, "counters");
+	const json_t *siege = json_object_get(status, "siege");
 	int64_t totals[TOP_COUNTERS];
 
 	for (size_t i = 0; i < TOP_COUNTERS; i++)
@@ -109,6 +110,9 @@ static void take_status(struct top_model *model, const json_t *status, int64_t n
 	model->max_stalls = whole(status, "max_stalls");
 	model->clients = whole(status, "clients");
 	model->flagged = whole(status, "flagged");
+	model->in_siege = is_true(siege, "on");
+	model->siege_score = number(siege, "score");
+	model->siege_mean = number(siege, "mean");
 }
 
 /* The stall that ends last comes first, so that one which ends moves none of the others. */

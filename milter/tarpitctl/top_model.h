@@ -48,6 +48,8 @@ struct top_model {
 	char version[32], mode[12], store[16], store_state[12];
 	int64_t status_ms, stalls_ms; /* when the answers came, monotonic */
 	int64_t uptime_s, sessions, max_sessions, stalling, max_stalls, clients, flagged;
+	bool in_siege;
+	double siege_score, siege_mean;
 	int64_t totals[TOP_COUNTERS];
 	double rates[TOP_COUNTERS]; /* a second; NAN until there are two answers of one daemon */
 	size_t server_count, stall_count, client_count;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "store/memory.h"
 #include "session/open_sessions.h"
+#include "session/site.h"
 #include "session/stall.h"
 #include "base/stats.h"
 
@@ -174,13 +175,14 @@ void fuzz_tarpit_begin(struct tarpit *tarpit, struct config *config)
 		.store = memory_store_new(config->memory_clients),
 		.stalls = stalls_new(&fake_clock, config->max_stalls, NULL),
 		.peers = open_sessions_new(),
+		.site = site_new(&journal_log, MIDNIGHT),
 		.journal = &journal_log,
 		.clock = &fake_clock,
 		.chance = chance,
 		.max_sessions = 1000,
 	};
 	CHECK(tarpit->config != NULL && tarpit->store != NULL && tarpit->stalls != NULL &&
-	      tarpit->peers != NULL);
+	      tarpit->peers != NULL && tarpit->site != NULL);
 	CHECK(open_books() == 0);
 }
 
@@ -192,5 +194,6 @@ void fuzz_tarpit_end(struct tarpit *tarpit)
 	store_destroy(tarpit->store);
 	stalls_free(tarpit->stalls);
 	open_sessions_free(tarpit->peers);
+	site_free(tarpit->site);
 	config_box_free(tarpit->config);
 }

@@ -130,7 +130,7 @@ void play_begin(struct play *play, unsigned variant)
 {
 	*play = (struct play){
 		.journal = {journal_log.session, on_rejected, on_flagged, on_decided, on_released,
-			    on_warned}};
+			    on_warned, journal_log.siege}};
 	current = play;
 	fuzz_tarpit_begin(&play->tarpit, fuzz_config(variants[variant % COUNT(variants)]));
 	play->tarpit.journal = &play->journal;

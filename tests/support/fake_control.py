@@ -12,8 +12,8 @@ import time
 from .control import frame
 
 HEADER = struct.Struct(">I")
-COUNTERS = ("sessions_opened", "sessions_closed", "sessions_exempt", "rejects", "flags", "stalls_begun", "stalls_ended",
-            "stalled_ms", "deferred", "passed", "store_calls", "store_failures", "forgiven", "flagged_by_hand",
+COUNTERS = ("sessions_opened", "sessions_closed", "sessions_exempt", "rejects", "flags", "sieges", "stalls_begun",
+            "stalls_ended", "stalled_ms", "deferred", "passed", "store_calls", "store_failures", "forgiven", "flagged_by_hand",
             "reloads", "reloads_failed")
 
 
@@ -54,7 +54,7 @@ class FakeControl:
         self.status = {
             "ok": True, "version": "0.1.0", "uptime_s": 273912, "mode": "enforce", "store": "memory",
             "store_state": "up", "servers": [], "sessions": 3, "max_sessions": 4032, "max_stalls": 40, "clients": 17,
-            "flagged": 2}
+            "flagged": 2, "siege": {"on": False, "since": None, "score": 3.5, "mean": 1.25}}
         self.stalls = []
         self.clients = []
         self.raw = {}

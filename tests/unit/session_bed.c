@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "session/journal.h"
+#include "session/site.h"
 #include "store/memory.h"
 
 const char *const mtas[2] = {POSTFIX, SENDMAIL};
@@ -146,6 +147,7 @@ void start_over(const char *const *sets)
 		.store = &counting.store,
 		.stalls = stalls_new(&fake_clock, config->max_stalls, NULL),
 		.peers = open_sessions_new(),
+		.site = site_new(&journal_log, MIDNIGHT),
 		.clock = &fake_clock,
 		.chance = chance,
 		.journal = &journal_log,
@@ -154,6 +156,7 @@ void start_over(const char *const *sets)
 	};
 	assert_non_null(tarpit.stalls);
 	assert_non_null(tarpit.peers);
+	assert_non_null(tarpit.site);
 	assert_non_null(tarpit.config);
 }
 
@@ -164,6 +167,7 @@ void finish(void)
 	store_destroy(counting.memory);
 	stalls_free(tarpit.stalls);
 	open_sessions_free(tarpit.peers);
+	site_free(tarpit.site);
 	config_box_free(tarpit.config);
 }
 

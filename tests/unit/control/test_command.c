@@ -12,6 +12,7 @@
 
 #include "control/command.h"
 #include "control/frame.h"
+#include "session/site.h"
 #include "store/memory.h"
 #include "session_bed.h"
 #include "base/stats.h"
@@ -213,6 +214,21 @@ static void status_has_it_all(void **state)
 		assert_non_null(member(json_object_get(answer, "counters"), stats_name(c)));
 		json_decref(answer);
 	}
+	finish();
+}
+
+static void status_tells_of_a_siege(void **state)
+{
+	struct siege_settings settings = {30, 5, 600000};
+
+	(void)state;
+	BEGIN();
+	EXPECT("{\"command\":\"status\"}",
+	       {"siege", "{\"on\":false,\"since\":null,\"score\":0.0,\"mean\":0.0}"});
+	fake_clock_reset(MIDNIGHT, 1000000);
+	site_offence(tarpit.site, &settings, 3200, MIDNIGHT);
+	EXPECT("{\"command\":\"status\"}",
+	       {"siege", "{\"on\":true,\"since\":1795219200,\"score\":32.0,\"mean\":0.0}"});
 	finish();
 }
 
@@ -638,6 +654,7 @@ int main(void)
 		TEST(broken_requests_are_refused),
 		TEST(refusals_have_a_form),
 		TEST(status_has_it_all),
+		TEST(status_tells_of_a_siege),
 		TEST(stalls_are_listed),
 		TEST(worst_come_first),
 		TEST(list_is_as_long_as_wished),

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "session/journal.h"
+#include "session/site.h"
 #include "metrics/http.h"
 #include "metrics/page.h"
 #include "session_bed.h"
@@ -120,11 +121,15 @@ static const struct {
 	{"tarpit_stalls_budget", "gauge"},
 	{"tarpit_clients", "gauge"},
 	{"tarpit_clients_flagged", "gauge"},
+	{"tarpit_siege", "gauge"},
+	{"tarpit_siege_score", "gauge"},
+	{"tarpit_siege_mean", "gauge"},
 	{"tarpit_sessions", "counter"},
 	{"tarpit_sessions_exempt", "counter"},
 	{"tarpit_flags", "counter"},
 	{"tarpit_flagged_by_hand", "counter"},
 	{"tarpit_forgiven", "counter"},
+	{"tarpit_sieges", "counter"},
 	{"tarpit_store_calls", "counter"},
 	{"tarpit_store_errors", "counter"},
 	{"tarpit_offences", "counter"},
@@ -274,6 +279,7 @@ static void every_counter_arrives(void **state)
 		{STAT_STORE_FAILURES, "tarpit_store_errors_total 107"},
 		{STAT_RELOADS, "tarpit_reloads_total{result=\"ok\"} 108"},
 		{STAT_RELOADS_FAILED, "tarpit_reloads_total{result=\"failed\"} 109"},
+		{STAT_SIEGES, "tarpit_sieges_total 110"},
 	};
 
 	(void)state;
@@ -325,6 +331,32 @@ static void gauges_show_what_is(void **state)
 		       load((const char *const[]){"mode=observe", "store=memcached", NULL}));
 	scrape(METRICS_OPENMETRICS);
 	assert_line("tarpit_configuration_info{mode=\"observe\",store=\"memcached\"} 1");
+}
+
+static void a_siege_shows(void **state)
+{
+	struct siege_settings settings = {30, 5, 600000};
+	int64_t now_ms = fake_clock.wall_ms(&fake_clock);
+
+	(void)state;
+	scrape(METRICS_OPENMETRICS);
+	assert_line("tarpit_siege 0");
+	assert_line("tarpit_siege_score 0.00");
+	caught.count = 0;
+	site_offence(tarpit.site, &settings, 3200, now_ms);
+	assert_string_equal(caught_events(), "siege");
+	assert_true(caught_text("siege: state=on score=32.00 mean=0.00"));
+	scrape(METRICS_OPENMETRICS);
+	assert_line("tarpit_siege 1");
+	assert_line("tarpit_siege_score 32.00");
+	/* Nobody but the page asks: the siege is over all the same. */
+	fake_clock_advance(600000);
+	caught.count = 0;
+	scrape(METRICS_OPENMETRICS);
+	assert_line("tarpit_siege 0");
+	assert_line("tarpit_siege_score 16.00");
+	assert_line("tarpit_siege_mean 3.85");
+	assert_true(caught_text("siege: state=off score=16.00 mean=3.85"));
 }
 
 /* Values of all lines that begin so, in their order; how many. */
@@ -596,6 +628,7 @@ int main(void)
 		METRICS_TEST(histogram_is_cumulative),
 		METRICS_TEST(gauges_show_what_is),
 		METRICS_TEST(every_counter_arrives),
+		METRICS_TEST(a_siege_shows),
 		METRICS_TEST(labels_are_escaped),
 		METRICS_TEST(flagged_clients_are_counted_as_of_now),
 		METRICS_TEST(exempt_clients_are_not_counted_as_flagged),

@@ -30,17 +30,40 @@
 #define STATUS_HEAD                                                                                \
 	"\"ok\":true,\"version\":\"0.1.0\",\"uptime_s\":11520,\"mode\":\"enforce\",\"sessions\":3,"\
 	"\"max_sessions\":4032,\"stalls\":1,\"max_stalls\":40,\"clients\":17,\"flagged\":2,"
+#define QUIET "\"siege\":{\"on\":false,\"since\":null,\"score\":3.5,\"mean\":1.25},"
+#define SIEGE "\"siege\":{\"on\":true,\"since\":1795226582,\"score\":45,\"mean\":2.126},"
 #define COUNTERS                                                                                   \
 	"\"sessions_opened\":9,\"sessions_closed\":6,\"sessions_exempt\":1,\"rejects\":12,"        \
-	"\"flags\":2,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"deferred\":4,"   \
+	"\"flags\":2,\"sieges\":1,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"deferred\":4,"   \
 	"\"passed\":5,\"store_calls\":1234,\"store_failures\":0,\"forgiven\":1,"                   \
 	"\"flagged_by_hand\":0,\"reloads\":1,\"reloads_failed\":0"
+#define SINCE_THE_START \
+	"\n" \
+	"since the start\n" \
+	"\n" \
+	"  sessions  opened                    9\n" \
+	"            closed                    6\n" \
+	"            exempt                    1\n" \
+	"  offences  rejected recipients      12\n" \
+	"            clients flagged           2\n" \
+	"            sieges                    1\n" \
+	"  stalls    begun                     3\n" \
+	"            ended                     2\n" \
+	"            time waited          15.2 s\n" \
+	"  instead   deferred with 421         4\n" \
+	"            passed                    5\n" \
+	"  store     calls                  1234\n" \
+	"            failures                  0\n" \
+	"  by hand   forgiven                  1\n" \
+	"            flagged                   0\n" \
+	"  reloads   done                      1\n" \
+	"            refused                   0\n"
 
 static const struct {
 	const char *command, *answer, *text;
 } rows[] = {
 	{"status",
-	 "{" STATUS_HEAD "\"store\":\"memcached\",\"store_state\":\"degraded\",\"servers\":["
+	 "{" STATUS_HEAD QUIET "\"store\":\"memcached\",\"store_state\":\"degraded\",\"servers\":["
 	 "{\"server\":\"127.0.0.1:11211\",\"state\":\"up\"},"
 	 "{\"server\":\"/run/m.sock\",\"state\":\"down\"}],\"counters\":{" COUNTERS ",\"new\":7}}",
 	 "tarpit-milter 0.1.0, up 3 h 12 min, mode enforce\n"
@@ -51,26 +74,19 @@ static const struct {
 	 "  sessions  3 of 4032\n"
 	 "  stalls    1 of 40\n"
 	 "  clients   17, 2 flagged\n"
-	 "\n"
-	 "since the start\n"
-	 "\n"
-	 "  sessions  opened                    9\n"
-	 "            closed                    6\n"
-	 "            exempt                    1\n"
-	 "  offences  rejected recipients      12\n"
-	 "            clients flagged           2\n"
-	 "  stalls    begun                     3\n"
-	 "            ended                     2\n"
-	 "            time waited          15.2 s\n"
-	 "  instead   deferred with 421         4\n"
-	 "            passed                    5\n"
-	 "  store     calls                  1234\n"
-	 "            failures                  0\n"
-	 "  by hand   forgiven                  1\n"
-	 "            flagged                   0\n"
-	 "  reloads   done                      1\n"
-	 "            refused                   0\n"
+	 "  siege     no, score 3.50, mean 1.25\n"
+	 SINCE_THE_START
 	 "  other     new                       7\n"},
+	{"status",
+	 "{" STATUS_HEAD SIEGE "\"store\":\"memory\",\"store_state\":\"up\",\"servers\":[],"
+	 "\"counters\":{" COUNTERS "}}",
+	 "tarpit-milter 0.1.0, up 3 h 12 min, mode enforce\n"
+	 "\n"
+	 "  store     memory, up\n"
+	 "  sessions  3 of 4032\n"
+	 "  stalls    1 of 40\n"
+	 "  clients   17, 2 flagged\n"
+	 "  siege     since 2026-11-21 02:03:02, score 45.00, mean 2.13\n" SINCE_THE_START},
 	{"stalls", "{\"ok\":true,\"active\":0,\"max_stalls\":40,\"stalls\":[]}",
 	 "CLIENT  STAGE  WAITED  REMAINS  SCORE\n"
 	 "0 of 40 stalls\n"},
@@ -239,7 +255,7 @@ static void colour_changes_no_column(void **state)
 
 static void every_counter_has_a_title(void **state)
 {
-	json_t *answer = parse("{" STATUS_HEAD "\"store\":\"memory\",\"store_state\":\"up\","
+	json_t *answer = parse("{" STATUS_HEAD QUIET "\"store\":\"memory\",\"store_state\":\"up\","
 			       "\"servers\":[],\"counters\":{}}");
 	json_t *counters = json_object_get(answer, "counters");
 	bool shown;
@@ -260,7 +276,7 @@ static bool is_spare(const char *command, const char *name)
 {
 	static const char *const names[] = {"ok",	   "key",	   "address",	   "window_s",
 					    "threshold",   "good_credit",  "delay_min_ms", "delay_max_ms",
-					    "new"};
+					    "new",	   "since"};
 
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (strcmp(names[i], name) == 0)

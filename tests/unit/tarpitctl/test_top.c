@@ -515,6 +515,34 @@ static void a_pause_is_told(void **state)
 	free(model);
 }
 
+static void a_siege_stands_out(void **state)
+{
+	static const struct {
+		int columns;
+		const char *title;
+	} rows[] = {
+		{80, " tarpit-milter 0.1.0  enforce  up 3 d 04:05  SIEGE 45.26, mean 2.13    14:33:05"},
+		{79, " tarpit-milter 0.1.0  enforce  up 3 d 04:05  SIEGE 45.26, mean 2.13   14:33:05"},
+		{78, " tarpit-milter 0.1.0  enforce  up 3 d 04:05  SIEGE                   14:33:05"},
+		{62, " tarpit-milter 0.1.0  enforce  up 3 d 04:05  SIEGE   14:33:05"},
+		{61, " tarpit-milter 0.1.0  enforce  up 3 d 04:05         14:33:05"},
+	};
+	struct top_model *model = usual_model();
+
+	(void)state;
+	take(model,
+	     "{'version':'0.1.0','uptime_s':273912,'mode':'enforce',"
+	     "'siege':{'on':true,'since':1,'score':45.258,'mean':2.128}}",
+	     "{}", "{}", BEGIN_MS);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct screen screen;
+
+		draw(model, BEGIN_MS, 24, rows[i].columns, &screen);
+		assert_string_equal(screen.lines[0], rows[i].title);
+	}
+	free(model);
+}
+
 static const char *const hostile[] = {
 	"null",
 	"[]",
@@ -533,6 +561,10 @@ static const char *const hostile[] = {
 	"'counters':" COUNTERS("9223372036854775807") "}",
 	"{'uptime_s':-9223372036854775808,'sessions':-1,'max_sessions':-1,'max_stalls':0,"
 	"'counters':" COUNTERS("-9223372036854775808") "}",
+	"{'siege':7}",
+	"{'siege':{'on':true}}",
+	"{'siege':{'on':true,'score':1e308,'mean':-1e308}}",
+	"{'siege':{'on':true,'score':'\\u001b[31m','mean':[]}}",
 	"{'stalls':[{'client':'x','delay_ms':9223372036854775807,"
 	"'remains_ms':9223372036854775807,'score':1e308},{'delay_ms':0,'remains_ms':5},"
 	"{'delay_ms':-5,'remains_ms':9223372036854775807,'score':-1e308}],"
@@ -614,6 +646,7 @@ int main(void)
 		cmocka_unit_test(numbers_fit_their_columns),
 		cmocka_unit_test(trouble_takes_a_line_and_fades_the_rest),
 		cmocka_unit_test(a_pause_is_told),
+		cmocka_unit_test(a_siege_stands_out),
 		cmocka_unit_test(no_answer_does_harm),
 		cmocka_unit_test(what_is_not_told_is_a_question_mark),
 	};
