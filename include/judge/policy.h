@@ -37,7 +37,7 @@ struct standing {
 	double network_score;
 	double inherited_score;		/* from a dirty network, by a client with an offence of its own; else 0 */
 	double effective_score;		/* what the delay is reckoned from */
-	bool network_dirty;		/* then threshold is 1 at most, and any offence beyond its credit counts */
+	bool network_dirty;		/* then threshold is 1 at most, and any offence of this window counts */
 	bool by_siege;			/* flagged by the siege, and nothing else */
 	bool by_hand;			/* an administrator has flagged the client */
 	bool flagged;

@@ -110,7 +110,13 @@ char *explain_standing(const struct policy *policy, const struct standing *st, u
 		say(&sentence, ", network %s is dirty (%.2f, network_threshold %.10g)",
 		    network != NULL ? network : "around it", st->network_score,
 		    policy->network_threshold);
-	say(&sentence, ", threshold %.10g", st->threshold);
+	if (st->score < st->threshold && st->inherited_score > 0)
+		say(&sentence, ", where any offence of this window counts");
+	else
+		say(&sentence, ", threshold %.10g", st->threshold);
+	if (st->by_siege)
+		say(&sentence,
+		    ", the site is under siege, where a stranger's first offence counts");
 	if (st->inherited_score > 0)
 		say_inherited(&sentence, policy, st);
 	say_verdict(&sentence, policy, st, by_hand_until_s);

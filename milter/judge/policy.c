@@ -63,8 +63,9 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 	if (network != NULL)
 		weigh_network(policy, network, circumstances->elapsed, standing);
 
-	/* It has an offence that its credit does not make up for. */
-	is_offender = standing->bad > 0 && standing->score > ROUNDING;
+	/* It has an offence of this window that its credit does not make up for, or as much as one of before. */
+	is_offender = standing->score >= DIRTY_THRESHOLD - ROUNDING ||
+		      (client->bad_now > 0 && standing->score > ROUNDING);
 	if (standing->network_dirty && is_offender) {
 		standing->inherited_score =
 			policy->threshold * standing->network_score / policy->network_threshold;

@@ -232,6 +232,7 @@ static void pause_session(struct replay_drive *drive, struct log_session *sessio
 		replay_scenario_pause(drive->scenarios[i], &session->own[i]);
 }
 
+/* The message was taken: DATA, and its end. */
 static void tell_data(struct replay_drive *drive, const struct log_message *message)
 {
 	bool is_sendmail = message->session->mta == MAILLOG_SENDMAIL;
@@ -241,7 +242,8 @@ static void tell_data(struct replay_drive *drive, const struct log_message *mess
 
 	snprintf(count, sizeof(count), "%u", message->bad_count);
 	while ((filtered = next_session(drive, message->session, &next)) != NULL)
-		session_data(filtered, is_sendmail ? count : NULL);
+		if (session_data(filtered, is_sendmail ? count : NULL) == VERDICT_CONTINUE)
+			session_end_of_message(filtered);
 }
 
 static void count_delivery(struct replay_drive *drive, const struct log_session *session,

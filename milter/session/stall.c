@@ -7,6 +7,9 @@
 
 #include "base/table.h"
 
+/* Stalls that a network may have however small the budget is: a client may crawl with two sessions. */
+#define NETWORK_LEAST 2
+
 /* A network that has stalls in progress. */
 struct network_stalls {
 	struct prefix prefix;
@@ -63,7 +66,7 @@ static unsigned room_for(unsigned budget, enum stall_share share)
 static struct network_stalls *join_network(struct stalls *stalls, const struct prefix *prefix,
 					   unsigned budget)
 {
-	unsigned most = budget < 4 ? 1 : budget / 4;
+	unsigned most = budget / 4 > NETWORK_LEAST ? budget / 4 : NETWORK_LEAST;
 	struct network_stalls *network;
 
 	HASH_FIND(hh, stalls->networks, prefix, sizeof(*prefix), network);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/hash.h"
+#include "session/site.h"
 #include "store/store.h"
 
 /* A MAIL or a RCPT looks the client up again after this long: another host may have flagged it. */
@@ -94,6 +95,18 @@ static void identify(const struct session *s, enum side side, const struct addre
 	event->recipient = hash_recipient(s->config->key_prefix, side, recipient->text);
 }
 
+/* A stranger's counts against the site, too, before it is judged. */
+static void note_offence(const struct session *s, uint64_t amount)
+{
+	const struct clock *clock = s->tarpit->clock;
+	struct siege_settings settings = site_settings(s->config);
+	struct standing st;
+
+	judge(s, &st);
+	if (!st.has_credit)
+		site_offence(s->tarpit->site, &settings, amount, clock->wall_ms(clock));
+}
+
 uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
 			     const struct address *recipient, struct standing *st)
 {
@@ -108,12 +121,13 @@ uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
 	if (recipient != NULL)
 		identify(s, side, recipient, &event);
 	counted = store_record(s->tarpit->store, &query, &event, &s->view);
+	if (counted && side == SIDE_BAD)
+		note_offence(s, amount);
 	session_view_judge_fresh(s, st);
 	return counted ? amount : 0;
 }
 
 struct circumstances tarpit_circumstances(const struct tarpit *tarpit)
 {
-	(void)tarpit;
-	return (struct circumstances){0};
+	return (struct circumstances){.in_siege = site_in_siege(tarpit->site)};
 }

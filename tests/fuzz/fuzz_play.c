@@ -100,6 +100,9 @@ static void on_decided(const struct journal *journal, const struct journal_clien
 {
 	(void)journal;
 	current->has_decided = true;
+	if (decision->stage == STAGE_RCPT && decision->action == ACTION_PASS &&
+	    decision->instead_of == ACTION_PASS)
+		account_of(current, &who->client->address)->passed++;
 	CHECK(decision->delay_ms >= 0 &&
 	      (decision->action != ACTION_STALL || decision->delay_ms > 0));
 	journal_log.decided(&journal_log, who, decision);
@@ -207,9 +210,9 @@ void play_administer(struct play *play, unsigned what, struct input *input)
 		if (play->others_count < PLAY_PLACES) {
 			struct stall *other = &play->others[play->others_count];
 
-			*other = (struct stall){.stage = "RCPT"};
-			play->others_count +=
-				stall_begin(play->tarpit.stalls, other, byte % 2 != 0);
+			*other = (struct stall){.stage = "RCPT", .network = {4, 24, {10, (uint8_t)byte}}};
+			play->others_count += stall_begin(play->tarpit.stalls, other,
+							  (enum stall_share)(byte % 3));
 		}
 		break;
 	case 11:
@@ -327,16 +330,19 @@ static bool may_be_flagged(const struct play *play, const struct slot *slot)
 	for (size_t i = 0; i < play->accounts_count; i++)
 		if (prefix_equal(&play->accounts[i].client.network, &own->client.network))
 			network += play->accounts[i].hundredths;
-	return policy->network_threshold > 0 && own->hundredths >= 100 &&
+	return policy->network_threshold > 0 && own->hundredths > 0 &&
 	       (double)network >= 100 * policy->network_threshold - 1e-6;
 }
 
-static bool is_refused_by_postfix(const struct slot *slot, const struct rcpt_event *event)
+/* Whether as many recipients of the client, or of its network, have passed as may: then limits are none. */
+static bool may_be_spent(const struct play *play, const struct slot *slot)
 {
-	struct dsn code;
-	enum rejection_outcome outcome = rejection_classify(event->mailer, event->host, false, &code);
+	unsigned passed = 0;
 
-	return slot->is_postfix && (outcome == RCPT_REJECTED || outcome == RCPT_REFUSED);
+	for (size_t i = 0; slot->account != NULL && i < play->accounts_count; i++)
+		if (prefix_equal(&play->accounts[i].client.network, &slot->account->client.network))
+			passed += play->accounts[i].passed;
+	return passed >= session_config(slot->session)->pass_limit;
 }
 
 static void check_verdict(const struct slot *slot, enum event event, const struct told *told)
@@ -347,11 +353,11 @@ static void check_verdict(const struct slot *slot, enum event event, const struc
 		address_parse(told->rcpt.recipient, &recipient);
 		if (recipients_rule(session_config(slot->session)->exempt_mailboxes, &recipient) != NULL)
 			CHECK(told->waited_ms == 0 && told->verdict != VERDICT_DEFER);
-		CHECK(told->verdict != VERDICT_DEFER || !is_refused_by_postfix(slot, &told->rcpt));
+		/* An accepted one is treated as a rejected one, for which Postfix ignores a 421. */
+		CHECK(told->verdict != VERDICT_DEFER || !slot->is_postfix);
 	}
-	/* HELO ends nothing; DATA is the last word that is asked for. */
+	/* HELO ends nothing. */
 	CHECK(event != EVENT_HELO || told->verdict != VERDICT_ACCEPT);
-	CHECK(event != EVENT_DATA || told->verdict != VERDICT_CONTINUE);
 	if (slot->account == NULL || slot->is_left_alone)
 		CHECK(told->verdict == (event == EVENT_HELO ? VERDICT_CONTINUE : VERDICT_ACCEPT));
 }
@@ -374,8 +380,8 @@ void play_check_event(struct play *play, struct slot *slot, enum event event,
 	CHECK(told->waited_ms == 0 || (config->stall_at[event] && !play->has_stopped));
 	slot->transaction_ms += told->waited_ms;
 	slot->session_ms += told->waited_ms;
-	CHECK(slot->transaction_ms <= config->max_stall_per_transaction_ms);
-	CHECK(slot->session_ms <= config->max_stall_per_session_ms);
+	CHECK(slot->transaction_ms <= config->max_stall_per_transaction_ms || may_be_spent(play, slot));
+	CHECK(slot->session_ms <= config->max_stall_per_session_ms || may_be_spent(play, slot));
 	CHECK(stalls_active(play->tarpit.stalls) == play->others_count);
 	while (play->texts_count > 0)
 		free(play->texts[--play->texts_count]);

@@ -20,6 +20,7 @@ enum event { EVENT_CONNECT, EVENT_HELO, EVENT_MAIL, EVENT_RCPT, EVENT_DATA };
 struct account {
 	struct client client;
 	uint64_t hundredths;
+	unsigned passed; /* recipients that passed without a wait */
 	bool by_hand;
 };
 

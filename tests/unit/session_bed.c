@@ -83,6 +83,22 @@ static bool counting_record(struct store *store, const struct store_query *query
 	return store_record(counting.memory, query, event, view);
 }
 
+static unsigned counting_credit_left(struct store *store, const struct store_query *query,
+				     const struct store_recipient *recipient)
+{
+	(void)store;
+	return store_credit_left(counting.memory, query, recipient);
+}
+
+static bool counting_credit(struct store *store, const struct store_query *query,
+			    const struct store_recipient *recipients, size_t count,
+			    struct store_view *view)
+{
+	(void)store;
+	counting.credits++;
+	return store_credit(counting.memory, query, recipients, count, view);
+}
+
 static bool counting_announce(struct store *store, const struct prefix *client, bool flagged)
 {
 	(void)store;
@@ -92,6 +108,8 @@ static bool counting_announce(struct store *store, const struct prefix *client, 
 static const struct store_ops counting_ops = {
 	.lookup = counting_lookup,
 	.record = counting_record,
+	.credit_left = counting_credit_left,
+	.credit = counting_credit,
 	.announce = counting_announce,
 };
 
@@ -191,8 +209,9 @@ static struct stall occupied[100];
 void occupy(unsigned places)
 {
 	for (unsigned i = 0; i < places; i++) {
-		occupied[i] = (struct stall){.stage = "RCPT", .delay_ms = 0};
-		assert_true(stall_begin(tarpit.stalls, &occupied[i], false));
+		occupied[i] = (struct stall){.stage = "RCPT",
+					     .network = {4, 24, {10, (uint8_t)i}}};
+		assert_true(stall_begin(tarpit.stalls, &occupied[i], STALL_RESERVE));
 	}
 }
 
@@ -252,6 +271,7 @@ struct session *sessions[SESSIONS];
 enum verdict do_step(const struct step *step, const char *mta)
 {
 	struct session **session = &sessions[step->session];
+	enum verdict verdict;
 
 	switch (step->kind) {
 	case CONNECT:
@@ -268,7 +288,13 @@ enum verdict do_step(const struct step *step, const char *mta)
 	case RCPT:
 		return rcpt_to(*session, step->text, step->outcome, step->bad_count);
 	case DATA:
+		verdict = session_data(*session, step->bad_count);
+		return verdict == VERDICT_CONTINUE ? session_end_of_message(*session) : verdict;
+	case DATA_BEGUN:
 		return session_data(*session, step->bad_count);
+	case ABORT:
+		session_abort(*session);
+		return VERDICT_CONTINUE;
 	case CLOSE:
 		session_close(*session);
 		*session = NULL;

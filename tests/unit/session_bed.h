@@ -50,7 +50,7 @@ bool caught_text(const char *text);
 struct counting_store {
 	struct store store;
 	struct store *memory;
-	_Atomic unsigned lookups, records;
+	_Atomic unsigned lookups, records, credits;
 };
 extern struct tarpit tarpit;
 extern struct counting_store counting;
@@ -85,7 +85,8 @@ enum verdict log_in(struct session *session);
 enum verdict rcpt_to(struct session *session, const char *recipient, const char *outcome,
 		     const char *bad_count);
 
-enum kind { CONNECT, HELO, MAIL, LOGIN, RCPT, DATA, CLOSE, PAUSE };
+/* DATA goes on to the end of the message; DATA_BEGUN does not. */
+enum kind { CONNECT, HELO, MAIL, LOGIN, RCPT, DATA, DATA_BEGUN, ABORT, CLOSE, PAUSE };
 
 /* One event, and what must come of it. */
 struct step {

@@ -131,6 +131,12 @@ static sfsistat call(SMFICTX *ctx, enum event event, const struct told *told)
 	return SMFIS_CONTINUE;
 }
 
+/* The message goes on to its end, or is given up. */
+static sfsistat go_on(SMFICTX *ctx, unsigned how)
+{
+	return how % 2 == 0 ? filter.xxfi_eom(ctx) : filter.xxfi_abort(ctx);
+}
+
 static void say(SMFICTX *ctx, struct input *input, enum event event)
 {
 	struct told told = {0};
@@ -144,6 +150,8 @@ static void say(SMFICTX *ctx, struct input *input, enum event event)
 	}
 	play_begin_event(&play, &ctx->slot, event, input, &told);
 	status = call(ctx, event, &told);
+	if (event == EVENT_DATA && status == SMFIS_CONTINUE && !ctx->has_reply)
+		status = go_on(ctx, take_byte(input));
 	CHECK(status == SMFIS_CONTINUE || status == SMFIS_ACCEPT || status == SMFIS_TEMPFAIL);
 	CHECK((status == SMFIS_TEMPFAIL) == (ctx->has_reply && !ctx->fails));
 	told.verdict = ctx->has_reply		? VERDICT_DEFER

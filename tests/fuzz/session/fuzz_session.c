@@ -17,6 +17,15 @@
 static struct play play;
 static struct slot slots[SLOTS];
 
+/* The message goes on to its end, or is given up, or the client does something else. */
+static void go_on(struct session *session, unsigned how, struct told *told)
+{
+	if (how % 3 == 0)
+		told->verdict = session_end_of_message(session);
+	else if (how % 3 == 1)
+		session_abort(session);
+}
+
 /* One word of the MTA, and what must be true whatever it is. */
 static void say(struct slot *slot, struct input *input, enum event event)
 {
@@ -39,6 +48,8 @@ static void say(struct slot *slot, struct input *input, enum event event)
 		break;
 	case EVENT_DATA:
 		told.verdict = session_data(slot->session, told.rcpt.bad_count);
+		if (told.verdict == VERDICT_CONTINUE)
+			go_on(slot->session, take_byte(input), &told);
 		break;
 	}
 	told.waited_ms = fake_clock_waited_ms() - before;

@@ -242,7 +242,7 @@ static void stalls_are_listed(void **state)
 	EXPECT("{\"command\":\"stalls\"}", {"active", "0"}, {"max_stalls", "40"}, {"stalls", "[]"});
 	assert_true(prefix_parse("2001:db8:0:1::/64", &stall.client));
 	assert_true(prefix_parse("2001:db8:0:1::25", &stall.address));
-	assert_true(stall_begin(tarpit.stalls, &stall, false));
+	assert_true(stall_begin(tarpit.stalls, &stall, STALL_RESERVE));
 	fake_clock_advance(1200);
 	EXPECT("{\"command\":\"stalls\"}", {"active", "1"},
 	       {"stalls", "[{\"client\":\"2001:db8:0:1::25\",\"key\":\"2001:db8:0:1::/64\","
@@ -495,7 +495,7 @@ static void forgiven_client_is_forgotten(void **state)
 	has_offended("192.0.2.1", 9);
 	assert_true(prefix_parse("192.0.2.1", &stall.client));
 	stall.address = stall.client;
-	assert_true(stall_begin(tarpit.stalls, &stall, false));
+	assert_true(stall_begin(tarpit.stalls, &stall, STALL_RESERVE));
 	EXPECT("{\"command\":\"forgive\",\"client\":\"192.0.2.1\"}", {"ok", "true"},
 	       {"client", "\"192.0.2.1/32\""}, {"known", "true"}, {"released", "1"},
 	       {"sessions", "0"}, {"shared", "true"});

@@ -121,10 +121,12 @@ static void dirty_network_is_named(void **state)
 		 "delay 5.9 s"},
 		{&defaults, 50, 0, 2500, 4 * HOURS, false, 0,
 		 "0.50 bad - 2 x 0.00 good = 0.50 in 4 h, network 192.0.2.0/24 is dirty (25.00, "
-		 "network_threshold 20), threshold 1: not flagged, 0.50 below"},
+		 "network_threshold 20), where any offence of this window counts, inherited score 5 x "
+		 "25.00 / 20 = 6.25: flagged, next delay 5.9 s"},
 		{&low, 60, 0, 2500, 4 * HOURS, false, 0,
 		 "0.60 bad - 0.25 x 0.00 good = 0.60 in 4 h, network 192.0.2.0/24 is dirty (25.00, "
-		 "network_threshold 20), threshold 0.5: flagged, next delay 115 ms"},
+		 "network_threshold 20), threshold 0.5, inherited score 0.5 x 25.00 / 20 = 0.62: flagged, next "
+		 "delay 119 ms"},
 		{&no_networks, 100, 0, 2500, 4 * HOURS, false, 0,
 		 "1.00 bad - 2 x 0.00 good = 1.00 in 4 h, threshold 5: not flagged, 4.00 below"},
 	};

@@ -174,14 +174,14 @@ static void values_become_a_view_of_the_client(void **state)
 	assert_memory_equal(&view.network, (&(struct tally){7, 8, 9, 10, 11, 12}), sizeof(view.network));
 	assert_true(view.by_hand);
 	assert_int_equal(view.by_hand_until_s, 0);
-	outcome.values[8].number = NOW_S;
+	outcome.values[12].number = NOW_S;
 	errand_view(&errand, &outcome, &view);
 	assert_false(view.by_hand);
-	outcome.values[8].number = NOW_S + 1;
+	outcome.values[12].number = NOW_S + 1;
 	errand_view(&errand, &outcome, &view);
 	assert_true(view.by_hand);
 	assert_int_equal(view.by_hand_until_s, NOW_S + 1);
-	outcome.values[8].state = MESSAGE_NO_NUMBER;
+	outcome.values[12].state = MESSAGE_NO_NUMBER;
 	errand_view(&errand, &outcome, &view);
 	assert_false(view.by_hand);
 }

@@ -121,6 +121,7 @@ static void what_counts_and_what_does_not(void **state)
 			{RCPT, "<a@example.org>", rows[i].outcome, .events = rows[i].events,
 			 .detail = rows[i].detail},
 			{RCPT, "<a@example.org>", rows[i].outcome, .events = rows[i].events},
+			{DATA, .verdict = VERDICT_ACCEPT},
 		};
 		struct tally tally;
 
@@ -190,6 +191,7 @@ static void recipients_count_once_unless_told_otherwise(void **state)
 		{RCPT, "<@relay.test:a@example.org>", "5.1.1", .events = "reject"},
 		{RCPT, "<good@example.org>", "good"},
 		{RCPT, "<GOOD@example.org>", "good"},
+		{DATA, .verdict = VERDICT_ACCEPT},
 	};
 
 	(void)state;
@@ -401,7 +403,7 @@ static void hidden_rejections_are_never_deduplicated(void **state)
 	finish();
 }
 
-static void clients_are_looked_up_at_connect_and_at_a_later_mail(void **state)
+static void clients_are_looked_up_at_connect_and_at_a_later_mail_or_rcpt(void **state)
 {
 	static const struct {
 		struct step step;
@@ -417,13 +419,13 @@ static void clients_are_looked_up_at_connect_and_at_a_later_mail(void **state)
 		{{MAIL, "<x@example.net>"}, 2},
 		{{PAUSE, .pause_ms = 5000}, 2},
 		{{HELO}, 2},
-		{{RCPT, "<a@example.org>", "good"}, 2},
-		{{RCPT, "<a@example.org>", "5.1.1"}, 2},
-		{{DATA}, 2},
+		{{RCPT, "<a@example.org>", "good"}, 3},
+		{{RCPT, "<a@example.org>", "5.1.1"}, 3},
+		{{DATA}, 3},
 		/* Recording brought the count along. */
-		{{MAIL, "<x@example.net>"}, 2},
-		{{PAUSE, .pause_ms = 5000}, 2},
-		{{LOGIN}, 2},
+		{{MAIL, "<x@example.net>"}, 3},
+		{{PAUSE, .pause_ms = 5000}, 3},
+		{{LOGIN}, 3},
 	};
 
 	(void)state;
@@ -458,7 +460,7 @@ static void client_flagged_elsewhere_waits_at_its_next_mail_or_rejection(void **
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		START();
+		START("good_credit=0");
 		for (size_t j = 0; j < COUNT(before); j++)
 			do_step(&before[j], POSTFIX);
 		has_offended("192.0.2.1", 5);
@@ -492,7 +494,6 @@ static void dirty_network_flags_a_neighbour_at_its_first_offence(void **state)
 	static const struct step steps[] = {
 		{CONNECT, "192.0.2.200"},
 		{MAIL, "<x@example.net>"},
-		{RCPT, "<good@example.org>", "good"},
 		{RCPT, "<full@example.org>", "5.2.2", .events = "reject"},
 		{RCPT, "<a@example.org>", "5.1.1", .waited_ms = 5000,
 		 .events = "flag reject stall release",
@@ -621,7 +622,7 @@ int main(void)
 		TEST(nonsense_in_the_count_is_ignored),
 		TEST(rejections_of_exempt_recipients_are_not_taken_for_hidden_ones),
 		TEST(hidden_rejections_are_never_deduplicated),
-		TEST(clients_are_looked_up_at_connect_and_at_a_later_mail),
+		TEST(clients_are_looked_up_at_connect_and_at_a_later_mail_or_rcpt),
 		TEST(client_flagged_elsewhere_waits_at_its_next_mail_or_rejection),
 		TEST(flagged_by_hand_waits_the_longest),
 		TEST(dirty_network_flags_a_neighbour_at_its_first_offence),

@@ -304,7 +304,6 @@ static void forgiven_client_goes_on_at_once(void **state)
 		{RCPT, "<a@example.org>", "good", .events = STALLED,
 		 .detail = "release: client=192.0.2.1 stage=RCPT waited_ms=100 reason=forgiven"},
 		/* This session has forgotten what it knew, and asks again. */
-		{RCPT, "<b@example.org>", "good"},
 		{DATA, .verdict = VERDICT_ACCEPT},
 		{MAIL, "<x@example.net>"},
 		{RCPT, "<c@example.org>", "good", .waited_ms = 20000, .events = STALLED},

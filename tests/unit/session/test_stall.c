@@ -33,7 +33,11 @@ static struct prefix client(const char *text)
 
 static struct stall stall_of(const char *text, int64_t delay_ms)
 {
-	return (struct stall){.client = client(text), .stage = "RCPT", .delay_ms = delay_ms};
+	/* Each client is a network of its own. */
+	return (struct stall){.client = client(text),
+			      .network = client(text),
+			      .stage = "RCPT",
+			      .delay_ms = delay_ms};
 }
 
 static int set_up(void **state)
@@ -65,7 +69,7 @@ static void stall_lasts_its_delay(void **state)
 	struct stall stall = stall_of("192.0.2.1/32", 5000);
 
 	(void)state;
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	assert_int_equal(stalls_active(stalls), 1);
 	check_wait(&stall, STALL_ELAPSED, 5000);
 	assert_int_equal(fake_clock_waited_ms(), 5000);
@@ -77,7 +81,7 @@ static void stall_of_no_delay_does_not_wait(void **state)
 	struct stall stall = stall_of("192.0.2.1/32", 0);
 
 	(void)state;
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	check_wait(&stall, STALL_ELAPSED, 0);
 	assert_int_equal(fake_clock_waits(), 0);
 	assert_int_equal(stalls_active(stalls), 0);
@@ -88,7 +92,7 @@ static void delay_is_counted_from_the_beginning(void **state)
 	struct stall stall = stall_of("192.0.2.1/32", 5000);
 
 	(void)state;
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	fake_clock_advance(2000);
 	check_wait(&stall, STALL_ELAPSED, 5000);
 	assert_int_equal(fake_clock_waited_ms(), 3000);
@@ -106,7 +110,7 @@ static void spurious_wakeup_does_not_end_it(void **state)
 
 	(void)state;
 	fake_clock_on_next_wait(wake_up_for_nothing);
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	check_wait(&stall, STALL_ELAPSED, 5000);
 	assert_int_equal(fake_clock_waits(), 2);
 }
@@ -123,7 +127,7 @@ static void wall_clock_does_not_matter(void **state)
 
 	(void)state;
 	fake_clock_on_next_wait(set_wall_clock_back);
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	check_wait(&stall, STALL_ELAPSED, 5000);
 	assert_int_equal(fake_clock_waited_ms(), 5000);
 }
@@ -143,7 +147,7 @@ static void forgiven_client_goes_on_at_once(void **state)
 
 	(void)state;
 	fake_clock_on_next_wait(forgive_after_a_second);
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	check_wait(&stall, STALL_FORGIVEN, 1000);
 	assert_int_equal(fake_clock_waited_ms(), 0);
 	assert_int_equal(stalls_active(stalls), 0);
@@ -156,9 +160,9 @@ static void forgive_ends_all_stalls_of_this_client_only(void **state)
 	const struct prefix one = client("192.0.2.1/32"), network = client("192.0.2.0/24");
 
 	(void)state;
-	assert_true(stall_begin(stalls, &a, false));
-	assert_true(stall_begin(stalls, &b, false));
-	assert_true(stall_begin(stalls, &c, false));
+	assert_true(stall_begin(stalls, &a, STALL_RESERVE));
+	assert_true(stall_begin(stalls, &b, STALL_RESERVE));
+	assert_true(stall_begin(stalls, &c, STALL_RESERVE));
 	assert_int_equal(stalls_forgive(stalls, &network), 0);
 	assert_int_equal(stalls_forgive(stalls, &one), 2);
 	check_wait(&a, STALL_FORGIVEN, 0);
@@ -172,8 +176,8 @@ static void one_stall_can_be_ended_alone(void **state)
 	struct stall a = stall_of("192.0.2.1/32", 5000), b = stall_of("192.0.2.1/32", 5000);
 
 	(void)state;
-	assert_true(stall_begin(stalls, &a, false));
-	assert_true(stall_begin(stalls, &b, false));
+	assert_true(stall_begin(stalls, &a, STALL_RESERVE));
+	assert_true(stall_begin(stalls, &b, STALL_RESERVE));
 	stall_wake(stalls, &a);
 	check_wait(&a, STALL_FORGIVEN, 0);
 	check_wait(&b, STALL_ELAPSED, 5000);
@@ -187,9 +191,9 @@ static void list_shows_the_oldest_first(void **state)
 	(void)state;
 	a.score = 6.25;
 	assert_int_equal(stalls_list(stalls, rows, COUNT(rows)), 0);
-	assert_true(stall_begin(stalls, &a, false));
+	assert_true(stall_begin(stalls, &a, STALL_RESERVE));
 	fake_clock_advance(1500);
-	assert_true(stall_begin(stalls, &b, false));
+	assert_true(stall_begin(stalls, &b, STALL_RESERVE));
 	assert_int_equal(stalls_list(stalls, rows, COUNT(rows)), 2);
 	assert_true(prefix_equal(&rows[0].client, &a.client));
 	assert_int_equal(rows[0].delay_ms, 5000);
@@ -209,10 +213,10 @@ static void stall_may_be_used_again(void **state)
 	const struct prefix one = client("192.0.2.1/32");
 
 	(void)state;
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	assert_int_equal(stalls_forgive(stalls, &one), 1);
 	check_wait(&stall, STALL_FORGIVEN, 0);
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	check_wait(&stall, STALL_ELAPSED, 5000);
 }
 
@@ -229,9 +233,9 @@ static void stop_ends_all_stalls_there_are_and_will_be(void **state)
 
 	(void)state;
 	fake_clock_on_next_wait(stop_after_two_seconds);
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	check_wait(&stall, STALL_STOPPED, 2000);
-	assert_true(stall_begin(stalls, &later, false));
+	assert_true(stall_begin(stalls, &later, STALL_RESERVE));
 	check_wait(&later, STALL_STOPPED, 0);
 	assert_int_equal(fake_clock_waited_ms(), 0);
 }
@@ -242,7 +246,7 @@ static void first_reason_to_wake_stays(void **state)
 	const struct prefix one = client("192.0.2.1/32");
 
 	(void)state;
-	assert_true(stall_begin(stalls, &stall, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
 	assert_int_equal(stalls_forgive(stalls, &one), 1);
 	stalls_stop(stalls);
 	check_wait(&stall, STALL_FORGIVEN, 0);
@@ -255,12 +259,13 @@ static void budget_is_kept(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(stall); i++) {
 		stall[i] = stall_of("192.0.2.1/32", 5000);
-		assert_int_equal(stall_begin(stalls, &stall[i], false), i < 4);
+		stall[i].network.address[0] = (uint8_t)i;
+		assert_int_equal(stall_begin(stalls, &stall[i], STALL_RESERVE), i < 4);
 	}
 	assert_int_equal(stalls_active(stalls), 4);
 	check_wait(&stall[0], STALL_ELAPSED, 5000);
 	assert_int_equal(stalls_active(stalls), 3);
-	assert_true(stall_begin(stalls, &stall[4], false));
+	assert_true(stall_begin(stalls, &stall[4], STALL_RESERVE));
 	for (size_t i = 1; i < COUNT(stall); i++) {
 		int64_t waited;
 
@@ -290,19 +295,90 @@ static void second_half_of_the_budget_can_be_kept_free(void **state)
 		stalls_set_budget(stalls, rows[i].budget);
 		for (unsigned j = 0; j < rows[i].in_use; j++) {
 			other[j] = stall_of("192.0.2.2/32", 0);
-			assert_true(stall_begin(stalls, &other[j], false));
+			other[j].network.address[0] = (uint8_t)j;
+			assert_true(stall_begin(stalls, &other[j], STALL_RESERVE));
 		}
-		if (stall_begin(stalls, &stall, true) != rows[i].first_half)
+		if (stall_begin(stalls, &stall, STALL_FIRST_HALF) != rows[i].first_half)
 			fail_msg("row %zu, first half only", i);
 		if (rows[i].first_half)
 			stall_wait(stalls, &stall, &waited);
 		assert_int_equal(stalls_active(stalls), rows[i].in_use);
-		if (stall_begin(stalls, &stall, false) != rows[i].any)
+		if (stall_begin(stalls, &stall, STALL_RESERVE) != rows[i].any)
 			fail_msg("row %zu", i);
 		if (rows[i].any)
 			stall_wait(stalls, &stall, &waited);
 		for (unsigned j = 0; j < rows[i].in_use; j++)
 			stall_wait(stalls, &other[j], &waited);
+	}
+}
+
+/* The budget, what others use of it, and whether one more begins: a command where a 421 would do, and a RCPT. */
+static void an_eighth_is_kept_for_recipients(void **state)
+{
+	static const struct {
+		unsigned budget, in_use;
+		bool ordinary, reserve;
+	} rows[] = {
+		{40, 34, true, true},  {40, 35, false, true}, {40, 39, false, true},
+		{40, 40, false, false}, {8, 6, true, true},   {8, 7, false, true},
+		{7, 6, true, true},    {1, 0, true, true},    {1, 1, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct stall other[40], stall = stall_of("192.0.2.1/32", 0);
+		bool begins[2];
+		int64_t waited;
+
+		stalls_set_budget(stalls, rows[i].budget);
+		for (unsigned j = 0; j < rows[i].in_use; j++) {
+			other[j] = stall_of("192.0.2.2/32", 0);
+			other[j].network.address[0] = (uint8_t)j;
+			assert_true(stall_begin(stalls, &other[j], STALL_RESERVE));
+		}
+		for (int j = 0; j < 2; j++) {
+			begins[j] = stall_begin(stalls, &stall,
+						j == 0 ? STALL_ORDINARY : STALL_RESERVE);
+			if (begins[j])
+				stall_wait(stalls, &stall, &waited);
+		}
+		if (begins[0] != rows[i].ordinary || begins[1] != rows[i].reserve)
+			fail_msg("row %zu: %d, %d", i, begins[0], begins[1]);
+		for (unsigned j = 0; j < rows[i].in_use; j++)
+			stall_wait(stalls, &other[j], &waited);
+	}
+}
+
+static void a_network_has_a_quarter_and_two_at_least(void **state)
+{
+	static const struct {
+		unsigned budget, most;
+	} rows[] = {{1, 1}, {2, 2}, {4, 2}, {8, 2}, {12, 3}, {40, 10}, {100, 25}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct stall stall[30], elsewhere = stall_of("198.51.100.1/32", 0);
+		unsigned count = 0;
+		int64_t waited;
+
+		stalls_set_budget(stalls, rows[i].budget);
+		for (; count < COUNT(stall); count++) {
+			stall[count] = stall_of("192.0.2.1/32", 0);
+			stall[count].client.address[3] = (uint8_t)count;
+			if (!stall_begin(stalls, &stall[count], STALL_RESERVE))
+				break;
+		}
+		if (count != rows[i].most)
+			fail_msg("%u of %u", count, rows[i].budget);
+		assert_int_equal(stall_begin(stalls, &elsewhere, STALL_RESERVE),
+				 count < rows[i].budget);
+		if (count < rows[i].budget)
+			stall_wait(stalls, &elsewhere, &waited);
+		/* A place that is given back may be had again. */
+		stall_wait(stalls, &stall[0], &waited);
+		assert_true(stall_begin(stalls, &stall[0], STALL_RESERVE));
+		for (unsigned j = 0; j < count; j++)
+			stall_wait(stalls, &stall[j], &waited);
 	}
 }
 
@@ -312,16 +388,16 @@ static void budget_may_shrink_below_what_is_in_use(void **state)
 
 	(void)state;
 	assert_int_equal(stalls_budget(stalls), 4);
-	assert_true(stall_begin(stalls, &a, false));
-	assert_true(stall_begin(stalls, &b, false));
+	assert_true(stall_begin(stalls, &a, STALL_RESERVE));
+	assert_true(stall_begin(stalls, &b, STALL_RESERVE));
 	stalls_set_budget(stalls, 1);
 	assert_int_equal(stalls_budget(stalls), 1);
 	assert_int_equal(stalls_active(stalls), 2);
-	assert_false(stall_begin(stalls, &c, false));
+	assert_false(stall_begin(stalls, &c, STALL_RESERVE));
 	check_wait(&a, STALL_ELAPSED, 5000);
-	assert_false(stall_begin(stalls, &c, false));
+	assert_false(stall_begin(stalls, &c, STALL_RESERVE));
 	check_wait(&b, STALL_ELAPSED, 5000);
-	assert_true(stall_begin(stalls, &c, false));
+	assert_true(stall_begin(stalls, &c, STALL_RESERVE));
 	check_wait(&c, STALL_ELAPSED, 5000);
 }
 
@@ -331,8 +407,8 @@ static void each_stall_nudges(void **state)
 
 	(void)state;
 	stalls_set_budget(stalls, 1);
-	assert_true(stall_begin(stalls, &stall, false));
-	assert_false(stall_begin(stalls, &refused, false));
+	assert_true(stall_begin(stalls, &stall, STALL_RESERVE));
+	assert_false(stall_begin(stalls, &refused, STALL_RESERVE));
 	check_wait(&stall, STALL_ELAPSED, 5000);
 	assert_int_equal(wakeups, 1);
 }
@@ -432,6 +508,8 @@ int main(void)
 		FAKED(first_reason_to_wake_stays),
 		FAKED(budget_is_kept),
 		FAKED(second_half_of_the_budget_can_be_kept_free),
+		FAKED(an_eighth_is_kept_for_recipients),
+		FAKED(a_network_has_a_quarter_and_two_at_least),
 		FAKED(budget_may_shrink_below_what_is_in_use),
 		FAKED(each_stall_nudges),
 		FAKED(nudge_is_optional),
