@@ -53,6 +53,9 @@ size_t counters_flag_key(char *key, const char *prefix, const struct prefix *cli
 size_t counters_seen_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
 			 uint64_t hash);
 
+/* PREFIX:1:siege:MINUTE: what strangers offended on all hosts, in that minute since the epoch. */
+size_t counters_site_key(char *key, const char *prefix, int64_t minute);
+
 /* Reads decimal digits with blanks behind, at most COUNTERS_MAX; value need not end in a NUL. False for all else. */
 bool counters_parse(const char *value, size_t length, uint64_t *counter);
 

@@ -35,7 +35,7 @@ void site_state(struct site *site, const struct siege_settings *settings, int64_
 /*
  * site_update, and a shared store hears what this host has seen and tells what the others have. For one
  * thread, about once a second; blocks as long as the store does. A host that could not ask for some
- * minutes, or has just started, catches up.
+ * minutes, or has just started, catches up. With a threshold of 0 nobody is asked.
  */
 void site_exchange(struct site *site, struct store *store, const struct siege_settings *settings,
 		   const char *key_prefix, int64_t now_ms);

@@ -118,6 +118,12 @@ size_t counters_seen_key(char *key, const char *prefix, const struct prefix *cli
 				window, hash);
 }
 
+size_t counters_site_key(char *key, const char *prefix, int64_t minute)
+{
+	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:siege:%" PRId64,
+				COUNTERS_KEY_PREFIX_MAX, prefix, minute);
+}
+
 bool counters_parse(const char *value, size_t length, uint64_t *counter)
 {
 	uint64_t number = 0;

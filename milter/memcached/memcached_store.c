@@ -14,6 +14,7 @@
 #include "errand.h"
 #include "ring.h"
 #include "server.h"
+#include "site_errand.h"
 #include "store/memory.h"
 
 _Static_assert(MEMCACHED_STORE_PROCESSES == SERVER_WORKERS + 1, "and the keeper's own");
@@ -174,6 +175,22 @@ static void memcached_servers(struct store *store, store_server_visit *visit, vo
 		visit(self->servers[i]->name, server_is_up(self->servers[i]), arg);
 }
 
+/* All hosts keep the site at the server that has the network of all addresses. */
+static bool memcached_share_site(struct store *store, struct store_site *site)
+{
+	static const struct prefix everywhere = {.family = 4};
+	struct memcached_store *self = self_of(store);
+	struct server *server = self->servers[ring_find(self->ring, &everywhere)];
+	struct message_outcome outcome;
+	struct errand errand;
+	bool is_answered;
+
+	site_errand_begin(&errand, site);
+	is_answered = server_ask(server, &errand, &outcome);
+	site_errand_end(&errand, &outcome, site);
+	return is_answered;
+}
+
 static void memcached_configure(struct store *store, const struct config *config)
 {
 	struct memcached_store *self = self_of(store);
@@ -219,6 +236,7 @@ static const struct store_ops memcached_ops = {
 	.forgive = memcached_forgive,
 	.each = memcached_each,
 	.servers = memcached_servers,
+	.share_site = memcached_share_site,
 	.configure = memcached_configure,
 	.state = memcached_state,
 	.destroy = memcached_destroy,

@@ -264,8 +264,10 @@ bool server_ask(struct server *server, struct errand *errand, struct message_out
 	worker = take_worker(server, &waiting);
 	failures = server->failures;
 	pthread_mutex_unlock(&server->mutex);
-	if (worker != NULL && !ask_worker(server, worker, errand, failures, &waiting, outcome))
+	if (worker != NULL && !ask_worker(server, worker, errand, failures, &waiting, outcome)) {
+		outcome_lost(outcome, "no answer yet");
 		return false;
+	}
 	errand_finish(errand, outcome, server->common->memory, server->number, server->name);
 	return outcome->result == MESSAGE_ANSWERED;
 }

@@ -72,7 +72,8 @@ void server_stop(struct server *server);
 /*
  * Asks, and takes note of the outcome (errand_finish). Waits for memcached_timeout at most, for an
  * administrator's errand some times as long; not at all while the server is down. True if it answered.
- * Otherwise what counts is owed or settled, or will be, by the keeper, once the outcome is there. Thread-safe.
+ * Otherwise what counts is owed or settled, or will be, by the keeper, once the outcome is there; outcome tells then
+ * how far it came, or may have come. Thread-safe.
  */
 bool server_ask(struct server *server, struct errand *errand, struct message_outcome *outcome);
 

@@ -206,6 +206,8 @@ void site_exchange(struct site *site, struct store *store, const struct siege_se
 	bool is_answered;
 
 	site_update(site, settings, now_ms);
+	if (settings->threshold <= 0)
+		return;
 	shared.amount = take_unsent(site, settings, now_ms);
 	is_answered = store_share_site(store, &shared);
 	/* What may have been told is never told again. */

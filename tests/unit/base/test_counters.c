@@ -185,6 +185,18 @@ static void keys_are_as_all_hosts_agree(void **state)
 	}
 }
 
+static void site_key_is_of_a_minute(void **state)
+{
+	char key[COUNTERS_KEY_MAX];
+
+	(void)state;
+	assert_int_equal(counters_site_key(key, "tarpit", 28333333),
+			 strlen("tarpit:1:siege:28333333"));
+	assert_string_equal(key, "tarpit:1:siege:28333333");
+	assert_int_equal(counters_site_key(key, "0123456789abcdef0123456789abcdef", INT64_MAX),
+			 strlen("0123456789abcdef0123456789abcdef:1:siege:9223372036854775807"));
+}
+
 static void longest_key_fits(void **state)
 {
 	const struct prefix client = prefix("2001:1111:2222:3333:4444:5555:6666:7777/128");
@@ -261,6 +273,7 @@ int main(void)
 		cmocka_unit_test(tally_never_falls_below_nothing),
 		cmocka_unit_test(window_tells_the_moment),
 		cmocka_unit_test(keys_are_as_all_hosts_agree),
+		cmocka_unit_test(site_key_is_of_a_minute),
 		cmocka_unit_test(longest_key_fits),
 		cmocka_unit_test(counters_from_outside_are_checked),
 	};

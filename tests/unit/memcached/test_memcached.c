@@ -119,6 +119,70 @@ static void server_that_was_never_there_leaves_the_memory_store(void **state)
 	store_destroy(store);
 }
 
+#define MINUTE 28333333
+
+/* Whether there was an answer, of which *site has the rest. */
+static bool share(struct store *store, int64_t minute, uint64_t amount, struct store_site *site)
+{
+	*site = (struct store_site){.key_prefix = "tarpit", .minute = minute, .amount = amount};
+	return store_share_site(store, site);
+}
+
+static void minutes_of_a_site_are_shared(void **state)
+{
+	struct store *store = *state, *other = open_test_store(IN_MEMCACHED);
+	struct store_site site;
+
+	await_up(other);
+	assert_true(share(store, MINUTE, 0, &site));
+	assert_int_equal(site.step, STORE_SITE_NOT_TOLD);
+	for (size_t i = 0; i < STORE_SITE_MINUTES; i++)
+		assert_int_equal(site.sums[i], 0);
+	assert_true(share(store, MINUTE, 250, &site));
+	assert_int_equal(site.step, STORE_SITE_TOLD);
+	assert_int_equal(site.sums[0], 250);
+	assert_true(share(other, MINUTE, 100, &site));
+	assert_int_equal(site.sums[0], 350);
+	assert_true(share(other, MINUTE + 2, 30, &site));
+	assert_int_equal(site.sums[0], 30);
+	assert_int_equal(site.sums[1], 0);
+	assert_int_equal(site.sums[2], 350);
+	assert_true(share(store, MINUTE + 9, 0, &site));
+	assert_int_equal(site.sums[9], 350);
+	assert_int_equal(site.sums[7], 30);
+	assert_true(share(store, MINUTE + 10, 0, &site));
+	assert_int_equal(site.sums[8], 30);
+	store_destroy(other);
+}
+
+static void what_a_site_tells_no_server_is_not_taken_as_told(void **state)
+{
+	struct store *store = *state;
+	struct store_site site;
+
+	assert_true(share(store, MINUTE, 100, &site));
+	suspend_memcached();
+	/* The worker knows that it did not come so far; where it is late, nobody knows yet. */
+	assert_false(share(store, MINUTE, 10, &site));
+	assert_int_not_equal(site.step, STORE_SITE_TOLD);
+	for (int ms = 0; ms < START_MS && strcmp(store_state(store), "down") != 0; ms += STEP_MS)
+		sleep_ms(STEP_MS);
+	assert_false(share(store, MINUTE, 1, &site));
+	assert_int_equal(site.step, STORE_SITE_NOT_TOLD);
+	kill(memcached, SIGCONT);
+	await_up(store);
+	assert_true(share(store, MINUTE, 1, &site));
+	assert_int_equal(site.sums[0], 101);
+}
+
+static void a_store_that_nobody_shares_has_no_site(void **state)
+{
+	struct store_site site;
+
+	assert_false(share(*state, MINUTE, 100, &site));
+	assert_int_equal(site.step, STORE_SITE_NOT_TOLD);
+}
+
 static void wrong_password_leaves_the_memory_store(void **state)
 {
 	struct store *store = *state;
@@ -146,6 +210,12 @@ int main(void)
 						setup_memcached, teardown_memcached),
 		cmocka_unit_test_setup_teardown(administrator_is_told_that_the_server_is_away,
 						setup_memcached, teardown_memcached),
+		cmocka_unit_test_setup_teardown(minutes_of_a_site_are_shared, setup_memcached,
+						teardown_memcached),
+		cmocka_unit_test_setup_teardown(what_a_site_tells_no_server_is_not_taken_as_told,
+						setup_memcached, teardown_memcached),
+		cmocka_unit_test_setup_teardown(a_store_that_nobody_shares_has_no_site,
+						setup_memory, teardown_memory),
 		cmocka_unit_test_setup_teardown(wrong_password_leaves_the_memory_store_with_sasl,
 						setup_sasl, teardown_sasl),
 		cmocka_unit_test(server_that_was_never_there_leaves_the_memory_store),

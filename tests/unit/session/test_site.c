@@ -144,6 +144,20 @@ static void works_without_a_shared_store(void **state)
 	site_free(site);
 }
 
+static void nobody_is_asked_where_there_is_never_a_siege(void **state)
+{
+	static const struct siege_settings never = {0, 5, 10 * MINUTE};
+	struct site *site = site_new(&journal, NOW);
+
+	(void)state;
+	offend(site, 30, NOW);
+	site_exchange(site, &shared.store, &never, "tarpit", NOW);
+	assert_int_equal(shared.calls, 0);
+	/* A reload has switched them off. */
+	assert_false(site_in_siege(site));
+	site_free(site);
+}
+
 static void hosts_that_each_see_half_meet_one_siege(void **state)
 {
 	struct site *one = site_new(&journal, NOW), *other = site_new(&journal, NOW);
@@ -337,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(offences_of_this_host_count_at_once, start),
 		cmocka_unit_test_setup(works_without_a_shared_store, start),
+		cmocka_unit_test_setup(nobody_is_asked_where_there_is_never_a_siege, start),
 		cmocka_unit_test_setup(hosts_that_each_see_half_meet_one_siege, start),
 		cmocka_unit_test_setup(a_host_that_starts_later_catches_up, start),
 		cmocka_unit_test_setup(fresh_news_are_fresh, start),
