@@ -15,7 +15,7 @@ def test_kind(kind, tmp_path):
     try:
         found = replay(kind, tmp_path)
     except Refused as refusal:
-        pytest.fail(f"{kind.label}: {refusal}")
+        pytest.fail(f"{kind.label}: expected {kind.expected}, found that replay refuses: {refusal}")
     faults = found.faults(kind.expected)
     assert not faults, f"{kind.label}: {'; '.join(faults)}; in all {found}"
 

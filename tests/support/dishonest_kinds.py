@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Kinds of dishonest clients. Each function writes one kind's sessions from `begin` on; the addresses of its clients."""
+"""Kinds of dishonest clients. Each function writes the sessions of one from `begin` on; its clients' addresses."""
 
 from support.kind import (ALWAYS, DAY, DOMAINS, HOUR, MINUTE, NEVER, addressees, botnet, dead, dishonest, good, harvest,
                           in_messages, one_by_one, ordinary_day, spread, within)

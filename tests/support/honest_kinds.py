@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Kinds of honest senders. Each function writes one kind's sessions from `begin` on; the addresses of its clients."""
+"""Kinds of honest senders. Each function writes the sessions of one from `begin` on; its clients' addresses."""
 
 from support.kind import (ALWAYS, DAY, DOMAINS, HOUR, MINUTE, NEVER, addressees, dead, good, harvest, honest, hosts,
                           in_messages, one_by_one, ordinary_day, siege, spread, within)
@@ -29,15 +29,25 @@ def _pool(log, begin, recipients, most):
 @honest("neighbour of harvesters", flagged=(0, 0.1), slowed=(0, 1), before=(1, 20, 1, 1))
 def neighbour(log, begin):
     """Has delivered mail; then 30 harvesters use its network, and it mistypes a recipient."""
+    return _neighbours(log, begin, 4, [dead(1)])
+
+
+@honest("new neighbour of harvesters", flagged=NEVER, slowed=NEVER, before=(1, 20, 1, 2))
+def new_neighbour(log, begin):
+    """Has not been seen before; its first message has a good recipient and a mistyped one."""
+    return _neighbours(log, begin, 0, [good(1), dead(1)])
+
+
+def _neighbours(log, begin, delivered, recipients):
     clients = []
     for _ in range(20):
         network = log.network()
         client = f"{network}.200"
         clients.append(client)
-        spread(log, begin, HOUR, client, in_messages(log, addressees(log, 4, 0), 2), host="mail.small.example")
+        spread(log, begin, HOUR, client, in_messages(log, addressees(log, delivered, 0), 2), host="mail.small.example")
         for number, harvester in enumerate(within(network, 30)):
             harvest(log, begin + HOUR + 60 * number, harvester, 4)
-        log.session(begin + 2 * HOUR, client, [Mail([dead(1)])], host="mail.small.example")
+        log.session(begin + 2 * HOUR, client, [Mail(recipients)], host="mail.small.example")
     return clients
 
 

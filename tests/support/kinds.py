@@ -74,7 +74,7 @@ def replay(kind, directory, seed=1):
     settings = [word for key, value in kind.settings.items() for word in ("--set", f"{key}={value}")]
     result = tarpitctl("--json", "replay", "-c", os.devnull, "-n", str(ROWS), *settings, path)
     if result.status != 0:
-        raise Refused(result.err.strip() or result.json["error"])
+        raise Refused("; ".join(result.json.get("faults", [result.json["error"]])))
     lines = result.json["lines"]
     assert lines["unreadable"] == lines["misdated"] == lines["clients_unknown"] == 0, lines
     configuration, = result.json["configurations"]
@@ -121,7 +121,7 @@ def _verdict(kind, directory, seed):
     try:
         found = replay(kind, directory, seed)
     except Refused as refusal:
-        return [""] * len(kind.expected), str(refusal).splitlines()[0]
+        return [""] * len(kind.expected), str(refusal)
     return [_number(value) for value in found], _in_short(found, kind)
 
 
@@ -130,7 +130,7 @@ def _in_short(found, kind):
 
 
 def print_table(labels, seed):
-    """What is expected stands before the slash, what is found behind it; last what was not as expected, before and now."""
+    """Expected is what stands before the slash, found what stands behind it; then what was, and is, not as expected."""
     print(f"{'kind':39} {'':9}", *(f"{column:>16}" for column in Found._fields), f" {'before':16} now")
     with tempfile.TemporaryDirectory() as directory:
         for label in labels:
