@@ -49,6 +49,7 @@ struct journal_decision {
 	int64_t delay_ms;	/* of a stall, made or not for REASON_OBSERVE; else 0 */
 	double score;		/* of a stall */
 	unsigned active;	/* of a stall: how many there are, with this one */
+	unsigned count;		/* of 421s: how many a log line is to tell of; 0: none now. See deferrals.h */
 };
 
 enum journal_session {
@@ -67,6 +68,9 @@ struct journal {
 			const struct standing *standing, int64_t delay_ms);
 	void (*decided)(const struct journal *journal, const struct journal_client *who,
 			const struct journal_decision *decision);
+	/* 421s that were decided, and not told of, before. */
+	void (*deferred)(const struct journal *journal, const struct journal_client *who,
+			 const struct journal_decision *decision);
 	void (*released)(const struct journal *journal, const struct journal_client *who,
 			 const struct stall *stall, int64_t waited_ms, enum stall_end end);
 	/* Something is wrong with the MTA that calls itself mta_name. */
@@ -78,6 +82,9 @@ struct journal {
 
 /* The daemon's: log and stats. */
 extern const struct journal journal_log;
+
+/* A 421, or in mode observe what would have been one. */
+bool journal_is_deferral(const struct journal_decision *decision);
 
 /* "sessions", "transaction-limit" ...; "elapsed", "forgiven", "stop". */
 const char *reason_name(enum reason reason);

@@ -9,6 +9,7 @@
 #include "session/mta_timeout.h"
 #include "config/config.h"
 
+struct deferrals;
 struct journal;
 struct open_sessions;
 struct session;
@@ -23,6 +24,7 @@ struct tarpit {
 	struct store *store;
 	struct stalls *stalls;
 	struct open_sessions *peers;
+	struct deferrals *deferrals;
 	struct site *site;
 	const struct journal *journal;
 	const struct clock *clock;

@@ -17,6 +17,7 @@ enum stall_end {
 	STALL_ELAPSED,
 	STALL_FORGIVEN,
 	STALL_STOPPED,
+	STALL_DISPLACED,	/* by a client that had been shut out for long */
 };
 
 /* How much of the budget may be in use for a stall to begin. */
@@ -24,6 +25,7 @@ enum stall_share {
 	STALL_FIRST_HALF,	/* of a client that has had its share */
 	STALL_ORDINARY,		/* all but a reserve of an eighth */
 	STALL_RESERVE,		/* all: of a RCPT, whose wait no 421 can replace with Postfix */
+	STALL_DISPLACING,	/* all, and if need be the newest stall of another client ends */
 };
 
 /* A stall of one session. The caller fills in the first fields; stalls_list shows them. */

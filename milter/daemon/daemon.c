@@ -27,6 +27,7 @@
 #include "mta/filter.h"
 #include "mta/libmilter_guard.h"
 #include "mta/signal_thread.h"
+#include "session/deferrals.h"
 #include "session/journal.h"
 #include "session/open_sessions.h"
 #include "session/site.h"
@@ -49,6 +50,8 @@
  * 5 s that smfi_main may take to return once libmilter has a TERM.
  */
 #define PARK_MS 6000
+/* Clients whose 421s are remembered; 200 bytes each. */
+#define DEFERRALS_MAX 20000
 
 static void sleep_ms(long ms)
 {
@@ -127,11 +130,12 @@ static int build(struct daemon *d)
 	tarpit->lacks_threads = libmilter_guard_lacks_threads;
 	tarpit->journal = &journal_log;
 	tarpit->peers = open_sessions_new();
+	tarpit->deferrals = deferrals_new(DEFERRALS_MAX);
 	tarpit->site = site_new(&journal_log, clock_system.wall_ms(&clock_system));
 	tarpit->stalls = stalls_new(&clock_system, limits_stalls(d), filter_nudge);
 	tarpit->config = config_box_new(config_hold(d->config));
-	if (tarpit->peers == NULL || tarpit->site == NULL || tarpit->stalls == NULL ||
-	    tarpit->config == NULL)
+	if (tarpit->peers == NULL || tarpit->deferrals == NULL || tarpit->site == NULL ||
+	    tarpit->stalls == NULL || tarpit->config == NULL)
 		return daemon_fail(d, EX_OSERR, reason);
 	tarpit->store = open_store(d->config, reason, sizeof(reason));
 	if (tarpit->store == NULL)
@@ -230,7 +234,7 @@ static int start_threads(struct daemon *d)
 		return code;
 	/* Each descriptor may be a session that wants a thread, and libmilter has some threads of its own. */
 	if (libmilter_guard_start(2 * (d->sessions_max + DESCRIPTORS_RESERVED)) != 0 ||
-	    pthread_create(&d->thread, NULL, serve, d) != 0)
+	    pthread_create(&d->thread, NULL, serve, d) != 0 || !upkeep_start(d))
 		return daemon_fail(d, EX_OSERR, "can't start a thread");
 	if (!signal_thread_park(&d->may_serve, PARK_MS))
 		log_message(LOG_WARNING, "start",
@@ -316,6 +320,7 @@ static void stop(struct daemon *d, int signal_number)
 	for (int ms = 0; filter_callbacks() > 0 && ms < STOP_CALLBACKS_MS; ms += STOP_STEP_MS)
 		sleep_ms(STOP_STEP_MS);
 	sleep_ms(STOP_REPLIES_MS);
+	upkeep_tell_deferred(d, true);
 	sockets_remove(d, config);
 
 	log_begin(&line, LOG_NOTICE, "stop");

@@ -50,6 +50,11 @@ int sockets_open(struct daemon *d);
 /* Removes the pid file and the sockets that this daemon has made; config holds their paths. */
 void sockets_remove(const struct daemon *d, const struct config *config);
 
+/* Starts the thread that does once a second what no session has time for. False if it can't be started. */
+bool upkeep_start(struct daemon *d);
+/* Has the log told of 421s that no line has told of: for a minute, or at the end at all. Thread-safe. */
+void upkeep_tell_deferred(const struct daemon *d, bool is_end);
+
 /* Sets the limit of descriptors, and how many sessions may be open below it. */
 void limits_apply(struct daemon *d);
 /* How many stalls there may be: fewer than max_stalls where descriptors or threads are short, which is logged. */

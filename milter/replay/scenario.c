@@ -6,11 +6,15 @@
 #include <stdlib.h>
 
 #include "store/memory.h"
+#include "session/deferrals.h"
 #include "session/open_sessions.h"
 #include "session/site.h"
 #include "session/stall.h"
 
 /* Without jitter, so that the same log has the same result each time. */
+/* Clients whose 421s are remembered, as in the daemon. */
+#define DEFERRALS_MAX 20000
+
 static double no_chance(void)
 {
 	return 0;
@@ -35,13 +39,14 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 	tarpit->store = memory_store_new(config->memory_clients);
 	tarpit->stalls = stalls_new(clock, config->max_stalls, NULL);
 	tarpit->peers = open_sessions_new();
+	tarpit->deferrals = deferrals_new(DEFERRALS_MAX);
 	tarpit->journal = &scenario->result.journal;
 	tarpit->site = site_new(tarpit->journal, clock->wall_ms(clock));
 	tarpit->clock = clock;
 	tarpit->chance = no_chance;
 	tarpit->max_sessions = UINT_MAX;
 	if (tarpit->config != NULL && tarpit->store != NULL && tarpit->stalls != NULL &&
-	    tarpit->peers != NULL && tarpit->site != NULL)
+	    tarpit->peers != NULL && tarpit->deferrals != NULL && tarpit->site != NULL)
 		return scenario;
 	if (tarpit->config == NULL)
 		config_release(config);
@@ -58,6 +63,7 @@ void replay_scenario_free(struct replay_scenario *scenario)
 		store_destroy(scenario->tarpit.store);
 	stalls_free(scenario->tarpit.stalls);
 	open_sessions_free(scenario->tarpit.peers);
+	deferrals_free(scenario->tarpit.deferrals);
 	site_free(scenario->tarpit.site);
 	replay_result_free(&scenario->result);
 	config_release(scenario->config);

@@ -20,6 +20,7 @@ static const char *const end_names[] = {
 	[STALL_ELAPSED] = "elapsed",
 	[STALL_FORGIVEN] = "forgiven",
 	[STALL_STOPPED] = "stop",
+	[STALL_DISPLACED] = "room",
 };
 
 const char *reason_name(enum reason reason)
@@ -30,6 +31,12 @@ const char *reason_name(enum reason reason)
 const char *stall_end_name(enum stall_end end)
 {
 	return end_names[end];
+}
+
+bool journal_is_deferral(const struct journal_decision *decision)
+{
+	return decision->action == ACTION_DEFER ||
+	       (decision->reason == REASON_OBSERVE && decision->instead_of == ACTION_DEFER);
 }
 
 static void log_client(struct log_line *line, const struct journal_client *who)
@@ -128,6 +135,8 @@ static void log_not_stalled(const struct journal_client *who,
 			decision->instead_of == ACTION_STALL ? "stall" : "defer");
 	if (decision->delay_ms > 0)
 		log_put(&line, "delay_ms", "%lld", (long long)decision->delay_ms);
+	if (decision->count > 0)
+		log_put(&line, "count", "%u", decision->count);
 	log_end(&line);
 }
 
@@ -150,6 +159,14 @@ static void log_decided(const struct journal *journal, const struct journal_clie
 		stats_add_labelled(FAMILY_PASSED_BY_REASON, decision->reason, 1);
 		break;
 	}
+	if (!journal_is_deferral(decision) || decision->count > 0)
+		log_not_stalled(who, decision);
+}
+
+static void log_deferred(const struct journal *journal, const struct journal_client *who,
+			 const struct journal_decision *decision)
+{
+	(void)journal;
 	log_not_stalled(who, decision);
 }
 
@@ -202,6 +219,7 @@ const struct journal journal_log = {
 	.rejected = log_rejected,
 	.flagged = log_flagged,
 	.decided = log_decided,
+	.deferred = log_deferred,
 	.released = log_released,
 	.warned = log_warned,
 	.siege = log_siege,

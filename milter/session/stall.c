@@ -2,6 +2,7 @@
 /* Holds a session's thread for a while, and keeps a list of all that are held, so that they can be woken. */
 #include "session/stall.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -57,6 +58,7 @@ static unsigned room_for(unsigned budget, enum stall_share share)
 	case STALL_ORDINARY:
 		return budget - budget / 8;
 	case STALL_RESERVE:
+	case STALL_DISPLACING:
 		break;
 	}
 	return budget;
@@ -96,14 +98,37 @@ static void leave_network(struct stalls *stalls, struct network_stalls *network)
 	free(network);
 }
 
-/* Takes a place for a stall; with the mutex held. */
+static void wake(struct stall *stall, enum stall_end end)
+{
+	if (stall->woken)
+		return;
+	stall->woken = true;
+	stall->end = end;
+	pthread_cond_signal(&stall->wake);
+}
+
+/* Ends the newest stall of another client, which is not ending already. False if there is none. */
+static bool displace(struct stalls *stalls, const struct prefix *client)
+{
+	struct stall *stall = stalls->list != NULL ? stalls->list->prev : NULL;
+
+	while (stall != NULL && (stall->woken || prefix_equal(&stall->client, client)))
+		stall = stall != stalls->list ? stall->prev : NULL;
+	if (stall != NULL)
+		wake(stall, STALL_DISPLACED);
+	return stall != NULL;
+}
+
+/* Takes a place for a stall; with the mutex held. One that displaces another has it a moment before that is gone. */
 static bool take_place(struct stalls *stalls, struct stall *stall, enum stall_share share)
 {
 	unsigned budget = stalls_budget(stalls);
 
-	if (stalls->active >= room_for(budget, share))
+	if (stalls->active >= room_for(budget, share) &&
+	    (share != STALL_DISPLACING || !displace(stalls, &stall->client)))
 		return false;
-	stall->group = join_network(stalls, &stall->network, budget);
+	stall->group = join_network(stalls, &stall->network,
+				    share == STALL_DISPLACING ? UINT_MAX : budget);
 	if (stall->group == NULL)
 		return false;
 	stalls->active++;
@@ -153,15 +178,6 @@ enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *w
 	pthread_cond_destroy(&stall->wake);
 	*waited_ms = clock->mono_ms(clock) - stall->began_ms;
 	return stall->end;
-}
-
-static void wake(struct stall *stall, enum stall_end end)
-{
-	if (stall->woken)
-		return;
-	stall->woken = true;
-	stall->end = end;
-	pthread_cond_signal(&stall->wake);
 }
 
 void stall_wake(struct stalls *stalls, struct stall *stall)

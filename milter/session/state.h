@@ -37,6 +37,7 @@ struct session {
 	char mta_name[SESSION_HOST_MAX];
 	bool is_watched;	/* has connected, and is not exempt */
 	bool is_postfix;
+	bool is_let_in;		/* it comes in though there is no room: its client has been deferred for long enough */
 	bool lacks_rejects;	/* the MTA does not tell which recipients it rejects */
 	/* What the store said of the client, and when (monotonic); -1: nothing yet. */
 	struct store_view view;

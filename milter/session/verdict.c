@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "session/deferrals.h"
 #include "session/stall.h"
 
 /* What mta_timeout = auto stands for: how long MTAs wait for a filter's answer to a command by default. */
@@ -11,6 +12,14 @@
 #define OTHER_TIMEOUT_MS 10000
 /* A delay ends so long before the MTA's timeout at the latest. */
 #define TIMEOUT_MARGIN_MS 2000
+
+static unsigned note_deferral(const struct session *s, const struct journal_decision *decision)
+{
+	struct deferral deferral = {
+		.client = s->client.key, .address = s->client.address, .decision = *decision};
+
+	return deferrals_note(s->tarpit->deferrals, &deferral, session_mono_ms(s));
+}
 
 /*
  * Tells the journal what is done about a command: in observe mode nothing, and what would have been. stall is NULL
@@ -29,6 +38,8 @@ static enum verdict conclude(const struct session *s, enum stage stage, enum act
 		.instead_of = observe ? action : ACTION_PASS,
 	};
 
+	if (journal_is_deferral(&decision))
+		decision.count = note_deferral(s, &decision);
 	if (stall != NULL) {
 		decision.delay_ms = stall->delay_ms;
 		decision.score = stall->score;
@@ -69,25 +80,6 @@ static void wake_if_forgiven(struct session *s, struct stall *stall)
 	session_view_judge(s, &st);
 	if (!st.flagged)
 		stall_wake(s->tarpit->stalls, stall);
-}
-
-static enum verdict wait_out(struct session *s, enum stage stage, struct stall *stall)
-{
-	const struct journal *journal = s->tarpit->journal;
-	struct journal_client client = session_journal_client(s);
-	enum verdict verdict = conclude(s, stage, ACTION_STALL, REASON_NONE, stall);
-	enum stall_end end;
-	int64_t waited_ms;
-
-	wake_if_forgiven(s, stall);
-	end = stall_wait(s->tarpit->stalls, stall, &waited_ms);
-	count_stalled(s, waited_ms);
-	if (end == STALL_ELAPSED)
-		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s)};
-	else if (end == STALL_FORGIVEN)
-		session_view_forget(s);
-	journal->released(journal, &client, stall, waited_ms, end);
-	return verdict;
 }
 
 static bool lacks_threads(const struct session *s)
@@ -139,6 +131,56 @@ static enum verdict pass(struct session *s, const struct situation *at, enum rea
 	return conclude(s, at->stage, ACTION_PASS, reason, NULL);
 }
 
+/* Waits the stall out. False if another client has taken its place. */
+static bool wait_out(struct session *s, const struct situation *at, struct stall *stall)
+{
+	const struct journal *journal = s->tarpit->journal;
+	struct journal_client client = session_journal_client(s);
+	enum stall_end end;
+	int64_t waited_ms;
+
+	deferrals_end(s->tarpit->deferrals, &s->client.key);
+	conclude(s, at->stage, ACTION_STALL, REASON_NONE, stall);
+	wake_if_forgiven(s, stall);
+	end = stall_wait(s->tarpit->stalls, stall, &waited_ms);
+	count_stalled(s, waited_ms);
+	if (end == STALL_ELAPSED)
+		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s)};
+	else if (end == STALL_FORGIVEN)
+		session_view_forget(s);
+	journal->released(journal, &client, stall, waited_ms, end);
+	return end != STALL_DISPLACED;
+}
+
+/* How much of the budget a stall may find in use. */
+static enum stall_share choose_share(const struct session *s, const struct situation *at)
+{
+	if (s->is_let_in)
+		return STALL_DISPLACING;
+	if (at->is_crowded)
+		return STALL_FIRST_HALF;
+	return at->stage == STAGE_RCPT ? STALL_RESERVE : STALL_ORDINARY;
+}
+
+/* There is no room for a stall. */
+static enum verdict turn_away(struct session *s, const struct situation *at)
+{
+	if (at->can_refuse && (at->is_spent || (at->may_defer && s->config->defer_when_full)))
+		return conclude(s, at->stage, ACTION_DEFER, REASON_BUDGET, NULL);
+	return pass(s, at, at->is_crowded ? REASON_SESSIONS : REASON_BUDGET);
+}
+
+/* Whether the client has been shut out for so long that this session comes in. */
+static bool let_in(struct session *s)
+{
+	const struct tarpit *tarpit = s->tarpit;
+
+	s->is_let_in = s->is_let_in ||
+		       deferrals_let_in(tarpit->deferrals, &s->client.key, session_mono_ms(s),
+					s->config->defer_longest_ms);
+	return s->is_let_in;
+}
+
 /* Delays the command, or if there is no room for that refuses it, or lets it pass. */
 static enum verdict delay(struct session *s, const struct situation *at, enum reason limit)
 {
@@ -150,21 +192,20 @@ static enum verdict delay(struct session *s, const struct situation *at, enum re
 		.delay_ms = choose_delay_ms(s, at, limit),
 		.score = at->st->effective_score,
 	};
-	enum stall_share share = at->is_crowded ? STALL_FIRST_HALF
-				 : at->stage == STAGE_RCPT ? STALL_RESERVE
-							   : STALL_ORDINARY;
 
 	if (s->config->observe) {
 		/* A stall that is not made counts, so that the limits come true as well. */
 		count_stalled(s, stall.delay_ms);
 		return conclude(s, at->stage, ACTION_STALL, REASON_NONE, &stall);
 	}
-	if (!lacks_threads(s) && stall_begin(s->tarpit->stalls, &stall, share))
-		return wait_out(s, at->stage, &stall);
-	if (at->can_refuse && !lacks_threads(s) &&
-	    (at->is_spent || (at->may_defer && s->config->defer_when_full)))
-		return conclude(s, at->stage, ACTION_DEFER, REASON_BUDGET, NULL);
-	return pass(s, at, at->is_crowded ? REASON_SESSIONS : REASON_BUDGET);
+	if (lacks_threads(s))
+		return pass(s, at, REASON_BUDGET);
+	if (stall_begin(s->tarpit->stalls, &stall, choose_share(s, at)))
+		return wait_out(s, at, &stall) ? VERDICT_CONTINUE : turn_away(s, at);
+	if (at->may_defer && s->config->defer_when_full && let_in(s) &&
+	    stall_begin(s->tarpit->stalls, &stall, STALL_DISPLACING) && wait_out(s, at, &stall))
+		return VERDICT_CONTINUE;
+	return turn_away(s, at);
 }
 
 /*
@@ -199,7 +240,7 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 	at.may_defer = can_refuse && !st->has_credit && !st->by_siege;
 	/* At DATA all recipients have been let through. */
 	at.is_spent = stage != STAGE_DATA && st->passed >= config->pass_limit;
-	if (at.is_crowded && at.may_defer)
+	if (at.is_crowded && at.may_defer && !let_in(s))
 		return conclude(s, stage, ACTION_DEFER, REASON_SESSIONS, NULL);
 	if (!config->stall_at[stage])
 		return VERDICT_CONTINUE;

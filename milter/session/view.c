@@ -100,7 +100,10 @@ static void identify(const struct session *s, enum side side, const struct addre
 	event->recipient = hash_recipient(s->config->key_prefix, side, recipient->text);
 }
 
-/* A stranger's counts against the site, too, before it is judged. */
+/*
+ * A stranger's counts against the site, too, before it is judged; not of one that is flagged for what it has done
+ * itself, or a single harvester would put the site under siege.
+ */
 static void note_offence(const struct session *s, uint64_t amount)
 {
 	const struct clock *clock = s->tarpit->clock;
@@ -108,7 +111,7 @@ static void note_offence(const struct session *s, uint64_t amount)
 	struct standing st;
 
 	judge(s, &st);
-	if (!st.has_credit)
+	if (!st.has_credit && (!st.flagged || st.by_siege))
 		site_offence(s->tarpit->site, &settings, amount, clock->wall_ms(clock));
 }
 

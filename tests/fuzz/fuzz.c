@@ -12,6 +12,7 @@
 #include "session/journal.h"
 #include "base/log.h"
 #include "store/memory.h"
+#include "session/deferrals.h"
 #include "session/open_sessions.h"
 #include "session/site.h"
 #include "session/stall.h"
@@ -175,6 +176,7 @@ void fuzz_tarpit_begin(struct tarpit *tarpit, struct config *config)
 		.store = memory_store_new(config->memory_clients),
 		.stalls = stalls_new(&fake_clock, config->max_stalls, NULL),
 		.peers = open_sessions_new(),
+		.deferrals = deferrals_new(100),
 		.site = site_new(&journal_log, MIDNIGHT),
 		.journal = &journal_log,
 		.clock = &fake_clock,
@@ -194,6 +196,7 @@ void fuzz_tarpit_end(struct tarpit *tarpit)
 	store_destroy(tarpit->store);
 	stalls_free(tarpit->stalls);
 	open_sessions_free(tarpit->peers);
+	deferrals_free(tarpit->deferrals);
 	site_free(tarpit->site);
 	config_box_free(tarpit->config);
 }

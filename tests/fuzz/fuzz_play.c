@@ -129,7 +129,8 @@ static void on_warned(const struct journal *journal, const char *mta_name, enum 
 void play_begin(struct play *play, unsigned variant)
 {
 	*play = (struct play){
-		.journal = {journal_log.session, on_rejected, on_flagged, on_decided, on_released,
+		.journal = {journal_log.session, on_rejected, on_flagged, on_decided,
+			    journal_log.deferred, on_released,
 			    on_warned, journal_log.siege}};
 	current = play;
 	fuzz_tarpit_begin(&play->tarpit, fuzz_config(variants[variant % COUNT(variants)]));

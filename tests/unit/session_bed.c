@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "session/deferrals.h"
 #include "session/journal.h"
 #include "session/site.h"
 #include "store/memory.h"
@@ -147,6 +148,7 @@ void start_over(const char *const *sets)
 		.store = &counting.store,
 		.stalls = stalls_new(&fake_clock, config->max_stalls, NULL),
 		.peers = open_sessions_new(),
+		.deferrals = deferrals_new(100),
 		.site = site_new(&journal_log, MIDNIGHT),
 		.clock = &fake_clock,
 		.chance = chance,
@@ -167,6 +169,7 @@ void finish(void)
 	store_destroy(counting.memory);
 	stalls_free(tarpit.stalls);
 	open_sessions_free(tarpit.peers);
+	deferrals_free(tarpit.deferrals);
 	site_free(tarpit.site);
 	config_box_free(tarpit.config);
 }

@@ -254,15 +254,78 @@ static void who_delivers_is_not_deferred(void **state)
 			caught.count = 0;
 			verdict = mail_from(older[0], "<x@example.net>");
 			assert_int_equal(verdict, has_credit ? VERDICT_CONTINUE : VERDICT_DEFER);
-			assert_true(caught_text(has_credit ? "pass: client=192.0.2.1 stage=MAIL "
-							     "reason=budget"
-							   : "reason=budget"));
+			assert_true(!has_credit || caught_text("pass: client=192.0.2.1 stage=MAIL "
+							       "reason=budget"));
 			vacate(40);
 			session_close(session);
 			for (size_t j = 0; j < COUNT(older); j++)
 				session_close(older[j]);
 			finish();
 		}
+	}
+}
+
+/* A client that has been answered nothing but 421 for half an hour; others hold the budget meanwhile. */
+static void nobody_is_shut_out_for_ever(void **state)
+{
+	const int64_t minute = 60000;
+	struct session *session[4];
+
+	(void)state;
+	START("max_stalls=4", "stall_at={connect, rcpt}");
+	has_offended(CLIENT, 50);
+	occupy(4);
+	for (int64_t ms = 0; ms < 30 * minute; ms += minute) {
+		session[0] = session_open(&tarpit);
+		assert_int_equal(connect_as(session[0], CLIENT, POSTFIX), VERDICT_DEFER);
+		session_close(session[0]);
+		fake_clock_advance(minute);
+	}
+	/* Two sessions come in, and take the places of the others that came last. */
+	for (size_t i = 0; i < COUNT(session); i++) {
+		session[i] = session_open(&tarpit);
+		caught.count = 0;
+		assert_int_equal(connect_as(session[i], CLIENT, POSTFIX),
+				 i < 2 ? VERDICT_CONTINUE : VERDICT_DEFER);
+		assert_true(i >= 2 || caught_text("release: client=192.0.2.1 stage=CONNECT "
+						  "waited_ms=20000 reason=elapsed"));
+	}
+	/* They crawl as any other, though the budget is still full. */
+	mail_from(session[0], "<x@example.net>");
+	caught.count = 0;
+	assert_int_equal(harvest(session[0], 1), VERDICT_CONTINUE);
+	assert_true(caught_text("stall: "));
+	for (size_t i = 0; i < COUNT(session); i++)
+		session_close(session[i]);
+	vacate(4);
+	finish();
+}
+
+/* One that is served now and then, or goes away for long, is not shut out. */
+static void who_was_served_waits_for_its_turn(void **state)
+{
+	static const struct {
+		int64_t pause_ms;
+		unsigned rounds;
+		bool is_served;
+	} rows[] = {{60000, 90, true}, {31 * 60000, 9, false}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		START("max_stalls=4");
+		has_offended(CLIENT, 50);
+		for (unsigned j = 0; j < rows[i].rounds; j++) {
+			struct session *session = session_open(&tarpit);
+			bool has_room = rows[i].is_served && j % 20 == 19;
+
+			occupy(has_room ? 0 : 4);
+			assert_int_equal(connect_as(session, CLIENT, SENDMAIL),
+					 has_room ? VERDICT_CONTINUE : VERDICT_DEFER);
+			vacate(has_room ? 0 : 4);
+			session_close(session);
+			fake_clock_advance(rows[i].pause_ms);
+		}
+		finish();
 	}
 }
 
@@ -381,6 +444,8 @@ int main(void)
 		TEST(passes_count_for_a_window),
 		TEST(a_dirty_network_shares_what_may_pass),
 		TEST(who_delivers_is_not_deferred),
+		TEST(nobody_is_shut_out_for_ever),
+		TEST(who_was_served_waits_for_its_turn),
 		TEST(nothing_tells_whether_a_recipient_exists),
 	};
 

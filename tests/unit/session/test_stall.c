@@ -382,6 +382,27 @@ static void a_network_has_a_quarter_and_two_at_least(void **state)
 	}
 }
 
+/* Of a client that has been shut out: the newest stall of another one ends. */
+static void a_stall_may_take_the_place_of_another(void **state)
+{
+	struct stall a = stall_of("192.0.2.1/32", 5000), b = stall_of("192.0.2.2/32", 5000);
+	struct stall mine = stall_of("192.0.2.3/32", 5000), more = mine, none = mine;
+
+	(void)state;
+	stalls_set_budget(stalls, 2);
+	assert_true(stall_begin(stalls, &a, STALL_RESERVE));
+	assert_true(stall_begin(stalls, &b, STALL_RESERVE));
+	assert_true(stall_begin(stalls, &mine, STALL_DISPLACING));
+	check_wait(&b, STALL_DISPLACED, 0);
+	assert_int_equal(stalls_active(stalls), 2);
+	assert_true(stall_begin(stalls, &more, STALL_DISPLACING));
+	check_wait(&a, STALL_DISPLACED, 0);
+	/* Only its own are left. */
+	assert_false(stall_begin(stalls, &none, STALL_DISPLACING));
+	check_wait(&mine, STALL_ELAPSED, 5000);
+	check_wait(&more, STALL_ELAPSED, 5000);
+}
+
 static void budget_may_shrink_below_what_is_in_use(void **state)
 {
 	struct stall a = stall_of("192.0.2.1/32", 5000), b = a, c = a;
@@ -510,6 +531,7 @@ int main(void)
 		FAKED(second_half_of_the_budget_can_be_kept_free),
 		FAKED(an_eighth_is_kept_for_recipients),
 		FAKED(a_network_has_a_quarter_and_two_at_least),
+		FAKED(a_stall_may_take_the_place_of_another),
 		FAKED(budget_may_shrink_below_what_is_in_use),
 		FAKED(each_stall_nudges),
 		FAKED(nudge_is_optional),
