@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@
 #define STOP_CALLBACKS_MS 700
 #define STOP_REPLIES_MS 20
 #define STOP_STEP_MS 5
+#define UPKEEP_MS 1000
 /*
  * How long libmilter's signal thread is looked for: milliseconds will do where the machine is idle. Longer than the
  * 5 s that smfi_main may take to return once libmilter has a TERM.
@@ -279,12 +281,30 @@ static void log_status(const struct daemon *d)
 	config_release(config);
 }
 
+/* Waits for a signal, with upkeep each second meanwhile. */
+static void await_signal(struct daemon *d)
+{
+	struct pollfd signals = {.fd = d->signals, .events = POLLIN};
+
+	for (;;) {
+		int64_t left_ms = d->upkeep_at_ms - clock_now_ms();
+
+		if (left_ms <= 0) {
+			upkeep(d);
+			d->upkeep_at_ms = clock_now_ms() + UPKEEP_MS;
+		} else if (poll(&signals, 1, (int)left_ms) > 0) {
+			return;
+		}
+	}
+}
+
 /* Hears signals until TERM, INT, or libmilter's own end. Returns the signal, or 0. */
 static int attend(struct daemon *d)
 {
 	struct signalfd_siginfo signal_info;
 
 	for (;;) {
+		await_signal(d);
 		if (read(d->signals, &signal_info, sizeof(signal_info)) !=
 		    (ssize_t)sizeof(signal_info))
 			continue;

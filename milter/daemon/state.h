@@ -29,6 +29,7 @@ struct daemon {
 	int pid_file; /* -1: none */
 	int ready; /* see process_ready */
 	int signals; /* a signalfd */
+	int64_t upkeep_at_ms; /* when it is due next */
 	bool has_socket; /* libmilter's socket is bound */
 	int control; /* the control socket, -1: none */
 	pthread_t thread; /* the caller of smfi_main */
@@ -58,6 +59,9 @@ unsigned limits_stalls(const struct daemon *d);
 bool limits_read_postfix(const struct daemon *d, struct postfix_limit *limit);
 /* Warns if stalls may hold too many of Postfix's processes. */
 void limits_compare(const struct daemon *d, const struct postfix_limit *limit);
+
+/* Is called once a second; waits for memcached_timeout at most. */
+void upkeep(struct daemon *d);
 
 /*
  * Reads the configuration again, for a HUP or for the control socket's thread: see struct control_host. argument
