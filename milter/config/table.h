@@ -28,6 +28,7 @@ struct config_key {
 	const char *preset;		/* as on the command line */
 	const char *allowed;		/* for people */
 	double min, max;		/* of numbers; of durations in milliseconds */
+	bool has_zero;			/* 0 is allowed, too */
 	bool fixed;			/* a change needs a restart of the daemon */
 	const char *words[2];		/* of a boolean: false and true */
 	/* What a text must be, and what takes one item of a list. False with the reason in error. */

@@ -28,8 +28,7 @@ static bool in_range(const struct config_key *key, double value, char *error, si
 {
 	if (value >= key->min && value <= key->max)
 		return true;
-	/* 0 switches the counting of networks off. */
-	if (value == 0 && key->min >= 1 && strcmp(key->name, "network_threshold") == 0)
+	if (value == 0 && key->has_zero)
 		return true;
 	return error_set(error, size, "out of range");
 }

@@ -38,10 +38,14 @@ static void weigh(const struct policy *policy, const struct tally *tally,
 }
 
 /* What its neighbours have done. In a dirty network the clients that are slowed share what may pass. */
-static void weigh_network(const struct policy *policy, const struct tally *network, double elapsed,
-			  struct standing *st)
+static void weigh_network(const struct policy *policy, const struct tally *network,
+			  const struct circumstances *circumstances, struct standing *st)
 {
-	st->network_score = score(policy, network, elapsed);
+	double elapsed = circumstances->elapsed;
+	struct tally sum = *network;
+
+	tally_count(&sum, SIDE_GOOD, circumstances->pending_good);
+	st->network_score = score(policy, &sum, elapsed);
 	st->network_dirty = policy->network_threshold > 0 &&
 			    st->network_score >= policy->network_threshold - ROUNDING;
 	if (!st->network_dirty)
@@ -61,7 +65,7 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 				      .threshold = policy->threshold};
 	weigh(policy, client, circumstances, standing);
 	if (network != NULL)
-		weigh_network(policy, network, circumstances->elapsed, standing);
+		weigh_network(policy, network, circumstances, standing);
 
 	/* It has an offence of this window that its credit does not make up for, or as much as one of before. */
 	is_offender = standing->score >= DIRTY_THRESHOLD - ROUNDING ||

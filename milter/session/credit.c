@@ -84,9 +84,16 @@ uint64_t session_credit_pending(const struct session *s)
 	return s->transaction.accepted_count * CREDIT;
 }
 
+static void forget(struct transaction *t)
+{
+	free(t->accepted);
+	t->accepted = NULL;
+	t->accepted_count = t->accepted_room = 0;
+}
+
 void session_credit_earn(struct session *s)
 {
-	const struct transaction *t = &s->transaction;
+	struct transaction *t = &s->transaction;
 	struct store_query query = session_query(s);
 	struct standing st;
 	bool is_fresh;
@@ -94,7 +101,7 @@ void session_credit_earn(struct session *s)
 	if (t->accepted_count == 0)
 		return;
 	is_fresh = store_credit(s->tarpit->store, &query, t->accepted, t->accepted_count, &s->view);
-	session_credit_drop(s);
+	forget(t);
 	if (is_fresh)
 		session_view_judge_fresh(s, &st);
 }
@@ -103,7 +110,10 @@ void session_credit_drop(struct session *s)
 {
 	struct transaction *t = &s->transaction;
 
-	free(t->accepted);
-	t->accepted = NULL;
-	t->accepted_count = t->accepted_room = 0;
+	if (t->accepted_count == 0)
+		return;
+	/* Without it an offender may be flagged, which the next look-up tells the journal. */
+	if ((s->view.client.bad_now | s->view.client.bad_previous) > 0)
+		session_view_outdate(s);
+	forget(t);
 }

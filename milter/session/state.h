@@ -56,7 +56,8 @@ int64_t session_mono_ms(const struct session *s);
 void session_view_judge(struct session *s, struct standing *st);
 /* How the client stands by what the store knows now. */
 void session_view_look_up(struct session *s, struct standing *st);
-/* The next session_view_judge looks the client up, unless the view is fresh. */
+/* The next session_view_judge looks the client up; session_view_expire: unless the view is fresh. */
+void session_view_outdate(struct session *s);
 void session_view_expire(struct session *s);
 /* The client's window and key_prefix, for the store. */
 struct store_query session_query(const struct session *s);

@@ -72,10 +72,15 @@ void session_view_judge(struct session *s, struct standing *st)
 		judge(s, st);
 }
 
+void session_view_outdate(struct session *s)
+{
+	atomic_store(&s->peer.is_marked, true);
+}
+
 void session_view_expire(struct session *s)
 {
 	if (s->viewed_ms < 0 || session_mono_ms(s) - s->viewed_ms > VIEW_FRESH_MS)
-		atomic_store(&s->peer.is_marked, true);
+		session_view_outdate(s);
 }
 
 void session_view_forget(struct session *s)
