@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A limit is no licence: pass_limit; and nothing tells a known recipient from an unknown one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "session/site.h"
+#include "session_bed.h"
+
+#define CLIENT "192.0.2.1"
+
+static struct session *open_as(const char *address, const char *mta)
+{
+	struct session *session = session_open(&tarpit);
+
+	assert_non_null(session);
+	assert_int_equal(connect_as(session, address, mta), VERDICT_CONTINUE);
+	return session;
+}
+
+/* Names so many recipients, of which each is another one. Returns the last verdict; stops at a 421. */
+static enum verdict harvest(struct session *session, unsigned count)
+{
+	static unsigned number;
+	enum verdict verdict = VERDICT_CONTINUE;
+
+	for (unsigned i = 0; i < count && verdict == VERDICT_CONTINUE; i++) {
+		char recipient[40];
+
+		snprintf(recipient, sizeof(recipient), "<user%u@example.org>", number++);
+		verdict = rcpt_to(session, recipient, "5.1.1", NULL);
+	}
+	return verdict;
+}
+
+static int64_t waits(enum verdict (*what)(struct session *session), struct session *session)
+{
+	int64_t before = fake_clock_waited_ms();
+
+	what(session);
+	return fake_clock_waited_ms() - before;
+}
+
+static enum verdict one_more(struct session *session)
+{
+	return harvest(session, 1);
+}
+
+static void has_delivered(const char *address)
+{
+	struct store_query query = query_of(address);
+	const struct store_event event = {.side = SIDE_GOOD, .amount = 100};
+	struct store_view view;
+
+	store_record(counting.memory, &query, &event, &view);
+}
+
+/* After a transaction's limit so many recipients pass, and then the delay goes on, or the client is refused. */
+static void a_transactions_limit_is_no_licence(void **state)
+{
+	static const struct {
+		const char *mta;
+		bool has_credit;
+		enum verdict verdict;
+		int64_t waited_ms;
+	} rows[] = {
+		{POSTFIX, false, VERDICT_CONTINUE, 20000},
+		{SENDMAIL, false, VERDICT_DEFER, 0},
+		{POSTFIX, true, VERDICT_CONTINUE, 20000},
+		{SENDMAIL, true, VERDICT_CONTINUE, 8000},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct session *session;
+		int64_t before;
+
+		START("stall_at={rcpt}", "pass_limit=7", "max_stall_per_transaction=60s");
+		has_offended(CLIENT, 50);
+		if (rows[i].has_credit)
+			has_delivered(CLIENT);
+		session = open_as(CLIENT, rows[i].mta);
+		mail_from(session, "<x@example.net>");
+		while (fake_clock_waited_ms() < 60000)
+			assert_int_equal(harvest(session, 1), VERDICT_CONTINUE);
+		before = fake_clock_waited_ms();
+		assert_int_equal(harvest(session, 7), VERDICT_CONTINUE);
+		assert_int_equal(fake_clock_waited_ms(), before);
+		assert_int_equal(counted(CLIENT).passed_now, 700);
+		caught.count = 0;
+		assert_int_equal(harvest(session, 1), rows[i].verdict);
+		assert_int_equal(fake_clock_waited_ms() - before, rows[i].waited_ms);
+		assert_true(caught_text(rows[i].waited_ms > 0 ? "stall: "
+							      : "defer: client=192.0.2.1 stage=RCPT "
+								"reason=transaction-limit"));
+		session_close(session);
+		finish();
+	}
+}
+
+/* A message whose recipients have been let through is not refused at DATA. */
+static void what_has_passed_is_delivered(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(mtas); i++) {
+		struct session *session;
+
+		START("pass_limit=3", "max_stall_per_transaction=30s");
+		has_offended(CLIENT, 50);
+		session = open_as(CLIENT, mtas[i]);
+		mail_from(session, "<x@example.net>");
+		while (counted(CLIENT).passed_now < 300)
+			assert_int_equal(rcpt_to(session, "<a@example.org>", "good", NULL),
+					 VERDICT_CONTINUE);
+		assert_int_equal(session_data(session, NULL), VERDICT_CONTINUE);
+		assert_int_equal(session_end_of_message(session), VERDICT_ACCEPT);
+		assert_int_equal(counted(CLIENT).good_now, 100);
+		session_close(session);
+		finish();
+	}
+}
+
+static void a_sessions_limit_is_no_licence(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(mtas); i++) {
+		struct session *session;
+		int64_t before;
+
+		START("pass_limit=5", "max_stall_per_session=100s");
+		has_offended(CLIENT, 50);
+		session = open_as(CLIENT, mtas[i]);
+		while (fake_clock_waited_ms() < 100000)
+			mail_from(session, "<x@example.net>");
+		before = fake_clock_waited_ms();
+		/* No recipient, so nothing that could harvest. */
+		assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_CONTINUE);
+		assert_int_equal(harvest(session, 5), VERDICT_CONTINUE);
+		assert_int_equal(fake_clock_waited_ms(), before);
+		caught.count = 0;
+		assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_DEFER);
+		assert_true(caught_text("stage=MAIL reason=session-limit"));
+		session_close(session);
+		/* The next one waits from the beginning, and what has passed is not forgotten. */
+		session = open_as(CLIENT, mtas[i]);
+		assert_true(fake_clock_waited_ms() > before);
+		session_close(session);
+		finish();
+	}
+}
+
+/* What has passed fades as offences do. */
+static void passes_count_for_a_window(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	START("stall_at={rcpt}", "pass_limit=10", "max_stall_per_transaction=20s", "good_credit=0");
+	for (unsigned round = 0; round < 3; round++) {
+		const unsigned passing[] = {10, 6, 10}; /* half of the first ten still count */
+		int64_t before;
+
+		has_offended(CLIENT, 50);
+		session = open_as(CLIENT, POSTFIX);
+		mail_from(session, "<x@example.net>");
+		while (waits(one_more, session) > 0 && counted(CLIENT).passed_now == 0)
+			;
+		before = fake_clock_waited_ms();
+		harvest(session, passing[round] - 1);
+		if (fake_clock_waited_ms() != before)
+			fail_msg("round %u", round);
+		assert_true(waits(one_more, session) > 0);
+		session_close(session);
+		/* To the middle of the next window, and then two windows on. */
+		fake_clock_advance(round == 0 ? WINDOW_MS * 3 / 2 - fake_clock_waited_ms()
+					      : WINDOW_MS * 2);
+	}
+	finish();
+}
+
+/* In a dirty network its flagged clients share what may pass: each new address has no licence of its own. */
+static void a_dirty_network_shares_what_may_pass(void **state)
+{
+	unsigned passed = 0;
+
+	(void)state;
+	START("stall_at={rcpt}", "pass_limit=30", "max_stalls=4");
+	has_offended("192.0.2.250", 20);
+	occupy(4);
+	for (unsigned i = 0; i < 100; i++) {
+		struct session *session;
+		char address[20];
+
+		snprintf(address, sizeof(address), "192.0.2.%u", i);
+		session = open_as(address, SENDMAIL);
+		mail_from(session, "<x@example.net>");
+		while (harvest(session, 1) == VERDICT_CONTINUE)
+			if (++passed > 200)
+				break;
+		session_close(session);
+	}
+	vacate(4);
+	/* The budget is full: a 421 each; with when_full=pass only the first thirty pass. */
+	assert_int_equal(passed, 0);
+	finish();
+	START("stall_at={rcpt}", "pass_limit=30", "max_stalls=4", "when_full=pass");
+	has_offended("192.0.2.250", 20);
+	occupy(4);
+	for (unsigned i = 0; i < 100; i++) {
+		struct session *session;
+		char address[20];
+
+		snprintf(address, sizeof(address), "192.0.2.%u", i);
+		session = open_as(address, SENDMAIL);
+		mail_from(session, "<x@example.net>");
+		for (unsigned j = 0; j < 5 && harvest(session, 1) == VERDICT_CONTINUE; j++)
+			passed++;
+		session_close(session);
+	}
+	vacate(4);
+	assert_int_equal(passed, 30);
+	finish();
+}
+
+/* A client with credit is never refused for want of room; one without is. */
+static void who_delivers_is_not_deferred(void **state)
+{
+	static const char *const when_full[] = {"when_full=defer", "when_full=pass"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(mtas); i++) {
+		for (unsigned has_credit = 0; has_credit < 2; has_credit++) {
+			struct session *older[2], *session;
+			enum verdict verdict;
+
+			START(when_full[0], "max_stalls=40");
+			has_offended(CLIENT, 50);
+			if (has_credit)
+				has_delivered(CLIENT);
+			for (size_t j = 0; j < COUNT(older); j++)
+				older[j] = open_as(CLIENT, mtas[i]);
+			session = session_open(&tarpit);
+			caught.count = 0;
+			/* Older sessions of it are open. */
+			verdict = connect_as(session, CLIENT, mtas[i]);
+			assert_int_equal(verdict, has_credit ? VERDICT_CONTINUE : VERDICT_DEFER);
+			assert_true(caught_text(has_credit ? "stall: " : "reason=sessions"));
+			/* The budget is full. */
+			occupy(40);
+			caught.count = 0;
+			verdict = mail_from(older[0], "<x@example.net>");
+			assert_int_equal(verdict, has_credit ? VERDICT_CONTINUE : VERDICT_DEFER);
+			assert_true(caught_text(has_credit ? "pass: client=192.0.2.1 stage=MAIL "
+							     "reason=budget"
+							   : "reason=budget"));
+			vacate(40);
+			session_close(session);
+			for (size_t j = 0; j < COUNT(older); j++)
+				session_close(older[j]);
+			finish();
+		}
+	}
+}
+
+/* --- nothing tells ------------------------------------------------------------------------------ */
+
+/* What a client is in, before the recipient that it is to learn nothing about. */
+struct scene {
+	const char *label;
+	const char *sets[4];
+	unsigned older;		/* sessions */
+	unsigned occupied;	/* places of the budget */
+	int64_t stalled_ms;	/* in this transaction */
+	bool has_credit, in_siege, by_another_session;
+};
+
+static struct session *enter(const struct scene *scene, const char *mta,
+			     struct session **older)
+{
+	struct session *session;
+
+	start_over(scene->sets);
+	if (scene->in_siege)
+		for (unsigned i = 0; i < 40; i++) {
+			char address[20];
+
+			snprintf(address, sizeof(address), "10.0.%u.1", i);
+			older[0] = open_as(address, mta);
+			mail_from(older[0], "<x@example.net>");
+			harvest(older[0], 1);
+			session_close(older[0]);
+		}
+	if (!scene->by_another_session)
+		has_offended(CLIENT, scene->in_siege ? 1 : 10);
+	if (scene->has_credit)
+		has_delivered(CLIENT);
+	for (unsigned i = 0; i < scene->older; i++)
+		older[i] = open_as(CLIENT, mta);
+	session = open_as(CLIENT, mta);
+	mail_from(session, "<x@example.net>");
+	if (scene->by_another_session) {
+		mail_from(older[0], "<x@example.net>");
+		harvest(older[0], 5);
+	}
+	while (fake_clock_waited_ms() < scene->stalled_ms)
+		rcpt_to(session, "<known@example.org>", "4.2.0", NULL);
+	occupy(scene->occupied);
+	return session;
+}
+
+static void check_scene(const struct scene *scene, const char *mta)
+{
+	static const char *const outcomes[] = {"good", "alias", "5.1.1", "4.2.0", "silent"};
+	enum verdict verdicts[COUNT(outcomes)];
+	int64_t waited[COUNT(outcomes)];
+
+	for (size_t i = 0; i < COUNT(outcomes); i++) {
+		struct session *older[3], *session = enter(scene, mta, older);
+
+		waited[i] = fake_clock_waited_ms();
+		verdicts[i] = rcpt_to(session, "<someone@example.org>", outcomes[i], NULL);
+		waited[i] = fake_clock_waited_ms() - waited[i];
+		if (verdicts[i] != verdicts[0] || waited[i] != waited[0])
+			fail_msg("%s, %s: %s gets %d after %d ms, %s %d after %d ms", mta,
+				 scene->label, outcomes[0], (int)verdicts[0], (int)waited[0],
+				 outcomes[i], (int)verdicts[i], (int)waited[i]);
+		vacate(scene->occupied);
+		session_close(session);
+		for (unsigned j = 0; j < scene->older; j++)
+			session_close(older[j]);
+		finish();
+	}
+}
+
+static void nothing_tells_whether_a_recipient_exists(void **state)
+{
+	static const struct scene scenes[] = {
+		{"flagged", {"stall_at={rcpt}"}},
+		{"flagged, with credit", {"stall_at={rcpt}"}, .has_credit = true},
+		{"crowded", {"stall_at={rcpt}", "max_flagged_sessions=0"}, .older = 3},
+		{"flagged by another session", {"stall_at={rcpt}"}, .older = 1, .by_another_session = true},
+		{"crowded since another session was flagged",
+		 {"stall_at={rcpt}"},
+		 .older = 3,
+		 .by_another_session = true},
+		{"budget full", {"stall_at={rcpt}", "max_stalls=8"}, .occupied = 8},
+		{"only the reserve left", {"stall_at={rcpt}", "max_stalls=8"}, .occupied = 7},
+		{"budget full, and passing", {"stall_at={rcpt}", "max_stalls=8", "when_full=pass"},
+		 .occupied = 8},
+		{"transaction limit", {"stall_at={rcpt}", "max_stall_per_transaction=20s"},
+		 .stalled_ms = 20000},
+		{"session limit", {"stall_at={rcpt}", "max_stall_per_session=20s"},
+		 .stalled_ms = 20000},
+		{"beyond pass_limit",
+		 {"stall_at={rcpt}", "max_stall_per_transaction=20s", "pass_limit=0"},
+		 .stalled_ms = 20000},
+		{"beyond pass_limit, with credit",
+		 {"stall_at={rcpt}", "max_stall_per_transaction=20s", "pass_limit=0"},
+		 .stalled_ms = 20000,
+		 .has_credit = true},
+		{"siege", {"stall_at={rcpt}", "network_threshold=0"}, .in_siege = true},
+		{"observed", {"stall_at={rcpt}", "mode=observe"}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(scenes); i++)
+		for (size_t j = 0; j < COUNT(mtas); j++)
+			check_scene(&scenes[i], mtas[j]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_transactions_limit_is_no_licence),
+		TEST(what_has_passed_is_delivered),
+		TEST(a_sessions_limit_is_no_licence),
+		TEST(passes_count_for_a_window),
+		TEST(a_dirty_network_shares_what_may_pass),
+		TEST(who_delivers_is_not_deferred),
+		TEST(nothing_tells_whether_a_recipient_exists),
+	};
+
+	return cmocka_run_group_tests_name("session_pass", tests, NULL, NULL);
+}
