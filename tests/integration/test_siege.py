@@ -63,6 +63,7 @@ def test_botnet_of_one_probe_each_is_flagged_from_the_32nd_probe_on(store):
         first = list(itertools.islice(bots(), BOTS)).index(flagged[0])
         assert first in (29, 30, 31)
         assert flagged == list(itertools.islice(bots(), first, BOTS))
+        assert all(event["by_siege"] == "yes" for event in daemon.events("flag"))
         [event] = daemon.events("siege")
         assert event["state"] == "on" and float(event["score"]) >= 30 and float(event["mean"]) < 1
         assert siege(daemon)["on"]
