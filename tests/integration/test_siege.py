@@ -137,6 +137,9 @@ def test_two_daemons_that_each_see_half_of_a_siege(memcached):
             probe(one if number % 2 else other, client)
         one.wait_for("siege: state=on")
         other.wait_for("siege: state=on")
+        for daemon in (one, other):
+            wait_until(lambda daemon=daemon: siege(daemon)["score"] > 34)
+        time.sleep(1.1)
         scores = [siege(daemon)["score"] for daemon in (one, other)]
         # 36, less what has halved meanwhile, and nothing twice.
         left = 0.5 ** ((time.monotonic() - began + 1) / 600)
