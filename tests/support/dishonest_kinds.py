@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Kinds of dishonest clients. Each function writes one kind's sessions from `begin` on; the addresses of its clients."""
+"""Kinds of dishonest clients. Each function writes the sessions of one from `begin` on; its clients' addresses."""
 
 from support.kind import (ALWAYS, DAY, DOMAINS, HOUR, MINUTE, NEVER, addressees, botnet, dead, dishonest, good, harvest,
-                          hosts, in_messages, ordinary_day, spread, within)
+                          in_messages, one_by_one, ordinary_day, spread, within)
 from support.postfix_log import Mail, Rcpt
+
+BAIT = Rcpt("bait@example.test")
+TRAP = {"trap_recipients": '{"bait@example.test"}'}
 
 # One client, or a few
 
 
-@dishonest("harvester", flagged=ALWAYS, own=(5, 5))
+@dishonest("harvester", flagged=ALWAYS, own=(5, 5), before=(1, 5, 5, 104))
 def harvester(log, begin):
     """Nine names a connection, as one does who knows Postfix."""
-    clients = [log.address() for _ in range(10)]
-    for client in clients:
-        now = begin
+    clients = one_by_one(log, 10, begin)
+    for client, now in clients:
         for _ in range(10):
             now = harvest(log, now + 5, client, 9)
-    return clients
+    return [client for client, _ in clients]
 
 
-@dishonest("patient harvester", flagged=ALWAYS, own=(5, 5))
+@dishonest("patient harvester", flagged=ALWAYS, own=(5, 5), before=(1, 25, 5, 418))
 def patient_harvester(log, begin):
     """One name every ten minutes."""
     clients = [log.address() for _ in range(5)]
@@ -29,7 +31,7 @@ def patient_harvester(log, begin):
     return clients
 
 
-@dishonest("harvester in one connection", flagged=ALWAYS, own=(5, 7))
+@dishonest("harvester in one connection", flagged=ALWAYS, own=(5, 5), before=(1, 5, 5, 37))
 def one_connection(log, begin):
     """A mail to postmaster, which is delivered, after every nine errors."""
     client = log.address()
@@ -40,77 +42,74 @@ def one_connection(log, begin):
     return [client]
 
 
-@dishonest("list, 70 % dead", flagged=ALWAYS)
+@dishonest("list, 70 % dead", flagged=ALWAYS, before=(1, 7, 8, 3150))
 def dead_list(log, begin):
     """A bought list, which it sends to."""
-    clients = hosts(log, 10, "offers")
-    for client, name in clients.items():
-        spread(log, begin, 2 * HOUR, client, in_messages(log, addressees(log, 600, 0.7)), host=name)
-    return list(clients)
+    clients = one_by_one(log, 10, begin)
+    for client, at in clients:
+        spread(log, at, 2 * HOUR, client, in_messages(log, addressees(log, 2000, 0.7)), host="offers.example")
+    return [client for client, _ in clients]
 
 
-@dishonest("dictionary spammer", flagged=ALWAYS, own=(5, 30))
+@dishonest("dictionary spammer", flagged=ALWAYS, own=(5, 30), before=(1, 5, 5, 152))
 def dictionary_spammer(log, begin):
     """Nine names in ten are made up; who exists gets the mail."""
-    clients = [log.address() for _ in range(20)]
-    for client in clients:
-        spread(log, begin, HOUR, client, in_messages(log, addressees(log, 150, 0.9), 20))
-    return clients
+    clients = one_by_one(log, 20, begin)
+    for client, at in clients:
+        spread(log, at, HOUR, client, in_messages(log, addressees(log, 150, 0.9), 20))
+    return [client for client, _ in clients]
 
 
-@dishonest("list checker, many names a transaction", flagged=ALWAYS, own=(5, 7))
+@dishonest("list checker, many names a transaction", flagged=ALWAYS, own=(5, 7), before=(1, 7, 7, 91.2))
 def list_checker(log, begin):
-    """Every other name is known, and nothing is ever sent."""
-    return _list_checkers(log, begin, 20, "rset")
+    """Every other name is known, and nothing is ever sent.
+
+    Postfix logs the first known name of a transaction only, so a daemon sees more of them than replay."""
+    return _list_checkers(log, begin, 0.5, 20, "rset")
 
 
-@dishonest("list checker, one name a transaction", flagged=ALWAYS, own=(5, 7))
+@dishonest("list checker, one name a transaction", flagged=ALWAYS, own=(5, 7), before=(0.7, 47, 7, 39.3))
 def list_checker_rset(log, begin):
-    return _list_checkers(log, begin, 1, "rset")
+    return _list_checkers(log, begin, 0.5, 1, "rset")
 
 
-@dishonest("list checker that hangs up", flagged=ALWAYS, own=(5, 7))
+@dishonest("list checker that hangs up", flagged=ALWAYS, own=(5, 7), before=(1, 7, 7, 91.2))
 def list_checker_hangup(log, begin):
-    return _list_checkers(log, begin, 20, "hangup")
+    return _list_checkers(log, begin, 0.5, 20, "hangup")
 
 
-def _list_checkers(log, begin, most, end):
-    clients = [log.address() for _ in range(20)]
-    for client in clients:
-        now = begin
-        for mail in in_messages(log, addressees(log, 130, 0.5), most, end=end):
-            now = log.session(now + 2, client, [mail])
-    return clients
-
-
-@dishonest("list checker that knows 80 %", flagged=ALWAYS, own=(5, 7))
+@dishonest("list checker that knows 80 %", flagged=ALWAYS, own=(5, 7), before=(0, None, None, 0))
 def fresh_list_checker(log, begin):
     """A good list, which it wants to be better."""
-    clients = [log.address() for _ in range(20)]
-    for client in clients:
-        mails = in_messages(log, addressees(log, 200, 0.2), 1, end="rset")
-        log.session(begin, client, mails)
-    return clients
+    return _list_checkers(log, begin, 0.2, 1, "rset")
 
 
-@dishonest("catch-all farmer", flagged=ALWAYS, own=(5, 25))
+def _list_checkers(log, begin, share, most, end):
+    clients = one_by_one(log, 10, begin)
+    for client, now in clients:
+        for mail in in_messages(log, addressees(log, 130, share), most, end=end):
+            now = log.session(now + 2, client, [mail])
+    return [client for client, _ in clients]
+
+
+@dishonest("catch-all farmer", flagged=ALWAYS, own=(5, 25), before=(1, 5, 5, 18))
 def farmer(log, begin):
     """Sends mail to many names of a domain that takes all, then probes another one."""
     return _farmers(log, begin, [good(number, "catch-all.example") for number in range(200)])
 
 
-@dishonest("catch-all farmer over hours", flagged=ALWAYS, own=(5, 45))
+@dishonest("catch-all farmer over hours", flagged=ALWAYS, own=(5, 45), before=(1, 5, 5, 18))
 def lasting_farmer(log, begin):
     """Has farmed in the window before, too."""
-    clients = [log.address() for _ in range(10)]
-    for client in clients:
+    clients = one_by_one(log, 10, begin)
+    for client, at in clients:
         recipients = [good(number, "catch-all.example") for number in range(800)]
-        spread(log, begin, 6 * HOUR, client, in_messages(log, recipients, 20))
-        harvest(log, begin + 6 * HOUR, client, 100)
-    return clients
+        spread(log, at, 6 * HOUR, client, in_messages(log, recipients, 20))
+        harvest(log, at + 6 * HOUR, client, 100)
+    return [client for client, _ in clients]
 
 
-@dishonest("extension farmer", flagged=ALWAYS, own=(5, 7))
+@dishonest("extension farmer", flagged=ALWAYS, own=(5, 7), before=(1, 5, 5, 18))
 def extension_farmer(log, begin):
     """Sends mail to itself in many spellings: one mailbox counts once."""
     return _farmers(log, begin, [Rcpt(f"alice+{number}@example.test") for number in range(200)])
@@ -124,26 +123,34 @@ def dash_farmer(log, begin):
 
 def _farmers(log, begin, recipients):
     """Mail for all of these within minutes, then a hundred probes."""
-    clients = [log.address() for _ in range(10)]
-    for client in clients:
-        now = begin
-        for mail in in_messages(log, list(recipients), 20):
+    clients = one_by_one(log, 10, begin)
+    for client, now in clients:
+        for mail in in_messages(log, recipients, 20):
             now = log.session(now + 1, client, [mail])
         harvest(log, now + 60, client, 100)
-    return clients
+    return [client for client, _ in clients]
 
 
-@dishonest("trap", flagged=ALWAYS, settings={"trap_recipients": '{"bait@example.test"}'})
+@dishonest("trap", flagged=ALWAYS, own=(0, 0), slowed=(1, 12), settings=TRAP)
 def trap(log, begin):
-    """Sends to a bought list without a dead name, but with an address that is nobody's."""
+    """Sends to a bought list without a dead name, which begins with an address that is nobody's."""
+    return _trapped(log, begin, [BAIT, *(good(number) for number in range(5))])
+
+
+@dishonest("trap among known names", flagged=NEVER, settings=TRAP)
+def late_trap(log, begin):
+    """Mail for three users before that makes up for it. A known limit."""
+    return _trapped(log, begin, [*(good(number) for number in range(3)), BAIT, good(4)])
+
+
+def _trapped(log, begin, recipients):
     clients = [log.address() for _ in range(10)]
     for client in clients:
-        recipients = [*(good(number) for number in range(3)), Rcpt("bait@example.test"), good(4)]
-        spread(log, begin, HOUR, client, in_messages(log, recipients, 1))
+        spread(log, begin, HOUR, client, [Mail([recipient]) for recipient in recipients])
     return clients
 
 
-@dishonest("relay tester", flagged=NEVER)
+@dishonest("relay tester", flagged=NEVER, before=(0, None, None, 0))
 def relay_tester(log, begin):
     """Tries three ways to have us relay: too little to tell."""
     clients = [log.address() for _ in range(20)]
@@ -156,7 +163,7 @@ def relay_tester(log, begin):
 # Many addresses
 
 
-@dishonest("harvester over a /24", flagged=(0.97, 1), first=(20, 21))
+@dishonest("harvester over a /24", flagged=(0.97, 1), first=(20, 21), before=(0.98, 20, 1, 3.9))
 def harvester_over_network(log, begin):
     """Four names an address."""
     clients = within(log.network(), 200)
@@ -165,9 +172,10 @@ def harvester_over_network(log, begin):
     return clients
 
 
-@dishonest("harvester over a /24, null sender", flagged=(0.55, 1), first=(77, 81))
+@dishonest("harvester over a /24, null sender", flagged=(0.9, 1), first=(80, 81), own=(1, 1),
+           before=(0.905, 80, 4, 0.905))
 def null_sender_over_network(log, begin):
-    """Four names an address as if it were bounces: each weighs a quarter, so the 80th makes 20."""
+    """Four names an address as if it were bounces: each weighs a quarter. In the dirty network the first one counts."""
     clients = within(log.network(), 200)
     for number, client in enumerate(clients):
         mail = Mail([dead(4 * number + n) for n in range(4)], "", "hangup")
@@ -175,7 +183,7 @@ def null_sender_over_network(log, begin):
     return clients
 
 
-@dishonest("harvester over a /48", flagged=(0.97, 1), first=(20, 21))
+@dishonest("harvester over a /48", flagged=(0.97, 1), first=(20, 21), before=(0.98, 20, 1, 3.9))
 def harvester_over_prefix(log, begin):
     """A fresh /64 for each four names."""
     clients = [f"2001:db8:7:{number:x}::1" for number in range(1, 201)]
@@ -184,7 +192,7 @@ def harvester_over_prefix(log, begin):
     return clients
 
 
-@dishonest("harvester next to its own mail", flagged=(0.9, 1), first=(20, 120))
+@dishonest("harvester next to its own mail", flagged=(0.79, 1), first=(20, 120), before=(0.973, 20, 1, 3.87))
 def harvester_with_helpers(log, begin):
     """Five addresses of its /24 deliver mail to one catch-all domain; 150 others harvest."""
     network = log.network()
@@ -196,19 +204,19 @@ def harvester_with_helpers(log, begin):
     return clients
 
 
-@dishonest("botnet, 2,000 x 1", flagged=(0.975, 1), first=(30, 36), scene=ordinary_day)
+@dishonest("botnet, 2,000 x 1", flagged=(0.975, 1), first=(30, 36), scene=ordinary_day, before=(0, None, None, 0))
 def wide_botnet(log, begin):
     """Two thousand unrelated addresses, one name each, in two hours: about 32 make a score of 30."""
     return botnet(log, begin, 2000, 1, 2 * HOUR)
 
 
-@dishonest("botnet, 500 x 4", flagged=(0.975, 1), first=(30, 36), scene=ordinary_day)
+@dishonest("botnet, 500 x 4", flagged=(0.975, 1), first=(30, 36), scene=ordinary_day, before=(0, None, None, 0))
 def narrow_botnet(log, begin):
     """Five hundred unrelated addresses, four names each."""
     return botnet(log, begin, 500, 4, 2 * HOUR)
 
 
-@dishonest("botnet that comes again", flagged=ALWAYS, first=(30, 36), scene=ordinary_day)
+@dishonest("botnet that comes again", flagged=ALWAYS, first=(30, 36), scene=ordinary_day, before=(0, None, None, 0))
 def returning_botnet(log, begin):
     """Five hundred addresses, each four times for one name."""
     clients = [log.address() for _ in range(500)]
@@ -218,9 +226,9 @@ def returning_botnet(log, begin):
     return clients
 
 
-@dishonest("botnet that mails first", flagged=(0, 1), scene=ordinary_day)
+@dishonest("botnet that mails first", flagged=NEVER, scene=ordinary_day, before=(0, None, None, 0))
 def credited_botnet(log, begin):
-    """Each address delivers one mail before it asks for four names: that buys two of them, and no siege is seen."""
+    """Each address delivers one mail before it asks for four names: no stranger, no siege. A known limit."""
     clients = [log.address() for _ in range(300)]
     for number, client in enumerate(clients):
         at = begin + number * 12
@@ -229,7 +237,7 @@ def credited_botnet(log, begin):
     return clients
 
 
-@dishonest("slow botnet", flagged=NEVER, scene=ordinary_day)
+@dishonest("slow botnet", flagged=NEVER, scene=ordinary_day, before=(0, None, None, 0))
 def slow_botnet(log, begin):
     """One name of an unrelated address every minute makes a score of 14: below the threshold of a siege."""
     return botnet(log, begin, 240, 1, 4 * HOUR)

@@ -28,7 +28,8 @@ class Expected(NamedTuple):
 class Kind(NamedTuple):
     """scene: writes what happens before, and returns when the kind may begin.
     write: writes its sessions from that moment on, and returns the addresses of its clients.
-    before: what the arithmetic gave in which good recipients count from the first offence on, and with RCPT already."""
+    before: what was found, in the order of Expected, with the arithmetic in which good recipients counted from the
+    first offence on, and with RCPT already; empty where it had no such settings."""
 
     label: str
     honest: bool
@@ -36,7 +37,7 @@ class Kind(NamedTuple):
     write: Callable
     expected: Expected
     settings: dict
-    before: str
+    before: tuple
 
 
 KINDS = {}
@@ -46,7 +47,7 @@ def alone(_):
     return 0
 
 
-def kind(label, honest, flagged, first=None, own=None, slowed=None, settings=None, scene=alone, before=""):
+def kind(label, honest, flagged, first=None, own=None, slowed=None, settings=None, scene=alone, before=()):
     """Enters the function as the kind's write."""
     def enter(write):
         expected = Expected(flagged, first, own, slowed)
@@ -97,6 +98,11 @@ def hosts(log, count, name="mail"):
     return {log.address(): f"{name}{number}.sender.example" for number in range(1, count + 1)}
 
 
+def one_by_one(log, count, begin, apart=HOUR):
+    """Addresses, each in a network of its own, and when each begins: so far apart that they are no siege."""
+    return [(log.address(), begin + number * apart) for number in range(count)]
+
+
 def within(network, count, first=1):
     return [f"{network}.{number}" for number in range(first, first + count)]
 
@@ -125,5 +131,5 @@ def botnet(log, begin, bots, probes, seconds):
 def siege(log):
     """A scene: after an ordinary day a botnet comes for an hour; a third of it has passed."""
     begin = ordinary_day(log)
-    botnet(log, begin, 1200, 1, HOUR)
+    botnet(log, begin, 600, 1, HOUR)
     return begin + 20 * MINUTE

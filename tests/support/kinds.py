@@ -12,6 +12,7 @@ import os
 import statistics
 import sys
 import tempfile
+from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,9 +46,9 @@ class Found(NamedTuple):
         return wrong
 
 
-def write_kind(kind):
+def write_kind(kind, seed=1):
     """The log of one kind, and the addresses of its clients."""
-    log = PostfixLog()
+    log = PostfixLog(seed)
     return log, kind.write(log, kind.scene(log))
 
 
@@ -66,14 +67,14 @@ class Refused(Exception):
     """Replay has not read the log, or not the settings."""
 
 
-def replay(kind, directory, **arguments):
+def replay(kind, directory, seed=1):
     """Replays the kind's log, which is left in the directory."""
-    log, clients = write_kind(kind)
+    log, clients = write_kind(kind, seed)
     path = log.write(directory / "maillog")
     settings = [word for key, value in kind.settings.items() for word in ("--set", f"{key}={value}")]
-    result = tarpitctl("--json", "replay", "-c", os.devnull, "-n", str(ROWS), *settings, path, **arguments)
+    result = tarpitctl("--json", "replay", "-c", os.devnull, "-n", str(ROWS), *settings, path)
     if result.status != 0:
-        raise Refused(result.err.strip() or result.json["error"])
+        raise Refused("; ".join(result.json.get("faults", [result.json["error"]])))
     lines = result.json["lines"]
     assert lines["unreadable"] == lines["misdated"] == lines["clients_unknown"] == 0, lines
     configuration, = result.json["configurations"]
@@ -89,19 +90,19 @@ def _find(log, clients, configuration):
     rejections = [rejection for rejection in log.rejections if rejection.client in clients]
     own = {client: sum(rejection.client == client and rejection.at <= at for rejection in rejections)
            for client, at in flagged_at.items()}
-    rows = {row["client"].partition("/")[0].removesuffix("::"): row["stalls"] for row in configuration["worst"]}
     first_at = min(flagged_at.values(), default=None)
     return Found(
         flagged=len(flagged_at) / len(clients),
         first=None if first_at is None else sum(rejection.at <= first_at for rejection in rejections),
         own=statistics.median(own.values()) if own else None,
-        slowed=_slowed(clients, rows, configuration))
+        slowed=_slowed(clients, configuration))
 
 
-def _slowed(clients, rows, configuration):
+def _slowed(clients, configuration):
     if configuration["clients_flagged"] > ROWS:
         return None
-    return sum(rows.get(client.removesuffix("::1"), 0) for client in clients) / len(clients)
+    prefixes = {str(ip_network((client, 64 if ":" in client else 32), strict=False)) for client in clients}
+    return sum(row["stalls"] for row in configuration["worst"] if row["client"] in prefixes) / len(clients)
 
 
 def _number(value):
@@ -115,27 +116,30 @@ def _range(bounds):
     return _number(least) if least == most else f"{_number(least)}..{_number(most)}"
 
 
-def _verdict(kind, directory):
+def _verdict(kind, directory, seed):
     """A row of the table: found, and what is wrong with it."""
     try:
-        found = replay(kind, directory)
+        found = replay(kind, directory, seed)
     except Refused as refusal:
-        return [""] * 4, str(refusal).splitlines()[0]
-    faults = found.faults(kind.expected)
-    return [_number(value) for value in found], "; ".join(fault.partition(":")[0] for fault in faults) or "ok"
+        return [""] * len(kind.expected), str(refusal)
+    return [_number(value) for value in found], _in_short(found, kind)
 
 
-def print_table(labels):
-    """What is expected stands before the slash, what is found behind it."""
-    columns = ("flagged", "first", "own", "slowed")
-    print(f"{'kind':40} {'':9}", *(f"{column:>17}" for column in columns), " verdict")
+def _in_short(found, kind):
+    return ", ".join(fault.partition(":")[0] for fault in found.faults(kind.expected)) or "ok"
+
+
+def print_table(labels, seed):
+    """Expected is what stands before the slash, found what stands behind it; then what was, and is, not as expected."""
+    print(f"{'kind':39} {'':9}", *(f"{column:>16}" for column in Found._fields), f" {'before':16} now")
     with tempfile.TemporaryDirectory() as directory:
         for label in labels:
             kind = KINDS[label]
-            found, verdict = _verdict(kind, Path(directory))
+            found, verdict = _verdict(kind, Path(directory), seed)
             cells = (f"{_range(bounds)} / {value}" for bounds, value in zip(kind.expected, found))
-            print(f"{label:40} {'honest' if kind.honest else 'dishonest':9}", *(f"{cell:>17}" for cell in cells),
-                  f" {verdict}", flush=True)
+            before = _in_short(Found(*kind.before), kind) if kind.before else "-"
+            print(f"{label:39} {'honest' if kind.honest else 'dishonest':9}", *(f"{cell:>16}" for cell in cells),
+                  f" {before:16} {verdict}", flush=True)
 
 
 def main():
@@ -144,14 +148,15 @@ def main():
     what.add_argument("--table", nargs="*", metavar="KIND", choices=[[], *KINDS])
     what.add_argument("--write", metavar="KIND", choices=KINDS)
     what.add_argument("--site", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.table is not None:
-        print_table(arguments.table or list(KINDS))
+        print_table(arguments.table or list(KINDS), arguments.seed)
         return
     if arguments.write:
-        log, _ = write_kind(KINDS[arguments.write])
+        log, _ = write_kind(KINDS[arguments.write], arguments.seed)
     else:
-        log = PostfixLog()
+        log = PostfixLog(arguments.seed)
         write_site(log)
     sys.stdout.write(log.text())
 
