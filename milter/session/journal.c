@@ -104,6 +104,8 @@ static void log_flagged(const struct journal *journal, const struct journal_clie
 	log_put(&line, "delay_ms", "%lld", (long long)delay_ms);
 	if (st->by_hand)
 		log_put(&line, "by_hand", "yes");
+	if (st->by_siege)
+		log_put(&line, "by_siege", "yes");
 	log_end(&line);
 }
 

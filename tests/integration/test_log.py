@@ -85,7 +85,8 @@ def pipe():
 
 def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
     reader, writer = pipe
-    with Daemon({**OPTIONS, "store": "memory"}, expect_start=False, preexec=lambda: os.dup2(writer, 2)) as daemon:
+    options = {**OPTIONS, "store": "memory", "siege_threshold": "0"}
+    with Daemon(options, expect_start=False, preexec=lambda: os.dup2(writer, 2)) as daemon:
         wait_until(lambda: os.path.exists(daemon.address), 20)
         for _ in range(20):
             write_much(daemon)

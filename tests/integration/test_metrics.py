@@ -396,7 +396,7 @@ def test_promtool_has_nothing_to_say_of_the_page(memcached):
 
 @needs("promtool")
 def test_promtool_accepts_the_alerts():
-    assert "SUCCESS: 7 rules" in promtool("check", "rules", "--lint=all", "--lint-fatal", ALERTS)
+    assert "SUCCESS: 8 rules" in promtool("check", "rules", "--lint=all", "--lint-fatal", ALERTS)
 
 
 @needs("promtool")
@@ -496,4 +496,4 @@ def test_prometheus_can_reckon_every_panel(scraped):
             assert result or "_store_up" in text or "rate(" in text or "increase(" in text, (title, text)
     rules = prometheus.ask("rules")["groups"][0]["rules"]
     assert {rule["name"]: (rule["health"], rule["state"]) for rule in rules} == {
-        rule["name"]: ("ok", "inactive") for rule in rules} and len(rules) == 7
+        rule["name"]: ("ok", "inactive") for rule in rules} and len(rules) == 8

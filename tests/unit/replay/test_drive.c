@@ -337,6 +337,63 @@ static void test_flagged_client_that_delivers(void **state)
 }
 
 /* One that delivers all the time is still known after many others, and when it is flagged in the end. */
+/* A rejection of a client whose network is all its own. */
+static void take_probe(int64_t at_ms, int client, int recipient)
+{
+	char text[LINE_MAX_BYTES];
+
+	snprintf(text, sizeof(text),
+		 "mx postfix/smtpd[%d]: NOQUEUE: reject: RCPT from unknown[10.0.%d.1]: 550 5.1.1 "
+		 "<%d@b>: no; from=<x@y> to=<%d@b> proto=ESMTP helo=<h>",
+		 1000 + client, client, recipient, recipient);
+	take(at_ms, text);
+}
+
+static void test_siege(void **state)
+{
+	static const char *const never[] = {"siege_threshold=0", NULL};
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		start_over(i == 0 ? NULL : never);
+		for (int client = 0; client < 60; client++)
+			take_probe(client * 1000, client, client);
+		/* One of them goes on until it would have been flagged without a siege. */
+		for (int recipient = 100; recipient < 104; recipient++)
+			take_probe(60000, 59, recipient);
+		take(3600000, P "connect" FROM_P);
+		replay_drive_finish(drive);
+		if (i == 0) {
+			/* From the 31st probe on. */
+			assert_int_equal(result()->clients_flagged, 30);
+			assert_int_equal(result()->clients_by_siege, 29);
+			assert_int_equal(result()->sieges, 1);
+			/* It fell to five times its mean after nine minutes, and a minute later it ended. */
+			assert_in_range(result()->siege_ms, 540000, 660000);
+		} else {
+			assert_int_equal(result()->clients_flagged, 1);
+			assert_int_equal(result()->clients_by_siege, 0);
+			assert_int_equal(result()->sieges, 0);
+			assert_int_equal(result()->siege_ms, 0);
+		}
+		replay_drive_free(drive);
+	}
+}
+
+/* Which goes on as the log ends. */
+static void test_siege_at_the_end(void **state)
+{
+	(void)state;
+	start_over(NULL);
+	for (int client = 0; client < 60; client++)
+		take_probe(client * 1000, client, client);
+	take(90000, P "connect" FROM_P);
+	replay_drive_finish(drive);
+	assert_int_equal(result()->sieges, 1);
+	assert_int_equal(result()->siege_ms, 60000);
+	replay_drive_free(drive);
+}
+
 static void test_regular_client_is_not_forgotten(void **state)
 {
 	struct prefix regular, other;
@@ -430,6 +487,8 @@ int main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_configurations_side_by_side),
 		cmocka_unit_test(test_flagged_client_that_delivers),
+		cmocka_unit_test(test_siege),
+		cmocka_unit_test(test_siege_at_the_end),
 		cmocka_unit_test(test_regular_client_is_not_forgotten),
 		cmocka_unit_test(test_memory_is_constant),
 	};
