@@ -78,16 +78,25 @@ static void tell_rejected(const struct session *s, const char *code, const char 
 /* The MTA has called again: it has waited as long as the last stall took. */
 static void note_callback(struct session *s)
 {
+	const struct journal *journal = s->tarpit->journal;
+
+	if (s->last_stall.end_ms != 0)
+		journal->outlasted(journal, s->last_stall.delay_ms, false);
 	mta_timeout_kept(&s->tarpit->mta_timeout, &s->last_stall);
 }
 
 /* The session has ended, perhaps because the MTA did not wait for the last stall. */
 static void note_end(struct session *s)
 {
-	int64_t shortest_ms =
-		mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, session_mono_ms(s));
+	const struct journal *journal = s->tarpit->journal;
+	int64_t now_ms = session_mono_ms(s);
+	int64_t shortest_ms = mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, now_ms);
 	char text[160];
 
+	/* One that quits once it has read its answer takes a moment longer than an MTA whose client has gone. */
+	if (s->last_stall.end_ms != 0)
+		journal->outlasted(journal, s->last_stall.delay_ms,
+				   mta_timeout_is_abrupt(&s->last_stall, now_ms));
 	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
 		return;
 	snprintf(text, sizeof(text),

@@ -161,6 +161,8 @@ static const struct {
 	{"stalls", "begun", "stalls_begun", false},
 	{"stalls", "ended", "stalls_ended", false},
 	{"stalls", "time waited", "stalled_ms", true},
+	{"stalls", "client stayed", "stalls_stayed", false},
+	{"stalls", "client had left", "stalls_left", false},
 	{"instead", "deferred with 421", "deferred", false},
 	{"instead", "passed", "passed", false},
 	{"store", "calls", "store_calls", false},

@@ -34,7 +34,7 @@
 #define SIEGE "\"siege\":{\"on\":true,\"since\":1795226582,\"score\":45,\"mean\":2.126},"
 #define COUNTERS                                                                                   \
 	"\"sessions_opened\":9,\"sessions_closed\":6,\"sessions_exempt\":1,\"rejects\":12,"        \
-	"\"flags\":2,\"sieges\":1,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"deferred\":4,"   \
+	"\"flags\":2,\"sieges\":1,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"stalls_stayed\":1,\"stalls_left\":1,\"deferred\":4,"   \
 	"\"passed\":5,\"store_calls\":1234,\"store_failures\":0,\"forgiven\":1,"                   \
 	"\"flagged_by_hand\":0,\"reloads\":1,\"reloads_failed\":0"
 #define SINCE_THE_START \
@@ -50,6 +50,8 @@
 	"  stalls    begun                     3\n" \
 	"            ended                     2\n" \
 	"            time waited          15.2 s\n" \
+	"            client stayed             1\n" \
+	"            client had left           1\n" \
 	"  instead   deferred with 421         4\n" \
 	"            passed                    5\n" \
 	"  store     calls                  1234\n" \
