@@ -147,14 +147,12 @@ def test_the_other_filter_finds_who_is_answered_421(config, stamp, tmp_path):
                   f"tarpit-milter[1]: {FLAG_OF_ANOTHER}"]
     log.write_text("".join(f"{stamp(now)} mx {line}\n" for line in misleading))
     assert found(config, log, name="tarpit-milter-defer") == []
-    with Daemon({**OPTIONS, "stall_at": "{mail}", "max_stalls": "1", "threshold": "1", "delay_min": "2s"}) as daemon:
+    with Daemon({**OPTIONS, "stall_at": "{mail}", "max_stalls": "1", "threshold": "1", "delay_max": "2s", "delay_min": "2s"}) as daemon:
         for client in ("192.0.2.1", "2001:db8:1:2::3"):
             offend(daemon.address, client)
         with Session(daemon.address, "192.0.2.1") as waiting, Session(daemon.address, "2001:db8:1:2::3") as refused:
-            waiting.connect()
             waiting.begin_mail()
             wait_until(lambda: daemon.events("stall"), 10)
-            refused.connect()
             assert refused.mail().is_deferral
         lines = daemon.log_lines("defer")
     log.write_text("".join(f"{stamp(now)} mx tarpit-milter[1]: {line}\n" for line in lines))
