@@ -236,7 +236,7 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 		return;
 	fresh = total - t->rejects_shown - t->rejects_hidden;
 	t->rejects_hidden += fresh;
-	session_view_record(s, SIDE_BAD, each * fresh, NULL, st);
+	session_view_record(s, SIDE_BAD, each * fresh, NULL, false, st);
 	tell_rejected(s, "hidden", "", fresh, each * fresh, st);
 }
 
@@ -255,7 +255,7 @@ static void count_rejected(struct session *s, const struct address *recipient,
 		amount = policy_amount(&config->policy, weight, s->transaction.is_null_sender);
 		dsn_format(code, text);
 	}
-	amount = session_view_record(s, SIDE_BAD, amount, recipient, st);
+	amount = session_view_record(s, SIDE_BAD, amount, recipient, code == NULL, st);
 	tell_rejected(s, text, recipient->text, 1, amount, st);
 }
 

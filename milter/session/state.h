@@ -71,7 +71,7 @@ void session_view_forget(struct session *s);
  * recipient who had been counted before. st is how the client stands then.
  */
 uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
-			     const struct address *recipient, struct standing *st);
+			     const struct address *recipient, bool is_trap, struct standing *st);
 
 /* credit.c */
 

@@ -25,7 +25,7 @@
 #define SHOWN                                                                                      \
 	",\"ok\":true,\"known\":true,\"address\":\"192.0.2.1\",\"window_s\":14400,"                \
 	"\"threshold\":5.0,\"good_credit\":2.0,\"network_bad\":9.5,\"network_good\":1,"            \
-	"\"network_threshold\":20,\"delay_min_ms\":5000,\"delay_max_ms\":20000,\"stalls\":1,"      \
+	"\"network_threshold\":20,\"passed\":3.5,\"pass_limit\":100,\"delay_min_ms\":5000,\"delay_max_ms\":20000,\"stalls\":1,"      \
 	"\"shared\":true,\"mode\":\"enforce\",\"explanation\":\"8.25 bad - 2 x 1.00 good = 6.25\","
 #define STATUS_HEAD                                                                                \
 	"\"ok\":true,\"version\":\"0.1.0\",\"uptime_s\":11520,\"mode\":\"enforce\",\"sessions\":3,"\
@@ -137,6 +137,7 @@ static const struct {
 	 "  score     6.25: 8.25 bad, 1.00 good\n"
 	 "  network   192.0.2.0/24: 9.50 bad, 1.00 good, score 7.50, dirty at 20\n"
 	 "  flagged   yes\n"
+	 "  passed    3.50 recipients without a wait, of 100\n"
 	 "  delay     5.9 s\n"
 	 "  sessions  2\n"
 	 "  stalls    1\n"
@@ -151,6 +152,7 @@ static const struct {
 	 "  score     6.25: 8.25 bad, 1.00 good\n"
 	 "  network   does not matter\n"
 	 "  flagged   no, though by hand until 2026-11-21 02:03:02\n"
+	 "  passed    3.50 recipients without a wait, of 100\n"
 	 "  delay     none\n"
 	 "  sessions  2\n"
 	 "  stalls    1\n"
@@ -165,6 +167,7 @@ static const struct {
 	 "  score     6.25: 8.25 bad, 1.00 good\n"
 	 "  network   does not matter\n"
 	 "  flagged   by hand until 2026-11-21 02:03:02\n"
+	 "  passed    3.50 recipients without a wait, of 100\n"
 	 "  delay     20 s\n"
 	 "  sessions  2\n"
 	 "  stalls    1\n"
@@ -278,7 +281,7 @@ static bool is_spare(const char *command, const char *name)
 {
 	static const char *const names[] = {"ok",	   "key",	   "address",	   "window_s",
 					    "threshold",   "good_credit",  "delay_min_ms", "delay_max_ms",
-					    "new",	   "since"};
+					    "new",	   "since",	  "pass_limit"};
 
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (strcmp(names[i], name) == 0)
