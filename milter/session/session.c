@@ -185,6 +185,8 @@ enum verdict session_helo(struct session *s)
 	if (!s->is_watched)
 		return VERDICT_CONTINUE;
 	note_callback(s);
+	/* It ends a transaction. */
+	session_credit_drop(s);
 	session_view_judge(s, &st);
 	return session_verdict(s, STAGE_HELO, &st, true);
 }
