@@ -4,7 +4,10 @@
 
 #include <string.h>
 
+#include "month.h"
 #include "year.h"
+
+#define WORD_MAX 20
 
 struct stamp {
 	const char *text, *end; /* what is left of the line */
@@ -141,15 +144,47 @@ static bool read_zone_name(struct stamp *stamp)
 	return length >= 2;
 }
 
-/* Takes a name of three letters off, if names has it: its place there from 1 on, else 0. */
-static int read_name(struct stamp *stamp, const char *names)
+/* Takes a word off, and the blank after it; false if it is longer than any month or weekday. */
+static bool read_word(struct stamp *stamp, struct span *word)
 {
-	for (int i = 0; names[3 * i] != '\0' && stamp->end - stamp->text >= 3; i++)
-		if (memcmp(names + 3 * i, stamp->text, 3) == 0) {
-			stamp->text += 3;
-			return i + 1;
+	size_t left = (size_t)(stamp->end - stamp->text);
+	const char *blank = memchr(stamp->text, ' ', left < WORD_MAX ? left : WORD_MAX);
+
+	if (blank == NULL || blank == stamp->text)
+		return false;
+	*word = (struct span){stamp->text, (size_t)(blank - stamp->text)};
+	stamp->text = blank + 1;
+	return true;
+}
+
+/* "Nov", or in another language "nov." or "11月", which some locales pad on the left. */
+static bool read_month(struct stamp *stamp)
+{
+	static const char english[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct span word;
+
+	for (int i = 0; i < 12 && stamp->end - stamp->text > 3; i++)
+		if (memcmp(english + 3 * i, stamp->text, 3) == 0 && stamp->text[3] == ' ') {
+			stamp->text += 4;
+			stamp->date.month = i + 1;
+			return true;
 		}
-	return 0;
+	read_char(stamp, ' ');
+	if (!read_word(stamp, &word))
+		return false;
+	stamp->date.month = maillog_month(word);
+	return stamp->date.month != 0;
+}
+
+/* "20", " 2" or "2", and a blank. */
+static bool read_day(struct stamp *stamp)
+{
+	int *day = &stamp->date.day;
+
+	read_char(stamp, ' ');
+	if (!read_digits(stamp, 2, day) && !read_digits(stamp, 1, day))
+		return false;
+	return read_char(stamp, ' ') && *day >= 1 && *day <= 31;
 }
 
 /* "2026 ", if it is there. */
@@ -164,13 +199,7 @@ static bool read_year(struct stamp *stamp)
 /* "Nov  1 02:03:04", "Nov  1 2026 02:03:04" */
 static bool read_syslog(struct stamp *stamp)
 {
-	struct maillog_date *date = &stamp->date;
-
-	date->month = read_name(stamp, "JanFebMarAprMayJunJulAugSepOctNovDec");
-	return date->month != 0 && read_char(stamp, ' ') &&
-	       read_digits(stamp, read_char(stamp, ' ') ? 1 : 2, &date->day) &&
-	       read_char(stamp, ' ') && date->day >= 1 && date->day <= 31 && read_year(stamp) &&
-	       read_clock(stamp);
+	return read_month(stamp) && read_day(stamp) && read_year(stamp) && read_clock(stamp);
 }
 
 /* "2026-11-20T12:34:56+01:00" */
@@ -179,10 +208,12 @@ static bool read_rfc3339(struct stamp *stamp)
 	return read_date_and_clock(stamp) && read_offset(stamp);
 }
 
-/* "Fri 2026-11-20 12:34:56 CET" */
+/* "Fri 2026-11-20 12:34:56 CET"; the weekday may be of another language. */
 static bool read_short_full(struct stamp *stamp)
 {
-	return read_name(stamp, "MonTueWedThuFriSatSun") != 0 && read_char(stamp, ' ') &&
+	struct span weekday;
+
+	return !is_next_digit(stamp) && read_word(stamp, &weekday) && is_next_digit(stamp) &&
 	       read_date_and_clock(stamp) && (!read_char(stamp, ' ') || read_zone_name(stamp));
 }
 
