@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "month.h"
+#include "wrapping.h"
 #include "year.h"
 
 #define WORD_MAX 20
+/* The runtime's, the container's syslogd's, and the program's. */
+#define STAMPS_MAX 3
 
 struct stamp {
 	const char *text, *end; /* what is left of the line */
@@ -144,11 +147,17 @@ static bool read_zone_name(struct stamp *stamp)
 	return length >= 2;
 }
 
+static size_t most_left(const struct stamp *stamp, size_t most)
+{
+	size_t left = (size_t)(stamp->end - stamp->text);
+
+	return left < most ? left : most;
+}
+
 /* Takes a word off, and the blank after it; false if it is longer than any month or weekday. */
 static bool read_word(struct stamp *stamp, struct span *word)
 {
-	size_t left = (size_t)(stamp->end - stamp->text);
-	const char *blank = memchr(stamp->text, ' ', left < WORD_MAX ? left : WORD_MAX);
+	const char *blank = memchr(stamp->text, ' ', most_left(stamp, WORD_MAX));
 
 	if (blank == NULL || blank == stamp->text)
 		return false;
@@ -281,17 +290,65 @@ static int64_t seconds_of(struct maillog_timestamps *stamps, struct stamp *stamp
 	return maillog_calendar_local_s(&stamps->half_hour, &stamp->date);
 }
 
+static void skip_wrapping(struct stamp *stamp)
+{
+	struct span rest = {stamp->text, (size_t)(stamp->end - stamp->text)};
+
+	maillog_wrapping_skip(&rest);
+	stamp->text = rest.text;
+}
+
+static bool read_blank(struct stamp *stamp)
+{
+	if (stamp->text < stamp->end && !read_char(stamp, ' ') && !read_char(stamp, '\t'))
+		return false;
+	while (read_char(stamp, ' ') || read_char(stamp, '\t'))
+		;
+	return true;
+}
+
+/* A date with a blank behind it. */
+static bool read_whole(struct stamp *stamp)
+{
+	skip_priority(stamp);
+	skip_version(stamp);
+	return read_form(stamp) && read_blank(stamp);
+}
+
+/* Behind the stamp of who runs the container stands the line with its own. */
+static void skip_further(struct stamp *stamp)
+{
+	skip_wrapping(stamp);
+	for (int i = 1; i < STAMPS_MAX; i++) {
+		struct stamp inner = {.text = stamp->text, .end = stamp->end};
+
+		/* A host may have a name of ten digits, but none that is a date. */
+		if (is_next_digit(&inner) && memchr(inner.text, '-', most_left(&inner, 5)) == NULL)
+			return;
+		if (!read_whole(&inner))
+			return;
+		stamp->text = inner.text;
+		skip_wrapping(stamp);
+	}
+}
+
 bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
 			    int64_t *wall_ms, size_t *stamp_length)
 {
 	struct stamp stamp = {.text = line, .end = line + length};
 
-	skip_priority(&stamp);
-	skip_version(&stamp);
-	if (!read_form(&stamp) ||
-	    (stamp.text < stamp.end && !read_char(&stamp, ' ') && !read_char(&stamp, '\t')))
+	skip_wrapping(&stamp);
+	if (!read_whole(&stamp))
 		return false;
+	skip_further(&stamp);
 	*wall_ms = seconds_of(stamps, &stamp) * 1000 + stamp.milliseconds;
 	*stamp_length = (size_t)(stamp.text - line);
 	return true;
+}
+
+size_t maillog_timestamp_length(const char *text, size_t length)
+{
+	struct stamp stamp = {.text = text, .end = text + length};
+
+	return read_whole(&stamp) ? (size_t)(stamp.text - text) : 0;
 }
