@@ -179,6 +179,24 @@ def test_relative_file_of_clients_is_beside_the_one_that_names_it(tmp_path):
     assert "none: No such file" in result.stderr
 
 
+def test_trap_recipients_from_a_file(tmp_path):
+    traps = tmp_path / "traps"
+    traps.write_text("# on the old web page\nbait@example.org\n\nDead.Long@Example.com  # since 2019\n")
+    with Daemon(config_text=f'trap_recipients = {{"third@example.net", "@{traps}"}}\nstall_at = {{}}\n') as daemon:
+        for number, trap in enumerate(("bait@example.org", "dead.long@example.com", "third@example.net")):
+            with Session(daemon.address, f"192.0.2.{number}") as session:
+                session.mail()
+                session.rcpt(trap)
+                session.rcpt("bait@example.com")
+        assert [(event["client"], event["rcpt"], event["code"], event["weight"]) for event in daemon.events("reject")] == [
+            ("192.0.2.0", "bait@example.org", "trap", "5.00"), ("192.0.2.1", "dead.long@example.com", "trap", "5.00"),
+            ("192.0.2.2", "third@example.net", "trap", "5.00")]
+        assert len(daemon.events("flag")) == 3
+    traps.write_text("bait@example.org\nbait\n")
+    status, faults = check(config_text=f'trap_recipients = {{"@{traps}"}}\n')
+    assert status == 78 and len(faults) == 1 and faults[0].startswith(f"{traps}:2: trap_recipients: 'bait': "), faults
+
+
 def test_faults_in_a_file_of_clients_are_placed_there(tmp_path):
     friends = tmp_path / "friends"
     friends.write_text("192.0.2.0/24\nnonsense\n192.0.2.1/24\n")
