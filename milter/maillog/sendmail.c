@@ -193,9 +193,8 @@ static enum maillog_kind read_loss(struct span text, struct maillog_line *line)
 
 	if (!span_cut(&text, " to ", &relay) || !read_relay(relay, line))
 		return MAILLOG_UNREADABLE;
-	line->in_mail =
-		span_cut_last(&text, " after ", &before) &&
-		(span_is(text, "mail") || span_is(text, "rcpt") || span_is(text, "data"));
+	line->in_mail = span_cut_last(&text, " after ", &before) &&
+			(span_is(text, "mail") || span_is(text, "rcpt") || span_is(text, "data"));
 	return MAILLOG_DISCONNECT;
 }
 

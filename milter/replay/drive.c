@@ -348,6 +348,19 @@ static void drive_disconnect(struct replay_drive *drive, struct log_event *event
 		replay_scenario_close(drive->scenarios[i], &session->own[i]);
 }
 
+/* The client hung up within a transaction, or fell silent. */
+static void drive_lost(struct replay_drive *drive, struct log_event *event)
+{
+	struct log_session *session = event->session;
+
+	if (session->authenticated || session->has_left || session->has_ended)
+		return;
+	session->has_left = true;
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_scenario_lost(drive->scenarios[i], &session->own[i],
+				     (const struct sockaddr *)&session->address);
+}
+
 static void drive_event(struct log_event *event, void *arg)
 {
 	struct replay_drive *drive = arg;
@@ -363,6 +376,8 @@ static void drive_event(struct log_event *event, void *arg)
 		drive_client(drive, event);
 	else if (event->kind == MAILLOG_QUEUED)
 		drive_queued(drive, event);
+	else if (event->kind == MAILLOG_LOST)
+		drive_lost(drive, event);
 	else if (event->kind == MAILLOG_DISCONNECT)
 		drive_disconnect(drive, event);
 }

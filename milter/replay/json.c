@@ -64,12 +64,13 @@ static json_t *client_json(const struct replay_client *client)
 	char key[PREFIX_TEXT_MAX];
 
 	return json_pack(
-		"{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
+		"{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
 		prefix_format(&client->key, key), "host", name_json(client->host), "score_max",
 		client->score_max, "first_flagged", time_json(client->first_flagged_ms), "flags",
 		number_json(client->flags), "rejected", number_json(client->rejected), "messages",
 		number_json(client->messages), "stalls", number_json(client->stalls), "stalled_s",
-		seconds_json(client->stalled_ms), "deferrals", number_json(client->deferrals));
+		seconds_json(client->stalled_ms), "deferrals", number_json(client->deferrals),
+		"sessions_left", number_json(client->left));
 }
 
 typedef size_t pick_clients(struct replay_result *result, const struct replay_client **clients,
@@ -167,6 +168,7 @@ static json_t *scenario_json(struct replay_scenario *scenario, const struct repl
 		{"stalls", stalls_json(result)},
 		{"deferrals", number_json(replay_result_sum(result->deferrals))},
 		{"peak", peak_json(&result->concurrency)},
+		{"sessions_left", number_json(result->sessions_left)},
 		{"flags_total", number_json(result->flags_total)},
 		{"flags", flags_json(result)},
 		{"timeline", timeline_json(&result->concurrency)},

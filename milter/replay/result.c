@@ -372,6 +372,15 @@ void replay_result_delivered(struct replay_result *result, const struct prefix *
 		result->flagged_delivering++;
 }
 
+void replay_result_left(struct replay_result *result, const struct prefix *key)
+{
+	struct replay_client *client = find(result, key);
+
+	result->sessions_left++;
+	if (client != NULL)
+		client->left++;
+}
+
 void replay_result_finish(struct replay_result *result, int64_t last_ms)
 {
 	replay_concurrency_advance(&result->concurrency, INT64_MAX);

@@ -5,16 +5,17 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "judge/policy.h"
 #include "store/memory.h"
 #include "session/deferrals.h"
 #include "session/open_sessions.h"
 #include "session/site.h"
 #include "session/stall.h"
 
-/* Without jitter, so that the same log has the same result each time. */
 /* Clients whose 421s are remembered, as in the daemon. */
 #define DEFERRALS_MAX 20000
 
+/* Without jitter, so that the same log has the same result each time. */
 static double no_chance(void)
 {
 	return 0;
@@ -126,6 +127,37 @@ void replay_scenario_resume(struct replay_scenario *scenario, struct scenario_se
 	scenario->result.is_muted = true;
 	replay_scenario_connect(scenario, own, event);
 	scenario->result.is_muted = false;
+}
+
+static bool is_flagged(const struct replay_scenario *scenario, const struct client *client)
+{
+	const struct tarpit *tarpit = &scenario->tarpit;
+	const struct config *config = scenario->config;
+	struct store_query query = {
+		.client = *client,
+		.window = window_at(tarpit->clock->wall_ms(tarpit->clock), config->window_s),
+		.key_prefix = config->key_prefix,
+	};
+	struct store_view view;
+	struct standing standing;
+
+	store_lookup(tarpit->store, &query, &view);
+	policy_judge_view(&config->policy, client, &view, &query.window,
+			  tarpit_circumstances(tarpit), &standing);
+	return standing.flagged;
+}
+
+void replay_scenario_lost(struct replay_scenario *scenario, const struct scenario_session *own,
+			  const struct sockaddr *address)
+{
+	struct prefix prefix;
+	struct client client;
+
+	if (own->session == NULL || !prefix_from_sockaddr(address, &prefix))
+		return;
+	client_identify(&prefix, &scenario->config->widths, &client);
+	if (is_flagged(scenario, &client))
+		replay_result_left(&scenario->result, &own->key);
 }
 
 void replay_scenario_close(struct replay_scenario *scenario, struct scenario_session *own)
