@@ -382,6 +382,28 @@ static void drive_event(struct log_event *event, void *arg)
 		drive_disconnect(drive, event);
 }
 
+static void note_accepted(struct replay_drive *drive, struct span recipient)
+{
+	char address[REPLAY_ADDRESS_MAX];
+
+	span_copy(recipient, address, sizeof(address));
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_candidates_accepted(drive->scenarios[i]->result.candidates, address,
+					   drive->scenarios[i]->config->recipient_delimiter);
+}
+
+/* Of any message, for one that a user of the site has sent tells that the recipient is there, too. */
+static void note_recipients(struct replay_drive *drive, const struct maillog_line *line)
+{
+	struct span others = line->others, recipient = line->recipient;
+
+	if (line->kind != MAILLOG_RECIPIENT || recipient.text == NULL)
+		return;
+	do
+		note_accepted(drive, recipient);
+	while (maillog_line_next_recipient(&others, &recipient));
+}
+
 void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms)
 {
 	if (drive->sessions == NULL)
@@ -395,6 +417,7 @@ void replay_drive_take(struct replay_drive *drive, const struct maillog_line *li
 	}
 	if (wall_ms > drive->last_ms)
 		drive->last_ms = wall_ms;
+	note_recipients(drive, line);
 	replay_sessions_take(drive->sessions, line, drive->last_ms);
 }
 

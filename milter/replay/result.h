@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "session/journal.h"
 #include "base/prefix.h"
+#include "candidates.h"
 #include "concurrency.h"
 #include "config/config.h"
 #include "base/table.h"
@@ -63,12 +64,14 @@ struct replay_result {
 	size_t flags_count;
 	struct replay_client *unflagged, *flagged;
 	struct replay_concurrency concurrency;
+	struct replay_candidates *candidates;	/* for traps */
 	/* Private: hashes of the clients that are counted. */
 	uint64_t *seen;
 	size_t seen_size;
 };
 
-void replay_result_init(struct replay_result *result, const struct clock *clock,
+/* False if out of memory; to be freed all the same. */
+bool replay_result_init(struct replay_result *result, const struct clock *clock,
 			unsigned max_stalls);
 void replay_result_free(struct replay_result *result);
 /* A session whose client is judged. */

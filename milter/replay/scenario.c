@@ -26,6 +26,7 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 {
 	struct replay_scenario *scenario = calloc(1, sizeof(*scenario));
 	struct tarpit *tarpit;
+	bool has_result;
 
 	if (scenario == NULL) {
 		config_release(config);
@@ -34,7 +35,7 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 	config->observe = true;
 	scenario->name = name;
 	scenario->config = config;
-	replay_result_init(&scenario->result, clock, config->max_stalls);
+	has_result = replay_result_init(&scenario->result, clock, config->max_stalls);
 	tarpit = &scenario->tarpit;
 	tarpit->config = config_box_new(config_hold(config));
 	tarpit->store = memory_store_new(config->memory_clients);
@@ -46,8 +47,9 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 	tarpit->clock = clock;
 	tarpit->chance = no_chance;
 	tarpit->max_sessions = UINT_MAX;
-	if (tarpit->config != NULL && tarpit->store != NULL && tarpit->stalls != NULL &&
-	    tarpit->peers != NULL && tarpit->deferrals != NULL && tarpit->site != NULL)
+	if (has_result && tarpit->config != NULL && tarpit->store != NULL &&
+	    tarpit->stalls != NULL && tarpit->peers != NULL && tarpit->deferrals != NULL &&
+	    tarpit->site != NULL)
 		return scenario;
 	if (tarpit->config == NULL)
 		config_release(config);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/address.h"
 #include "base/printable.h"
 #include "report.h"
 
@@ -235,6 +236,27 @@ static void print_worst(struct replay_result *result, const struct replay_report
 	}
 }
 
+static void print_candidates(const struct replay_result *result, const struct replay_report *report,
+			     FILE *out)
+{
+	const struct replay_candidate *most[REPLAY_ROWS_MAX];
+	size_t count = replay_candidates_most(result->candidates, most, report->rows);
+
+	if (count == 0)
+		return;
+	fprintf(out,
+		"\nCandidates for trap_recipients (probed by flagged clients, never accepted):\n");
+	fprintf(out, "  %8s %8s  %s\n", "probes", "clients", "address");
+	for (size_t i = 0; i < count; i++) {
+		char clients[REPLAY_TIME_MAX], address[ADDRESS_TEXT_MAX];
+
+		snprintf(clients, sizeof(clients), "%u%s", most[i]->clients,
+			 most[i]->clients == REPLAY_PROBERS_MAX ? "+" : "");
+		fprintf(out, "  %8" PRIu64 " %8s  %s\n", most[i]->probes, clients,
+			replay_text_plain(most[i]->address, address, sizeof(address)));
+	}
+}
+
 /* The most stalls at once in a column of the picture, of so many columns. */
 static unsigned column_peak(const struct replay_concurrency *concurrency, size_t column,
 			    size_t columns)
@@ -384,6 +406,7 @@ static void print_only(struct replay_result *result, const struct replay_report 
 	print_figures(result, out);
 	print_innocents(result, report, out);
 	print_worst(result, report, out);
+	print_candidates(result, report, out);
 	print_picture(&result->concurrency, report, out);
 }
 
@@ -406,6 +429,7 @@ void replay_text_print(const struct replay_report *report, FILE *out)
 		fprintf(out, "\n%s  %s\n", letter(i, text),
 			replay_text_plain(scenario->name, name, sizeof(name)));
 		print_innocents(&scenario->result, report, out);
+		print_candidates(&scenario->result, report, out);
 		print_picture(&scenario->result.concurrency, report, out);
 	}
 }
