@@ -17,6 +17,7 @@
 
 struct replay_candidates {
 	struct replay_candidate *table;
+	const char *delimiters;
 	uint64_t sequence;
 	uint8_t accepted[FILTER_BITS / 8];
 };
@@ -59,9 +60,24 @@ static bool filter_has(const struct replay_candidates *candidates, const char *t
 	return true;
 }
 
-struct replay_candidates *replay_candidates_new(void)
+/* Under the name itself or, with another extension or none, under its mailbox's. */
+static bool was_accepted(const struct replay_candidates *candidates, const char *address)
 {
-	return calloc(1, sizeof(struct replay_candidates));
+	struct address parsed, mailbox;
+
+	address_parse(address, &parsed);
+	return filter_has(candidates, parsed.text) ||
+	       (address_mailbox(&parsed, candidates->delimiters, &mailbox) &&
+		filter_has(candidates, mailbox.text));
+}
+
+struct replay_candidates *replay_candidates_new(const char *delimiters)
+{
+	struct replay_candidates *candidates = calloc(1, sizeof(*candidates));
+
+	if (candidates != NULL)
+		candidates->delimiters = delimiters;
+	return candidates;
 }
 
 static void forget(struct replay_candidates *candidates, struct replay_candidate *candidate)
@@ -105,7 +121,7 @@ static void make_room(struct replay_candidates *candidates)
 	HASH_SORT(candidates->table, compare_worth);
 	for (candidate = candidates->table; candidate != NULL; candidate = next) {
 		next = candidate->hh.next;
-		if (left > 0 && !filter_has(candidates, candidate->address))
+		if (left > 0 && !was_accepted(candidates, candidate->address))
 			left--;
 		else
 			forget(candidates, candidate);
@@ -130,14 +146,17 @@ static struct replay_candidate *add(struct replay_candidates *candidates, const 
 	return NULL;
 }
 
-/* Whether trap_recipients would take it, and whoever reads the report can copy it. */
+/*
+ * Whether trap_recipients would take it, and whoever reads the report can copy it. Postfix logs "?" in place of what
+ * is not printable.
+ */
 static bool may_be_trap(const struct address *address)
 {
 	if (!address->is_plain || strlen(address->text) > CANDIDATE_LENGTH_MAX ||
 	    *address_domain(address) == '\0')
 		return false;
 	for (const char *c = address->text; *c != '\0'; c++)
-		if (!printable_is(*c) || strchr(" <>", *c) != NULL)
+		if (!printable_is(*c) || strchr(" <>?", *c) != NULL)
 			return false;
 	return true;
 }
@@ -161,7 +180,7 @@ void replay_candidates_probed(struct replay_candidates *candidates, const char *
 	size_t length;
 
 	address_parse(address, &parsed);
-	if (!may_be_trap(&parsed) || filter_has(candidates, parsed.text))
+	if (!may_be_trap(&parsed) || was_accepted(candidates, parsed.text))
 		return;
 	length = strlen(parsed.text);
 	HASH_FIND(hh, candidates->table, parsed.text, length, candidate);
@@ -174,15 +193,14 @@ void replay_candidates_probed(struct replay_candidates *candidates, const char *
 	note_prober(candidate, client);
 }
 
-void replay_candidates_accepted(struct replay_candidates *candidates, const char *address,
-				const char *delimiters)
+void replay_candidates_accepted(struct replay_candidates *candidates, const char *address)
 {
 	struct address parsed, mailbox;
 
 	address_parse(address, &parsed);
 	filter_add(candidates, parsed.text);
 	/* A trap is one with any extension. */
-	if (address_mailbox(&parsed, delimiters, &mailbox))
+	if (address_mailbox(&parsed, candidates->delimiters, &mailbox))
 		filter_add(candidates, mailbox.text);
 }
 
@@ -194,7 +212,7 @@ size_t replay_candidates_most(struct replay_candidates *candidates,
 	HASH_SORT(candidates->table, compare_probes);
 	for (const struct replay_candidate *candidate = candidates->table;
 	     candidate != NULL && count < max; candidate = candidate->hh.next)
-		if (!filter_has(candidates, candidate->address))
+		if (!was_accepted(candidates, candidate->address))
 			most[count++] = candidate;
 	return count;
 }

@@ -31,15 +31,14 @@ struct replay_candidate {
 	char address[];			/* printable ASCII, in the form of base/address.h */
 };
 
-/* NULL if out of memory. */
-struct replay_candidates *replay_candidates_new(void);
+/* delimiters are those of address_mailbox, and stay the caller's. NULL if out of memory. */
+struct replay_candidates *replay_candidates_new(const char *delimiters);
 void replay_candidates_free(struct replay_candidates *candidates);	/* NULL is allowed */
 /* A flagged client has met a rejection; an address that can be no trap is passed over. */
 void replay_candidates_probed(struct replay_candidates *candidates, const char *address,
 			      const struct prefix *client);
-/* Somebody got through to this address; delimiters are those of address_mailbox. */
-void replay_candidates_accepted(struct replay_candidates *candidates, const char *address,
-				const char *delimiters);
+/* Somebody got through to this address: neither it nor any extension of its mailbox is a candidate, nor the mailbox. */
+void replay_candidates_accepted(struct replay_candidates *candidates, const char *address);
 /* Those that were probed most, most first; returns how many. */
 size_t replay_candidates_most(struct replay_candidates *candidates,
 			      const struct replay_candidate **most, size_t max);

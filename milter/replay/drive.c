@@ -388,8 +388,7 @@ static void note_accepted(struct replay_drive *drive, struct span recipient)
 
 	span_copy(recipient, address, sizeof(address));
 	for (size_t i = 0; i < drive->scenarios_count; i++)
-		replay_candidates_accepted(drive->scenarios[i]->result.candidates, address,
-					   drive->scenarios[i]->config->recipient_delimiter);
+		replay_candidates_accepted(drive->scenarios[i]->result.candidates, address);
 }
 
 /* Of any message, for one that a user of the site has sent tells that the recipient is there, too. */

@@ -297,7 +297,7 @@ static void on_siege(const struct journal *journal, const struct siege_state *st
 }
 
 bool replay_result_init(struct replay_result *result, const struct clock *clock,
-			unsigned max_stalls)
+			const struct config *config)
 {
 	*result = (struct replay_result){
 		/* Not released: no session waits in mode observe. */
@@ -309,8 +309,8 @@ bool replay_result_init(struct replay_result *result, const struct clock *clock,
 			    .siege = on_siege},
 		.clock = clock,
 	};
-	replay_concurrency_init(&result->concurrency, max_stalls);
-	result->candidates = replay_candidates_new();
+	replay_concurrency_init(&result->concurrency, config->max_stalls);
+	result->candidates = replay_candidates_new(config->recipient_delimiter);
 	return result->candidates != NULL;
 }
 

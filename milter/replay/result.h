@@ -70,9 +70,9 @@ struct replay_result {
 	size_t seen_size;
 };
 
-/* False if out of memory; to be freed all the same. */
+/* config outlives the result. False if out of memory; to be freed all the same. */
 bool replay_result_init(struct replay_result *result, const struct clock *clock,
-			unsigned max_stalls);
+			const struct config *config);
 void replay_result_free(struct replay_result *result);
 /* A session whose client is judged. */
 void replay_result_session(struct replay_result *result, const struct prefix *key);

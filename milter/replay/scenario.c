@@ -35,7 +35,7 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 	config->observe = true;
 	scenario->name = name;
 	scenario->config = config;
-	has_result = replay_result_init(&scenario->result, clock, config->max_stalls);
+	has_result = replay_result_init(&scenario->result, clock, config);
 	tarpit = &scenario->tarpit;
 	tarpit->config = config_box_new(config_hold(config));
 	tarpit->store = memory_store_new(config->memory_clients);

@@ -69,16 +69,19 @@ static void test_accepted_before_or_after(void **state)
 	static const char *const wanted[] = {"none+x@b.example", "none@b.example"};
 
 	(void)state;
-	replay_candidates_accepted(candidates, "Before@b.example.", "+");
-	replay_candidates_accepted(candidates, "mail+box@b.example", "+");
-	replay_candidates_accepted(candidates, "none-y@b.example", "+");
-	replay_candidates_accepted(candidates, "none@c.example", "+");
+	replay_candidates_accepted(candidates, "Before@b.example.");
+	replay_candidates_accepted(candidates, "mail+box@b.example");
+	replay_candidates_accepted(candidates, "none-y@b.example");
+	replay_candidates_accepted(candidates, "none@c.example");
 	probe("before@b.example", 1);
 	probe("after@b.example", 1);
 	probe("mail@b.example", 1);
 	probe("none@b.example", 1);
 	probe("none+x@b.example", 1);
-	replay_candidates_accepted(candidates, "\"after\"@b.example", "+");
+	probe("before+x@b.example", 1);
+	probe("after+x@b.example", 1);
+	probe("mail+other@b.example", 1);
+	replay_candidates_accepted(candidates, "\"after\"@b.example");
 	check(wanted, COUNT(wanted));
 }
 
@@ -94,6 +97,7 @@ static void test_addresses_that_can_be_no_trap(void **state)
 						"a%c@b.example",
 						"c!a@b.example",
 						"a@b.example\n",
+						"??@b.example",
 						"a@[192.0.2.1",
 						"@b.example"};
 	char text[2 * ADDRESS_TEXT_MAX];
@@ -124,14 +128,14 @@ static void test_memory_is_bounded(void **state)
 		if (i == REPLAY_CANDIDATES_MAX - 2)
 			before = mallinfo2().uordblks;
 		snprintf(text, sizeof(text), "good%06u@b.example", i);
-		replay_candidates_accepted(candidates, text, "+");
+		replay_candidates_accepted(candidates, text);
 	}
 	after = mallinfo2().uordblks;
 	if (after > before + before / 10)
 		fail_msg("%zu bytes, then %zu", before, after);
 	for (unsigned i = 0; i < 10 * REPLAY_CANDIDATES_MAX; i++) {
 		snprintf(text, sizeof(text), "user%06u@b.example", i);
-		replay_candidates_accepted(candidates, text, "+");
+		replay_candidates_accepted(candidates, text);
 	}
 	check(wanted, COUNT(wanted));
 }
@@ -139,7 +143,7 @@ static void test_memory_is_bounded(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	candidates = replay_candidates_new();
+	candidates = replay_candidates_new("+");
 	return candidates != NULL ? 0 : -1;
 }
 
