@@ -15,6 +15,8 @@ enum stats_counter {
 	STAT_STALLS_BEGUN,
 	STAT_STALLS_ENDED,
 	STAT_STALLED_MS,
+	STAT_STALLS_STAYED,	/* that ran their course, and the client was still there */
+	STAT_STALLS_LEFT,	/* the same, but it had gone */
 	STAT_DEFERRED,
 	STAT_PASSED,
 	STAT_STORE_CALLS,
@@ -58,8 +60,17 @@ uint64_t stats_get_labelled(enum stats_family family, unsigned index);
 void stats_add_code(const char *code, uint64_t amount);
 void stats_each_code(void (*tell)(const char *code, uint64_t count, void *arg), void *arg);
 
-/* Durations of stalls and of calls to memcached, in microseconds. */
-enum stats_histogram { HISTOGRAM_STALL, HISTOGRAM_STORE, HISTOGRAM_COUNT };
+/*
+ * Durations in microseconds: of stalls, of those that ran their course by whether the client was still there, and of
+ * calls to memcached.
+ */
+enum stats_histogram {
+	HISTOGRAM_STALL,
+	HISTOGRAM_STAYED,
+	HISTOGRAM_LEFT,
+	HISTOGRAM_STORE,
+	HISTOGRAM_COUNT
+};
 #define STATS_BUCKETS_MAX 16
 struct stats_distribution {
 	size_t buckets;				/* including the last, which has no bound */

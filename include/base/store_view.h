@@ -16,13 +16,18 @@ struct store_query {
 	const char *key_prefix;	/* of memcached's keys; the caller's */
 };
 
+/* That a client is flagged: by a siege alone, or for what it has done. */
+enum announcement { ANNOUNCED_NOTHING, ANNOUNCED_SIEGE, ANNOUNCED_FLAG };
+
 /* What the store has counted of the client and of its network. */
 struct store_view {
 	int64_t window;		/* index of the window that the tallies are of */
 	struct tally client, network;
+	struct tally kept;	/* good counts of the client's that only this host knows; part of client */
+	bool has_trap;		/* as far as this host knows, a trap is among its offences */
 	bool by_hand;		/* an administrator has flagged the client */
 	int64_t by_hand_until_s;	/* since the epoch; 0: the flag does not say */
-	bool announced;		/* this daemon has logged that the client is flagged */
+	enum announcement announced;	/* what this daemon has logged of the client */
 	bool is_local;		/* a shared store was asked and did not answer */
 };
 

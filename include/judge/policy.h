@@ -32,6 +32,8 @@ struct circumstances {
 struct standing {
 	double bad, good, score;	/* its own */
 	double passed;			/* recipients that passed without a wait: its own, or its dirty network's */
+	double kept_good;		/* of good, what only this host knows */
+	bool has_trap;			/* a trap is among its offences */
 	bool has_credit;		/* it has good counts, those that are pending apart */
 	double threshold;		/* from which score the client is flagged */
 	double network_score;

@@ -73,6 +73,8 @@ struct journal {
 			 const struct journal_decision *decision);
 	void (*released)(const struct journal *journal, const struct journal_client *who,
 			 const struct stall *stall, int64_t waited_ms, enum stall_end end);
+	/* After a stall that ran its course the client was still there, or had gone. */
+	void (*outlasted)(const struct journal *journal, int64_t delay_ms, bool has_left);
 	/* Something is wrong with the MTA that calls itself mta_name. */
 	void (*warned)(const struct journal *journal, const char *mta_name, enum mta_warning kind,
 		       const char *warning);

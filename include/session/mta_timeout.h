@@ -4,6 +4,7 @@
 #define TARPIT_SESSION_MTA_TIMEOUT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What all sessions have shown. Zero it; thread-safe. */
@@ -17,6 +18,8 @@ struct mta_timeout_stall {
 	int64_t delay_ms, end_ms;	/* monotonic */
 };
 
+/* Whether a session that ends now ends too soon after the stall for the client to have read the answer. */
+bool mta_timeout_is_abrupt(const struct mta_timeout_stall *stall, int64_t now_ms);
 /* For a callback: the MTA has waited for the stall before it. */
 void mta_timeout_kept(struct mta_timeout *timeout, struct mta_timeout_stall *stall);
 /*

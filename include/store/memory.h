@@ -19,8 +19,9 @@ struct store *memory_store_new(size_t max_clients);
  */
 size_t memory_earn(struct store *store, const struct store_query *query,
 		   struct store_recipient *recipients, size_t count);
-/* The client has met a rejection in this domain. */
-void memory_note_rejection(struct store *store, const struct store_query *query, uint64_t domain);
+/* Notes in which domain the client has met a rejection, and whether it was a trap. */
+void memory_note_rejection(struct store *store, const struct store_query *query,
+			   const struct store_event *event);
 /* What was kept here of the credit of a client and its network: the shared store is told now. */
 void memory_take_history(struct store *store, const struct store_query *query,
 			 struct tally *client, struct tally *network);

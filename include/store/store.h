@@ -22,6 +22,7 @@ struct store_event {
 	uint64_t amount;	/* hundredths */
 	bool distinct;		/* count this recipient once a window */
 	uint64_t recipient;	/* hash_recipient */
+	bool is_trap;
 	uint64_t domain;	/* the same of a rejected recipient's "@domain"; 0: none */
 };
 
@@ -70,8 +71,9 @@ struct store_ops {
 	 */
 	bool (*credit)(struct store *store, const struct store_query *query,
 		       const struct store_recipient *recipients, size_t count, struct store_view *view);
-	/* Notes whether the log has it that a client is flagged; true if that is news. */
-	bool (*announce)(struct store *store, const struct prefix *client, bool flagged);
+	/* Notes what the log has of a client's flag; true if that is news. */
+	bool (*announce)(struct store *store, const struct prefix *client,
+			 enum announcement announcement);
 	/*
 	 * By an administrator: flags a client by hand until that moment (seconds since the epoch), or
 	 * forgets all there is of it, what it added to its network's counters included. False if a
@@ -127,9 +129,10 @@ static inline bool store_credit(struct store *store, const struct store_query *q
 	return store->ops->credit(store, query, recipients, count, view);
 }
 
-static inline bool store_announce(struct store *store, const struct prefix *client, bool flagged)
+static inline bool store_announce(struct store *store, const struct prefix *client,
+				  enum announcement announcement)
 {
-	return store->ops->announce(store, client, flagged);
+	return store->ops->announce(store, client, announcement);
 }
 
 static inline bool store_flag(struct store *store, const struct store_query *query, int64_t until_s)

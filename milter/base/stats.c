@@ -20,6 +20,8 @@ static const char *const names[STAT_COUNT] = {
 	[STAT_STALLS_BEGUN] = "stalls_begun",
 	[STAT_STALLS_ENDED] = "stalls_ended",
 	[STAT_STALLED_MS] = "stalled_ms",
+	[STAT_STALLS_STAYED] = "stalls_stayed",
+	[STAT_STALLS_LEFT] = "stalls_left",
 	[STAT_DEFERRED] = "deferred",
 	[STAT_PASSED] = "passed",
 	[STAT_STORE_CALLS] = "store_calls",
@@ -47,9 +49,13 @@ static struct code other_code = {.text = "other"};
  * Upper bounds in microseconds; the last bucket has none. A stall ends a little after its delay, and those
  * are round numbers, or an MTA's timeout less 2 s: hence bounds a little above.
  */
+#define STALL_BOUNDS                                                                               \
+	100000, 550000, 1100000, 2200000, 3300000, 5500000, 8500000, 11000000, 16000000, 21000000, \
+		29000000, 61000000
 static const int64_t bounds_us[HISTOGRAM_COUNT][BOUNDS] = {
-	[HISTOGRAM_STALL] = {100000, 550000, 1100000, 2200000, 3300000, 5500000, 8500000, 11000000,
-			     16000000, 21000000, 29000000, 61000000},
+	[HISTOGRAM_STALL] = {STALL_BOUNDS},
+	[HISTOGRAM_STAYED] = {STALL_BOUNDS},
+	[HISTOGRAM_LEFT] = {STALL_BOUNDS},
 	[HISTOGRAM_STORE] = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
 			     1000000},
 };

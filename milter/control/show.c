@@ -303,6 +303,8 @@ static void put_arithmetic(struct request *r, const struct store_view *view,
 	request_put_real(r, r->answer, "network_good", around.good);
 	request_put_real(r, r->answer, "network_threshold", policy->network_threshold);
 	request_put(r, r->answer, "network_dirty", json_boolean(st->network_dirty));
+	request_put_real(r, r->answer, "passed", st->passed);
+	request_put_integer(r, r->answer, "pass_limit", r->config->pass_limit);
 	request_put_integer(r, r->answer, "delay_min_ms", policy->delay_min_ms);
 	request_put_integer(r, r->answer, "delay_max_ms", policy->delay_max_ms);
 }

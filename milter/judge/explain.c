@@ -48,11 +48,15 @@ static void say_score(struct sentence *sentence, const struct policy *policy,
 {
 	char window[DURATION_TEXT_MAX];
 
+	say(sentence, "%.2f bad", st->bad);
+	if (st->has_trap)
+		say(sentence, " (a trap among them)");
 	if (policy->good_credit > 0)
-		say(sentence, "%.2f bad - %.10g x %.2f good = %.2f", st->bad, policy->good_credit,
-		    st->good, tidy(st->score));
-	else
-		say(sentence, "%.2f bad", st->bad);
+		say(sentence, " - %.10g x %.2f good", policy->good_credit, st->good);
+	if (policy->good_credit > 0 && st->kept_good >= HALF_HUNDREDTH)
+		say(sentence, " (%.2f of it known to this host alone)", st->kept_good);
+	if (policy->good_credit > 0)
+		say(sentence, " = %.2f", tidy(st->score));
 	say(sentence, " in %s", duration_describe((int64_t)window_s * SECOND_MS, window));
 }
 

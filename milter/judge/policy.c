@@ -88,7 +88,7 @@ void policy_judge_view(const struct policy *policy, const struct client *client,
 		       const struct store_view *view, const struct window *now,
 		       struct circumstances circumstances, struct standing *standing)
 {
-	struct tally own = view->client, network = view->network;
+	struct tally own = view->client, network = view->network, kept = view->kept;
 
 	circumstances.elapsed = now->elapsed;
 	circumstances.by_hand =
@@ -98,6 +98,9 @@ void policy_judge_view(const struct policy *policy, const struct client *client,
 	tally_roll(&network, view->window, now->index);
 	policy_judge(policy, &own, client_has_network(client) ? &network : NULL, &circumstances,
 		     standing);
+	tally_roll(&kept, view->window, now->index);
+	standing->kept_good = fade(kept.good_now, kept.good_previous, now->elapsed);
+	standing->has_trap = view->has_trap;
 }
 
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender)

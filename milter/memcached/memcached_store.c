@@ -66,8 +66,8 @@ static bool memcached_record(struct store *store, const struct store_query *quer
 	struct message_outcome outcome;
 	struct errand errand;
 
-	if (event->domain != 0)
-		memory_note_rejection(self->common.memory, query, event->domain);
+	if (event->side == SIDE_BAD)
+		memory_note_rejection(self->common.memory, query, event);
 	/* What this host has counted itself need not be asked for. */
 	if (event->distinct && !memory_see(self->common.memory, &query->client.key,
 					   query->window.index, event->recipient)) {
@@ -125,9 +125,10 @@ static bool memcached_credit(struct store *store, const struct store_query *quer
 	return left > 0;
 }
 
-static bool memcached_announce(struct store *store, const struct prefix *client, bool flagged)
+static bool memcached_announce(struct store *store, const struct prefix *client,
+			       enum announcement announcement)
 {
-	return store_announce(self_of(store)->common.memory, client, flagged);
+	return store_announce(self_of(store)->common.memory, client, announcement);
 }
 
 /* Whether the server was told. */

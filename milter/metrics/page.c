@@ -402,6 +402,10 @@ static void write_page(struct page *page, struct metrics *metrics, const struct 
 	write_offences(page);
 	write_all_labelled(page);
 	write_histogram(page, HISTOGRAM_STALL, "tarpit_stall_seconds", "Duration of stalls.");
+	write_histogram(page, HISTOGRAM_STAYED, "tarpit_stayed_seconds",
+			"Delay of stalls after which the client was still there.");
+	write_histogram(page, HISTOGRAM_LEFT, "tarpit_left_seconds",
+			"Delay of stalls after which the client had gone.");
 	write_reloads(page);
 	write_store(page, metrics->tarpit->store);
 	if (page->format == METRICS_OPENMETRICS)

@@ -189,6 +189,13 @@ static void log_released(const struct journal *journal, const struct journal_cli
 	log_end(&line);
 }
 
+static void count_outlasted(const struct journal *journal, int64_t delay_ms, bool has_left)
+{
+	(void)journal;
+	stats_add(has_left ? STAT_STALLS_LEFT : STAT_STALLS_STAYED, 1);
+	stats_observe(has_left ? HISTOGRAM_LEFT : HISTOGRAM_STAYED, delay_ms * 1000);
+}
+
 static void log_warned(const struct journal *journal, const char *mta_name, enum mta_warning kind,
 		       const char *warning)
 {
@@ -223,6 +230,7 @@ const struct journal journal_log = {
 	.decided = log_decided,
 	.deferred = log_deferred,
 	.released = log_released,
+	.outlasted = count_outlasted,
 	.warned = log_warned,
 	.siege = log_siege,
 };

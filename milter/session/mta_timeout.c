@@ -6,6 +6,11 @@
 #define ABRUPT_MS 20
 #define ABRUPT_SESSIONS 5
 
+bool mta_timeout_is_abrupt(const struct mta_timeout_stall *stall, int64_t now_ms)
+{
+	return stall->end_ms != 0 && now_ms - stall->end_ms <= ABRUPT_MS;
+}
+
 void mta_timeout_kept(struct mta_timeout *timeout, struct mta_timeout_stall *stall)
 {
 	if (stall->end_ms == 0)
@@ -22,7 +27,7 @@ void mta_timeout_kept(struct mta_timeout *timeout, struct mta_timeout_stall *sta
 int64_t mta_timeout_lost(struct mta_timeout *timeout, const struct mta_timeout_stall *stall,
 			 int64_t now_ms)
 {
-	if (stall->end_ms == 0 || now_ms - stall->end_ms > ABRUPT_MS)
+	if (!mta_timeout_is_abrupt(stall, now_ms))
 		return 0;
 	if (atomic_load(&timeout->abrupt_ends) == 0 ||
 	    stall->delay_ms < atomic_load(&timeout->shortest_ms))

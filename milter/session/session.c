@@ -78,16 +78,25 @@ static void tell_rejected(const struct session *s, const char *code, const char 
 /* The MTA has called again: it has waited as long as the last stall took. */
 static void note_callback(struct session *s)
 {
+	const struct journal *journal = s->tarpit->journal;
+
+	if (s->last_stall.end_ms != 0)
+		journal->outlasted(journal, s->last_stall.delay_ms, false);
 	mta_timeout_kept(&s->tarpit->mta_timeout, &s->last_stall);
 }
 
 /* The session has ended, perhaps because the MTA did not wait for the last stall. */
 static void note_end(struct session *s)
 {
-	int64_t shortest_ms =
-		mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, session_mono_ms(s));
+	const struct journal *journal = s->tarpit->journal;
+	int64_t now_ms = session_mono_ms(s);
+	int64_t shortest_ms = mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, now_ms);
 	char text[160];
 
+	/* One that quits once it has read its answer takes a moment longer than an MTA whose client has gone. */
+	if (s->last_stall.end_ms != 0)
+		journal->outlasted(journal, s->last_stall.delay_ms,
+				   mta_timeout_is_abrupt(&s->last_stall, now_ms));
 	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
 		return;
 	snprintf(text, sizeof(text),
@@ -176,6 +185,8 @@ enum verdict session_helo(struct session *s)
 	if (!s->is_watched)
 		return VERDICT_CONTINUE;
 	note_callback(s);
+	/* It ends a transaction. */
+	session_credit_drop(s);
 	session_view_judge(s, &st);
 	return session_verdict(s, STAGE_HELO, &st, true);
 }
@@ -209,6 +220,9 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	}
 	address_parse(event->sender, &s->transaction.sender);
 	s->transaction.is_null_sender = s->transaction.sender.text[0] == '\0';
+	s->transaction.is_callout =
+		s->transaction.is_null_sender ||
+		recipients_rule(s->config->callouts, &s->transaction.sender) != NULL;
 	session_view_expire(s);
 	session_view_judge(s, &st);
 	return session_verdict(s, STAGE_MAIL, &st, true);
@@ -219,7 +233,7 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 {
 	const struct policy *policy = &s->config->policy;
 	struct transaction *t = &s->transaction;
-	uint64_t each = policy_amount(policy, policy->hidden_weight, t->is_null_sender);
+	uint64_t each = policy_amount(policy, policy->hidden_weight, t->is_callout);
 	unsigned total, fresh;
 
 	if (!rejection_count_parse(bad_count, &total) ||
@@ -227,7 +241,7 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 		return;
 	fresh = total - t->rejects_shown - t->rejects_hidden;
 	t->rejects_hidden += fresh;
-	session_view_record(s, SIDE_BAD, each * fresh, NULL, st);
+	session_view_record(s, SIDE_BAD, each * fresh, NULL, false, st);
 	tell_rejected(s, "hidden", "", fresh, each * fresh, st);
 }
 
@@ -243,10 +257,10 @@ static void count_rejected(struct session *s, const struct address *recipient,
 		unsigned weight =
 			offence_weight(config->offences, config->offences_count, code);
 
-		amount = policy_amount(&config->policy, weight, s->transaction.is_null_sender);
+		amount = policy_amount(&config->policy, weight, s->transaction.is_callout);
 		dsn_format(code, text);
 	}
-	amount = session_view_record(s, SIDE_BAD, amount, recipient, st);
+	amount = session_view_record(s, SIDE_BAD, amount, recipient, code == NULL, st);
 	tell_rejected(s, text, recipient->text, 1, amount, st);
 }
 

@@ -19,6 +19,7 @@
 struct transaction {
 	struct address sender;
 	bool is_null_sender;
+	bool is_callout;		/* or a sender that weighs like one */
 	unsigned rejects_shown;		/* recipients that the MTA showed as rejected or refused */
 	unsigned rejects_hidden;	/* rejected ones that only {nbadrcpts} told of */
 	int64_t stalled_ms;
@@ -71,7 +72,7 @@ void session_view_forget(struct session *s);
  * recipient who had been counted before. st is how the client stands then.
  */
 uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
-			     const struct address *recipient, struct standing *st);
+			     const struct address *recipient, bool is_trap, struct standing *st);
 
 /* credit.c */
 

@@ -127,7 +127,7 @@ static enum verdict pass(struct session *s, const struct situation *at, enum rea
 	struct standing st;
 
 	if (at->stage == STAGE_RCPT)
-		session_view_record(s, SIDE_PASSED, 100, NULL, &st);
+		session_view_record(s, SIDE_PASSED, 100, NULL, false, &st);
 	return conclude(s, at->stage, ACTION_PASS, reason, NULL);
 }
 

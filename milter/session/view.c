@@ -41,19 +41,19 @@ static void judge(const struct session *s, struct standing *st)
 void session_view_judge_fresh(struct session *s, struct standing *st)
 {
 	const struct journal *journal = s->tarpit->journal;
+	enum announcement before = s->view.announced, now;
+	struct journal_client client;
 
 	s->viewed_ms = session_mono_ms(s);
 	judge(s, st);
-	if (st->flagged == s->view.announced)
+	now = !st->flagged ? ANNOUNCED_NOTHING : st->by_siege ? ANNOUNCED_SIEGE : ANNOUNCED_FLAG;
+	s->view.announced = now;
+	if (now == before || !store_announce(s->tarpit->store, &s->client.key, now) || now < before)
 		return;
-	s->view.announced = st->flagged;
-	if (store_announce(s->tarpit->store, &s->client.key, st->flagged) && st->flagged) {
-		struct journal_client client = session_journal_client(s);
-
-		journal->flagged(journal, &client, st, policy_delay_ms(&s->config->policy, st, 0));
-		/* One that went by what it knew before would tell by its speed which recipients exist. */
-		open_sessions_mark(s->tarpit->peers, &s->client.key, &s->peer);
-	}
+	client = session_journal_client(s);
+	journal->flagged(journal, &client, st, policy_delay_ms(&s->config->policy, st, 0));
+	/* One that went by what it knew before would tell by its speed which recipients exist. */
+	open_sessions_mark(s->tarpit->peers, &s->client.key, &s->peer);
 }
 
 void session_view_look_up(struct session *s, struct standing *st)
@@ -116,10 +116,10 @@ static void note_offence(const struct session *s, uint64_t amount)
 }
 
 uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
-			     const struct address *recipient, struct standing *st)
+			     const struct address *recipient, bool is_trap, struct standing *st)
 {
 	struct store_query query = session_query(s);
-	struct store_event event = {.side = side, .amount = amount};
+	struct store_event event = {.side = side, .amount = amount, .is_trap = is_trap};
 	bool counted;
 
 	if (amount == 0) {

@@ -16,8 +16,10 @@
 /* A client or a network. */
 struct entry {
 	struct prefix prefix;
-	bool is_network, announced, is_owing;
+	bool is_network, is_owing;
+	enum announcement announced;
 	unsigned owner;
+	int64_t trap_window; /* the last in which a trap was hit; 0: none */
 	int64_t by_hand_until_s; /* 0: not flagged by hand */
 	uint64_t walk; /* the last that has shown it */
 	int64_t window;
@@ -52,6 +54,11 @@ struct memory *memory_of(struct store *store);
 void memory_unlock(struct memory *memory);
 /* What is remembered of a client and its network, what is owed and its history among it. */
 void memory_show(struct memory *memory, const struct store_query *query, struct store_view *view);
+/* Notes in which domain the client has met a rejection, and whether it was a trap. */
+void memory_note_place(struct memory *memory, const struct store_query *query,
+		       const struct store_event *event);
+/* Shows what only this host knows of a client: its history, and whether it has hit a trap. */
+void memory_show_own(struct memory *memory, const struct store_query *query, struct store_view *view);
 /* Adds to what is known of a client and its network; an offence takes their history along. */
 void memory_count(struct memory *memory, const struct store_query *query, enum side side, uint64_t amount);
 /* The operations of memory_credit.c. */

@@ -78,7 +78,8 @@ void history_add(struct history *history, size_t max, bool is_network, const str
 	if (entry != NULL) {
 		HASH_DEL(*table, entry);
 	} else {
-		if (HASH_COUNT(*table) >= max)
+		/* Two, for a reload may have lowered max. */
+		for (int i = 0; i < 2 && HASH_COUNT(*table) >= max; i++)
 			drop(table, *table);
 		entry = calloc(1, sizeof(*entry));
 	}

@@ -32,9 +32,20 @@ static void show_one(struct memory *memory, bool is_network, const struct prefix
 	}
 }
 
+void memory_show_own(struct memory *memory, const struct store_query *query,
+		     struct store_view *view)
+{
+	const struct entry *entry = entry_find(memory, false, &query->client.key);
+
+	view->has_trap = entry != NULL && entry->trap_window > 0 &&
+			 entry->trap_window >= view->window - 1;
+	history_show(&memory->history, false, &query->client.key, view->window, &view->kept);
+}
+
 void memory_show(struct memory *memory, const struct store_query *query, struct store_view *view)
 {
 	*view = (struct store_view){.window = query->window.index};
+	memory_show_own(memory, query, view);
 	show_one(memory, false, &query->client.key, view->window, &view->client, view);
 	if (client_has_network(&query->client))
 		show_one(memory, true, &query->client.network, view->window, &view->network, view);
@@ -77,13 +88,11 @@ void memory_count(struct memory *memory, const struct store_query *query, enum s
 }
 
 /* True if the recipient had not been seen in this window. */
-static bool memory_note(struct memory *memory, const struct store_query *query,
-			const struct store_event *event)
+static bool is_first(struct memory *memory, const struct store_query *query,
+		     const struct store_event *event)
 {
-	if (event->domain != 0)
-		history_note_rejection(&memory->history, memory->max_clients, &query->client.key,
-				       query->window.index, event->domain);
-	return seen_note(&memory->seen, memory->max_clients * SEEN_PER_CLIENT, &query->client.key,
+	return !event->distinct ||
+	       seen_note(&memory->seen, memory->max_clients * SEEN_PER_CLIENT, &query->client.key,
 			 query->window.index, event->recipient, 1) == 0;
 }
 
@@ -95,25 +104,28 @@ static bool memory_record(struct store *store, const struct store_query *query,
 
 	pthread_mutex_lock(&memory->mutex);
 	memory_note_time(memory, query);
-	is_new = !event->distinct || memory_note(memory, query, event);
+	is_new = is_first(memory, query, event);
 	if (is_new)
 		memory_count(memory, query, event->side, event->amount);
+	memory_note_place(memory, query, event);
 	memory_show(memory, query, view);
 	memory_unlock(memory);
 	return is_new;
 }
 
-static bool memory_announce(struct store *store, const struct prefix *client, bool flagged)
+static bool memory_announce(struct store *store, const struct prefix *client,
+			    enum announcement announcement)
 {
 	struct memory *memory = memory_of(store);
 	struct entry *entry;
 	bool is_news = false;
 
 	pthread_mutex_lock(&memory->mutex);
-	entry = flagged ? entry_find_or_add(memory, false, client, 0) : entry_find(memory, false, client);
+	entry = announcement != ANNOUNCED_NOTHING ? entry_find_or_add(memory, false, client, 0)
+						   : entry_find(memory, false, client);
 	if (entry != NULL) {
-		is_news = entry->announced != flagged;
-		entry->announced = flagged;
+		is_news = entry->announced != announcement;
+		entry->announced = announcement;
 	}
 	memory_unlock(memory);
 	return is_news;

@@ -92,14 +92,29 @@ size_t memory_earn(struct store *store, const struct store_query *query,
 	return earning;
 }
 
-void memory_note_rejection(struct store *store, const struct store_query *query, uint64_t domain)
+void memory_note_place(struct memory *memory, const struct store_query *query,
+		       const struct store_event *event)
+{
+	struct entry *entry;
+
+	if (event->domain != 0)
+		history_note_rejection(&memory->history, memory->max_clients, &query->client.key,
+				       query->window.index, event->domain);
+	if (!event->is_trap)
+		return;
+	entry = entry_find_or_add(memory, false, &query->client.key, query->window.index);
+	if (entry != NULL)
+		entry->trap_window = query->window.index;
+}
+
+void memory_note_rejection(struct store *store, const struct store_query *query,
+			   const struct store_event *event)
 {
 	struct memory *memory = memory_of(store);
 
 	pthread_mutex_lock(&memory->mutex);
-	history_note_rejection(&memory->history, memory->max_clients, &query->client.key,
-			       query->window.index, domain);
-	pthread_mutex_unlock(&memory->mutex);
+	memory_note_place(memory, query, event);
+	memory_unlock(memory);
 }
 
 void memory_take_history(struct store *store, const struct store_query *query,

@@ -74,6 +74,7 @@ void memory_amend(struct store *store, const struct store_query *query, struct s
 	struct memory *memory = memory_of(store);
 
 	pthread_mutex_lock(&memory->mutex);
+	memory_show_own(memory, query, view);
 	amend_one(memory, false, &query->client.key, view->window, &view->client, view);
 	if (client_has_network(&query->client))
 		amend_one(memory, true, &query->client.network, view->window, &view->network, view);

@@ -161,6 +161,8 @@ static const struct {
 	{"stalls", "begun", "stalls_begun", false},
 	{"stalls", "ended", "stalls_ended", false},
 	{"stalls", "time waited", "stalled_ms", true},
+	{"stalls", "client stayed", "stalls_stayed", false},
+	{"stalls", "client had left", "stalls_left", false},
 	{"instead", "deferred with 421", "deferred", false},
 	{"instead", "passed", "passed", false},
 	{"store", "calls", "store_calls", false},
@@ -430,6 +432,7 @@ static void show_client(struct view *view, const json_t *answer)
 {
 	struct table table = {.columns = pair_columns, .columns_count = 2};
 	bool is_local = !get_boolean(view, answer, "shared");
+	double passed = get_number(view, answer, "passed");
 	struct entry entry;
 	char duration[DURATION_TEXT_MAX];
 
@@ -445,6 +448,9 @@ static void show_client(struct view *view, const json_t *answer)
 		 entry.good);
 	add_network(view, &table, answer, &entry);
 	add_flag(&table, &entry);
+	if (passed > 0)
+		add_pair(&table, "passed", TABLE_PLAIN, "%.2f recipients without a wait, of %g",
+			 passed, get_number(view, answer, "pass_limit"));
 	add_pair(&table, "delay", TABLE_PLAIN, "%s",
 		 entry.flagged ? duration_describe(entry.delay_ms, duration) : "none");
 	add_pair(&table, "sessions", TABLE_PLAIN, "%" PRId64, entry.sessions);

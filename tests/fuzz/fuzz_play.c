@@ -131,7 +131,7 @@ void play_begin(struct play *play, unsigned variant)
 	*play = (struct play){
 		.journal = {journal_log.session, on_rejected, on_flagged, on_decided,
 			    journal_log.deferred, on_released,
-			    on_warned, journal_log.siege}};
+			    journal_log.outlasted, on_warned, journal_log.siege}};
 	current = play;
 	fuzz_tarpit_begin(&play->tarpit, fuzz_config(variants[variant % COUNT(variants)]));
 	play->tarpit.journal = &play->journal;

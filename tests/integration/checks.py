@@ -38,6 +38,13 @@ def assert_waited(reply, seconds=DELAY):
     assert 0.99 * seconds <= reply.seconds < seconds + LATE_SECONDS, reply
 
 
+def assert_delivered(session, **macros):
+    """A message to recipients that may earn credit: the filter wants to know of its end, and nothing before."""
+    data, end = session.deliver(**macros)
+    assert_at_once(data)
+    assert_at_once(end, action="accept")
+
+
 def assert_deferred(*replies):
     for reply in replies:
         assert reply.is_deferral and reply.text.startswith("421 4.7.0 "), reply

@@ -36,7 +36,7 @@ def sources_of(room):
 
 def unescape(mdoc):
     """The text of an mdoc line's arguments."""
-    return re.sub(r"\\e", r"\\", mdoc.replace(r"\&", "").replace(r"\-", "-"))
+    return re.sub(r"\\e", r"\\", mdoc.replace(r"\&", "").replace(r"\-", "-").replace(r"\(dq", '"'))
 
 
 def example_settings(text):
@@ -314,7 +314,7 @@ def test_readme_adds_up_the_seconds_of_a_day(shell):
 
 
 def test_readme_tells_who_was_deferred(shell):
-    assert [line.split() for line in shell('$2 == "defer:" { print')] == [
+    assert [line.split() for line in shell('$2 == "defer:" { n')] == [
         ["1", "client=192.0.2.7", "stage=CONNECT", "reason=sessions"]]
 
 

@@ -10,9 +10,9 @@ import pytest
 from checks import OPTIONS, wait_until
 
 from support import journald
-from support.daemon import TOP
+from support.daemon import TOP, Daemon
 from support.journald import rfc3339, traditional
-from support.milter import Session
+from support.milter import Session, offend
 
 pytestmark = pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="there is no fail2ban")
 
@@ -100,10 +100,10 @@ def config(tmp_path_factory):
     return path
 
 
-def found(config, log, *options):
+def found(config, log, *options, name="tarpit-milter"):
     """The addresses that the filter finds, in order."""
     output = subprocess.run(
-        ["fail2ban-regex", "-c", config, "-o", "ip", *options, log, config / "filter.d/tarpit-milter.conf"],
+        ["fail2ban-regex", "-c", config, "-o", "ip", *options, log, config / f"filter.d/{name}.conf"],
         capture_output=True, text=True, check=False)
     assert output.returncode == 0, output
     return output.stdout.split()
@@ -134,6 +134,29 @@ def test_is_not_misled_by_other_lines(config, stamp, tmp_path):
     assert found(config, log) == []
     log.write_text(f"{stamp(now)} mx tarpit-milter[1]: {FLAG_OF_ANOTHER}\n")
     assert found(config, log) == [HARMLESS], "so the lines above would have been found without what is wrong in them"
+
+
+@pytest.mark.parametrize("stamp", [traditional, rfc3339])
+def test_the_other_filter_finds_who_is_answered_421(config, stamp, tmp_path):
+    now = datetime.datetime.now().astimezone()
+    log = tmp_path / "mail.log"
+    misleading = [*STRANGERS, f"tarpit-milter[1]: pass: client={HARMLESS} stage=CONNECT reason=budget",
+                  f"tarpit-milter[1]: defer: client={HARMLESS} stage=CONNECT reason=sessions",
+                  f"tarpit-milter[1]: defer: client={HARMLESS} stage=CONNECT reason=sessions count=1 count=2",
+                  f"tarpit-milter[1]: reject: rcpt=\"defer: client={HARMLESS} stage=A reason=b count=1\" count=1",
+                  f"tarpit-milter[1]: {FLAG_OF_ANOTHER}"]
+    log.write_text("".join(f"{stamp(now)} mx {line}\n" for line in misleading))
+    assert found(config, log, name="tarpit-milter-defer") == []
+    with Daemon({**OPTIONS, "stall_at": "{mail}", "max_stalls": "1", "threshold": "1", "delay_max": "2s", "delay_min": "2s"}) as daemon:
+        for client in ("192.0.2.1", "2001:db8:1:2::3"):
+            offend(daemon.address, client)
+        with Session(daemon.address, "192.0.2.1") as waiting, Session(daemon.address, "2001:db8:1:2::3") as refused:
+            waiting.begin_mail()
+            wait_until(lambda: daemon.events("stall"), 10)
+            assert refused.mail().is_deferral
+        lines = daemon.log_lines("defer")
+    log.write_text("".join(f"{stamp(now)} mx tarpit-milter[1]: {line}\n" for line in lines))
+    assert found(config, log, name="tarpit-milter-defer") == ["2001:db8:1:2::3"]
 
 
 def client_of(config, directory):

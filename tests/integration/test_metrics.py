@@ -144,7 +144,8 @@ def test_passes_by_reason_and_mode():
         assert_samples(samples, {
             'tarpit_configuration_info{mode="observe",store="memory"}': 1,
             'tarpit_deferred_total{reason="sessions"}': 0, "tarpit_stall_seconds_count": 0})
-        assert samples['tarpit_passed_total{reason="observe"}'] == len(daemon.events("pass")) >= 2
+        # Of those that would have been answered 421 a minute has one line.
+        assert samples['tarpit_passed_total{reason="observe"}'] >= len(daemon.events("pass")) >= 2
     with measured(AT_MAIL, {"max_stall_per_session": "1s", "delay_max": "1s", "delay_min": "1s"}) as (daemon, address):
         flag(daemon, CLIENT)
         with Session(daemon.address, CLIENT) as session:

@@ -4,7 +4,7 @@
 import itertools
 
 import pytest
-from checks import AT_MAIL, OPTIONS, assert_at_once, assert_waited, daemon_with, flag, wait_until
+from checks import AT_MAIL, OPTIONS, assert_at_once, assert_delivered, assert_waited, daemon_with, flag, wait_until
 
 from support import milter
 from support.daemon import Daemon
@@ -77,11 +77,11 @@ def test_asks_for_helo_where_it_stalls_there():
 
 
 def test_mta_that_does_not_offer_rejected_recipients_is_named_in_the_log(observer):
-    for _ in range(2):
+    for number in range(2):
         with Session(observer.address, CLIENT, steps=milter.ALL_STEPS & ~milter.RCPT_REJ) as session:
             assert not session.steps & milter.RCPT_REJ
-            assert_at_once(session.greeting, session.mail(), session.rcpt())
-            assert_at_once(session.data(), action="accept")
+            assert_at_once(session.greeting, session.mail(), session.rcpt(f"user{number}@example.org"))
+            assert_delivered(session)
     warnings = observer.events("mta")
     assert len(warnings) == 1 and warnings[0]["name"] == "mx.example.org"
     assert "rejected recipients" in warnings[0]["warning"]
@@ -111,22 +111,40 @@ def test_exempt_client_is_accepted_at_connect(observer, address):
 
 
 @both_mtas
-def test_clean_session_is_accepted_at_data_message_by_message(observer, client, mta):
+def test_clean_session_is_accepted_at_the_end_of_each_message(observer, client, mta):
     with Session(observer.address, client, mta=mta) as session:
         assert_at_once(session.greeting)
-        for _ in range(3):
-            assert_at_once(session.greet(), session.rcpt("a@example.org"), session.rcpt("b@example.org"))
-            assert_at_once(session.data(), action="accept")
-            assert session.eom().action == "unasked"
+        for number in range(3):
+            assert_at_once(session.greet(), session.rcpt(f"a{number}@example.org"), session.rcpt("b@example.org"))
+            assert_delivered(session)
     assert not observer.events("reject", client=client)
 
 
-def test_flagged_session_is_accepted_at_data_too():
+@both_mtas
+def test_session_is_accepted_at_data_if_its_message_can_earn_nothing(observer, client, mta):
+    """A recipient that is exempt, that has earned credit before, or beyond what one domain may earn."""
+    with Session(observer.address, client, mta=mta) as session:
+        session.greet()
+        for number in range(11):
+            assert_at_once(session.rcpt(f"a{number}@example.org"))
+        assert_delivered(session)
+        for recipients in (["postmaster@example.org"], ["a1@example.org", "A2@Example.ORG"], ["b@example.org"]):
+            assert_at_once(session.mail(), *[session.rcpt(recipient) for recipient in recipients])
+            assert_at_once(session.data(), action="accept")
+            assert session.eom().action == "unasked"
+        assert_at_once(session.mail(), session.rcpt("b@other.example.org"))
+        assert_delivered(session)
+
+
+def test_flagged_session_is_accepted_at_the_end_of_its_message_too():
     with daemon_with(AT_MAIL) as daemon:
-        flag(daemon, CLIENT)
+        flag(daemon, CLIENT, count=8)
         with Session(daemon.address, CLIENT) as session:
             assert_waited(session.mail())
             assert_at_once(session.rcpt())
+            assert_delivered(session)
+            assert_waited(session.mail())
+            assert_at_once(session.rcpt("nobody@example.org", rejected="5.1.1"))
             assert_at_once(session.data(), action="accept")
 
 
@@ -240,7 +258,8 @@ def test_next_session_on_the_same_connection_does_no_harm():
     with daemon_with(AT_MAIL) as daemon:
         flag(daemon, CLIENT)
         with Session(daemon.address, "192.0.2.99") as session:
-            assert_at_once(session.mail(), session.rcpt(), session.eom())
+            assert_at_once(session.mail(), session.rcpt())
+            session.abort()
             session.quit_nc()
             session.client = CLIENT
             assert session.connect().action in ("continue", "accept")
@@ -332,6 +351,9 @@ def test_what_counts_as_rejected(observer, client, mta, mailer, host, addr, outc
         session.greet()
         assert_at_once(session.rcpt("subject@example.org", rcpt_mailer=mailer, rcpt_host=host, rcpt_addr=addr,
                                     nbadrcpts=None))
+        # The end of a message is asked for if a recipient of it may earn credit.
+        assert (session.data(nbadrcpts=None).action == "continue") == (outcome == GOOD)
+        session.eom()
     seen = observer.events("reject", client=client, rcpt="subject@example.org")
     assert [(found["code"], found["weight"]) for found in seen] == {
         BAD: [(host, "1.00")], WEIGHTLESS: [(host, "0.00")]}.get(outcome, [])
@@ -375,7 +397,7 @@ def test_hidden_rejections_are_seen_at_the_next_shown_one_and_at_data(observer, 
         session.rcpt("good@example.org")
         assert hidden(observer, client) == [("2", "1.00"), ("1", "0.50")]
         session.hide(4)
-        assert_at_once(session.data(), action="accept")
+        assert_delivered(session)
         assert hidden(observer, client) == [("2", "1.00"), ("1", "0.50"), ("4", "2.00")]
         session.greet()
         session.hide(1)
@@ -398,7 +420,7 @@ def test_nonsense_for_a_count_of_bad_recipients(observer, client, value):
     with Session(observer.address, client, mta=SENDMAIL) as session:
         session.greet()
         assert_at_once(session.rcpt(nbadrcpts=value))
-        assert_at_once(session.data(nbadrcpts=value), action="accept")
+        assert_delivered(session, nbadrcpts=value)
     assert hidden(observer, client) == []
 
 
@@ -426,15 +448,23 @@ def test_same_recipient_counts_each_time_if_so_configured(store):
         assert [found["bad"] for found in daemon.events("reject")] == ["1.00", "2.00", "3.00"]
 
 
-def test_accepted_recipients_count_once_and_only_for_who_has_offended(store):
+def test_accepted_recipients_count_once_from_the_first_and_for_mail(store):
+    """Whether or not the client has offended, but only once their message has reached its end."""
     with daemon_with(store, {"mode": "observe"}) as daemon:
         with Session(daemon.address, CLIENT) as session:
             session.greet()
             session.rcpt("before@example.org")
+            assert_delivered(session)
+            session.mail()
             session.rcpt("nobody@example.org", rejected="5.1.1")
             for _ in range(3):
                 session.rcpt("after@example.org")
-        assert standing(daemon, CLIENT) == (2, 1)
+            assert_delivered(session)
+            session.mail()
+            session.rcpt("asked-for@example.org")
+            session.abort()
+            session.quit()
+        assert standing(daemon, CLIENT) == (2, 2)
 
 
 def test_null_sender_counts_less(store):

@@ -13,7 +13,8 @@ from .control import frame
 
 HEADER = struct.Struct(">I")
 COUNTERS = ("sessions_opened", "sessions_closed", "sessions_exempt", "rejects", "flags", "sieges", "stalls_begun",
-            "stalls_ended", "stalled_ms", "deferred", "passed", "store_calls", "store_failures", "forgiven", "flagged_by_hand",
+            "stalls_ended", "stalled_ms", "stalls_stayed",
+            "stalls_left", "deferred", "passed", "store_calls", "store_failures", "forgiven", "flagged_by_hand",
             "reloads", "reloads_failed")
 
 

@@ -283,9 +283,13 @@ class Session:
         return self.finish()
 
     def eom(self):
-        """The end of a message without a body."""
+        """The end of a message, of whose headers and body the filter wants nothing."""
         self.begin("eom", b"")
         return self.finish()
+
+    def deliver(self, **macros):
+        """DATA and a message's end; the replies."""
+        return self.data(**macros), self.eom()
 
     def unknown(self, line):
         self.begin("unknown", strings(line))

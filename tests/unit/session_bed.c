@@ -100,10 +100,11 @@ static bool counting_credit(struct store *store, const struct store_query *query
 	return store_credit(counting.memory, query, recipients, count, view);
 }
 
-static bool counting_announce(struct store *store, const struct prefix *client, bool flagged)
+static bool counting_announce(struct store *store, const struct prefix *client,
+			      enum announcement announcement)
 {
 	(void)store;
-	return store_announce(counting.memory, client, flagged);
+	return store_announce(counting.memory, client, announcement);
 }
 
 static const struct store_ops counting_ops = {

@@ -110,6 +110,30 @@ static void how_far_it_is_is_told(void **state)
 			    "below");
 }
 
+/* What only this host knows, a trap and a siege are in the sentence where they decide. */
+static void what_decides_is_named(void **state)
+{
+	const struct store_query none = {.window = {.length_s = 4 * HOURS}};
+	struct store_view view = {.client = {.bad_now = 500, .good_now = 300},
+				  .kept = {.good_now = 200},
+				  .has_trap = true};
+	struct standing standing;
+	char text[EXPLAIN_MAX];
+
+	(void)state;
+	policy_judge_view(&defaults, &none.client, &view, &none.window,
+			  (struct circumstances){.in_siege = true}, &standing);
+	assert_string_equal(explain_standing(&defaults, &standing, 4 * HOURS, NULL, 0, text),
+			    "5.00 bad (a trap among them) - 2 x 3.00 good (2.00 of it known to this "
+			    "host alone) = -1.00 in 4 h, threshold 5: not flagged, 6.00 below");
+	view = (struct store_view){.client = {.bad_now = 100}};
+	policy_judge_view(&defaults, &none.client, &view, &none.window,
+			  (struct circumstances){.in_siege = true}, &standing);
+	assert_string_equal(explain_standing(&defaults, &standing, 4 * HOURS, NULL, 0, text),
+			    "1.00 bad - 2 x 0.00 good = 1.00 in 4 h, threshold 5, the site is under "
+			    "siege, where a stranger's first offence counts: flagged, next delay 5 s");
+}
+
 static void dirty_network_is_named(void **state)
 {
 	static const struct row rows[] = {
@@ -186,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arithmetic_can_be_checked),
 		cmocka_unit_test(how_far_it_is_is_told),
+		cmocka_unit_test(what_decides_is_named),
 		cmocka_unit_test(dirty_network_is_named),
 		cmocka_unit_test(flag_by_hand_is_named),
 		cmocka_unit_test(longest_sentence_fits),

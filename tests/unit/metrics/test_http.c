@@ -138,6 +138,8 @@ static const struct {
 	{"tarpit_passed", "counter"},
 	{"tarpit_mta_warnings", "counter"},
 	{"tarpit_stall_seconds", "histogram"},
+	{"tarpit_stayed_seconds", "histogram"},
+	{"tarpit_left_seconds", "histogram"},
 	{"tarpit_reloads", "counter"},
 	{"tarpit_store_call_seconds", "histogram"},
 	{"tarpit_store_up", "gauge"},

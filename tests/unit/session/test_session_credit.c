@@ -384,6 +384,28 @@ static void a_siege_is_nothing_to_others(void **state)
 	finish();
 }
 
+/* The log has both: fail2ban heeds the second. */
+static void who_goes_on_in_a_siege_is_flagged_once_more_on_its_own_account(void **state)
+{
+	static const struct step steps[] = {
+		{CONNECT, "192.0.2.4"},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<1@example.org>", "5.1.1", .events = "flag reject", .detail = "by_siege=yes"},
+		{RCPT, "<2@example.org>", "5.1.1", .events = "reject"},
+		{RCPT, "<3@example.org>", "5.1.1", .events = "reject"},
+		{RCPT, "<4@example.org>", "5.1.1", .events = "reject"},
+		{RCPT, "<5@example.org>", "5.1.1", .events = "flag reject", .detail = "delay_ms=5000"},
+		{RCPT, "<6@example.org>", "5.1.1", .events = "reject"},
+	};
+
+	(void)state;
+	START("stall_at={}", "network_threshold=0", "siege_threshold=1");
+	probe_from_everywhere(3);
+	PLAY(POSTFIX, steps);
+	assert_false(caught_text("by_siege"));
+	finish();
+}
+
 /* Nobody is deferred for being new. */
 static void strangers_pass_in_a_siege_when_the_budget_is_full(void **state)
 {
@@ -421,6 +443,7 @@ int main(void)
 		TEST(a_trap_counts_once_and_is_stronger_than_an_exemption),
 		TEST(a_siege_slows_strangers_from_the_32nd_probe_on),
 		TEST(a_siege_is_nothing_to_others),
+		TEST(who_goes_on_in_a_siege_is_flagged_once_more_on_its_own_account),
 		TEST(strangers_pass_in_a_siege_when_the_budget_is_full),
 	};
 

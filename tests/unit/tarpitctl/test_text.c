@@ -25,7 +25,7 @@
 #define SHOWN                                                                                      \
 	",\"ok\":true,\"known\":true,\"address\":\"192.0.2.1\",\"window_s\":14400,"                \
 	"\"threshold\":5.0,\"good_credit\":2.0,\"network_bad\":9.5,\"network_good\":1,"            \
-	"\"network_threshold\":20,\"delay_min_ms\":5000,\"delay_max_ms\":20000,\"stalls\":1,"      \
+	"\"network_threshold\":20,\"passed\":3.5,\"pass_limit\":100,\"delay_min_ms\":5000,\"delay_max_ms\":20000,\"stalls\":1,"      \
 	"\"shared\":true,\"mode\":\"enforce\",\"explanation\":\"8.25 bad - 2 x 1.00 good = 6.25\","
 #define STATUS_HEAD                                                                                \
 	"\"ok\":true,\"version\":\"0.1.0\",\"uptime_s\":11520,\"mode\":\"enforce\",\"sessions\":3,"\
@@ -34,7 +34,7 @@
 #define SIEGE "\"siege\":{\"on\":true,\"since\":1795226582,\"score\":45,\"mean\":2.126},"
 #define COUNTERS                                                                                   \
 	"\"sessions_opened\":9,\"sessions_closed\":6,\"sessions_exempt\":1,\"rejects\":12,"        \
-	"\"flags\":2,\"sieges\":1,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"deferred\":4,"   \
+	"\"flags\":2,\"sieges\":1,\"stalls_begun\":3,\"stalls_ended\":2,\"stalled_ms\":15200,\"stalls_stayed\":1,\"stalls_left\":1,\"deferred\":4,"   \
 	"\"passed\":5,\"store_calls\":1234,\"store_failures\":0,\"forgiven\":1,"                   \
 	"\"flagged_by_hand\":0,\"reloads\":1,\"reloads_failed\":0"
 #define SINCE_THE_START \
@@ -50,6 +50,8 @@
 	"  stalls    begun                     3\n" \
 	"            ended                     2\n" \
 	"            time waited          15.2 s\n" \
+	"            client stayed             1\n" \
+	"            client had left           1\n" \
 	"  instead   deferred with 421         4\n" \
 	"            passed                    5\n" \
 	"  store     calls                  1234\n" \
@@ -135,6 +137,7 @@ static const struct {
 	 "  score     6.25: 8.25 bad, 1.00 good\n"
 	 "  network   192.0.2.0/24: 9.50 bad, 1.00 good, score 7.50, dirty at 20\n"
 	 "  flagged   yes\n"
+	 "  passed    3.50 recipients without a wait, of 100\n"
 	 "  delay     5.9 s\n"
 	 "  sessions  2\n"
 	 "  stalls    1\n"
@@ -149,6 +152,7 @@ static const struct {
 	 "  score     6.25: 8.25 bad, 1.00 good\n"
 	 "  network   does not matter\n"
 	 "  flagged   no, though by hand until 2026-11-21 02:03:02\n"
+	 "  passed    3.50 recipients without a wait, of 100\n"
 	 "  delay     none\n"
 	 "  sessions  2\n"
 	 "  stalls    1\n"
@@ -163,6 +167,7 @@ static const struct {
 	 "  score     6.25: 8.25 bad, 1.00 good\n"
 	 "  network   does not matter\n"
 	 "  flagged   by hand until 2026-11-21 02:03:02\n"
+	 "  passed    3.50 recipients without a wait, of 100\n"
 	 "  delay     20 s\n"
 	 "  sessions  2\n"
 	 "  stalls    1\n"
@@ -276,7 +281,7 @@ static bool is_spare(const char *command, const char *name)
 {
 	static const char *const names[] = {"ok",	   "key",	   "address",	   "window_s",
 					    "threshold",   "good_credit",  "delay_min_ms", "delay_max_ms",
-					    "new",	   "since"};
+					    "new",	   "since",	  "pass_limit"};
 
 	for (size_t i = 0; i < COUNT(names); i++)
 		if (strcmp(names[i], name) == 0)
