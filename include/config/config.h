@@ -52,8 +52,9 @@ struct config {
 	char *recipient_delimiter;		/* characters; empty for none */
 	struct client_widths widths;
 	struct string_list exempt_clients, exempt_hosts, exempt_recipients, trap_recipients;
+	struct string_list callout_senders;
 	struct exempt *exempt;			/* of the first two */
-	struct recipients *exempt_mailboxes, *traps;	/* of the others */
+	struct recipients *exempt_mailboxes, *traps, *callouts;	/* of the others */
 	bool exempt_authenticated;
 	char *control_socket, *metrics_listen, *pid_file;
 	int syslog_facility;			/* LOG_MAIL ... */

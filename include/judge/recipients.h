@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A list of recipients: whole addresses, and local parts that stand for every domain. Immutable once sealed. */
+/* A list of recipients, or of senders: whole addresses, and local parts that stand for every domain. Immutable once sealed. */
 #ifndef TARPIT_JUDGE_RECIPIENTS_H
 #define TARPIT_JUDGE_RECIPIENTS_H
 

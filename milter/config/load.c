@@ -164,7 +164,9 @@ static struct config *config_new(void)
 	config->exempt = exempt_new();
 	config->exempt_mailboxes = recipients_new();
 	config->traps = recipients_new();
-	if (config->exempt != NULL && config->exempt_mailboxes != NULL && config->traps != NULL)
+	config->callouts = recipients_new();
+	if (config->exempt != NULL && config->exempt_mailboxes != NULL && config->traps != NULL &&
+	    config->callouts != NULL)
 		return config;
 	config_release(config);
 	return NULL;
@@ -354,6 +356,7 @@ static void build(struct loader *loader)
 		loader->out_of_memory = true;
 	recipients_seal(loader->config->exempt_mailboxes);
 	recipients_seal(loader->config->traps);
+	recipients_seal(loader->config->callouts);
 }
 
 static void free_assignments(struct loader *loader)

@@ -52,6 +52,8 @@ const struct config_key config_keys[] = {
 	 "0 to 10, two decimals at most", 0, 10},
 	{"null_sender_weight", KIND_NUMBER, FIELD(policy.null_sender_weight), "0.25", "0 to 10", 0,
 	 10},
+	{"callout_senders", KIND_LIST, FIELD(callout_senders), "\"double-bounce@\"",
+	 "address, or local part that ends in @", .add = config_add_callout},
 	{"count_distinct", KIND_BOOLEAN, FIELD(count_distinct), "yes", "yes or no",
 	 .words = {"no", "yes"}},
 	{"delay_min", KIND_DURATION, FIELD(policy.delay_min_ms), "5s", "100ms to 10m", 100,

@@ -63,6 +63,7 @@ bool config_add_stage(struct config *config, const char *text, char *error, size
 bool config_add_client(struct config *config, const char *text, char *error, size_t size);
 bool config_add_host(struct config *config, const char *text, char *error, size_t size);
 bool config_add_recipient(struct config *config, const char *text, char *error, size_t size);
+bool config_add_callout(struct config *config, const char *text, char *error, size_t size);
 bool config_add_trap(struct config *config, const char *text, char *error, size_t size);
 
 /* For `add_line`. */

@@ -375,6 +375,21 @@ bool config_add_recipient(struct config *config, const char *text, char *error, 
 	       keep(&config->exempt_recipients, text, error, size);
 }
 
+/* "double-bounce@" is that local part in every domain. */
+bool config_add_callout(struct config *config, const char *text, char *error, size_t size)
+{
+	size_t length = strlen(text);
+	char local[256];
+
+	if (length >= sizeof(local) || strchr(text, '@') == NULL)
+		return error_set(error, size, "neither an address nor a local part with an @ behind it");
+	snprintf(local, sizeof(local), "%s", text);
+	if (local[length - 1] == '@')
+		local[length - 1] = '\0';
+	return recipients_add(config->callouts, local, error, size) &&
+	       keep(&config->callout_senders, text, error, size);
+}
+
 bool config_add_client_line(struct config *config, const char *text, char *error, size_t size)
 {
 	return exempt_add_client(config->exempt, text, error, size);

@@ -220,6 +220,9 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	}
 	address_parse(event->sender, &s->transaction.sender);
 	s->transaction.is_null_sender = s->transaction.sender.text[0] == '\0';
+	s->transaction.is_callout =
+		s->transaction.is_null_sender ||
+		recipients_rule(s->config->callouts, &s->transaction.sender) != NULL;
 	session_view_expire(s);
 	session_view_judge(s, &st);
 	return session_verdict(s, STAGE_MAIL, &st, true);
@@ -230,7 +233,7 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 {
 	const struct policy *policy = &s->config->policy;
 	struct transaction *t = &s->transaction;
-	uint64_t each = policy_amount(policy, policy->hidden_weight, t->is_null_sender);
+	uint64_t each = policy_amount(policy, policy->hidden_weight, t->is_callout);
 	unsigned total, fresh;
 
 	if (!rejection_count_parse(bad_count, &total) ||
@@ -254,7 +257,7 @@ static void count_rejected(struct session *s, const struct address *recipient,
 		unsigned weight =
 			offence_weight(config->offences, config->offences_count, code);
 
-		amount = policy_amount(&config->policy, weight, s->transaction.is_null_sender);
+		amount = policy_amount(&config->policy, weight, s->transaction.is_callout);
 		dsn_format(code, text);
 	}
 	amount = session_view_record(s, SIDE_BAD, amount, recipient, code == NULL, st);

@@ -19,6 +19,7 @@
 struct transaction {
 	struct address sender;
 	bool is_null_sender;
+	bool is_callout;		/* or a sender that weighs like one */
 	unsigned rejects_shown;		/* recipients that the MTA showed as rejected or refused */
 	unsigned rejects_hidden;	/* rejected ones that only {nbadrcpts} told of */
 	int64_t stalled_ms;

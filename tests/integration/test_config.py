@@ -18,7 +18,7 @@ DEFAULTS = {
     "memcached_retry": "2s", "memcached_user": "", "memcached_password_file": "", "key_prefix": "tarpit",
     "memory_clients": "100000", "window": "4h", "threshold": "5",
     "good_credit": "2", "recipient_delimiter": "+", "offences": ["5.2.2 0", "5.3.4 0", "5.*.* 1"], "hidden_weight": "0.5",
-    "null_sender_weight": "0.25", "count_distinct": "yes", "delay_min": "5s", "delay_max": "20s", "jitter": "10",
+    "null_sender_weight": "0.25", "callout_senders": ["double-bounce@"], "count_distinct": "yes", "delay_min": "5s", "delay_max": "20s", "jitter": "10",
     "stall_at": ["connect", "mail", "rcpt", "data"], "mta_timeout": "auto", "max_stalls": "40",
     "when_full": "defer", "max_flagged_sessions": "2", "max_stall_per_transaction": "4m",
     "max_stall_per_session": "10m", "pass_limit": "100", "defer_longest": "30m", "ipv4_prefix": "32", "ipv6_prefix": "64", "network_threshold": "20",
@@ -75,7 +75,8 @@ OTHERS = {
     "memcached_password_file": PASSWORD_FILE.name, "key_prefix": "A.b_c-9", "memory_clients": "500",
     "window": "14d", "threshold": "0.01", "good_credit": "0", "recipient_delimiter": "-=",
     "offences": ["5.1.1 10", "5.*.2 0.25", "5.*.* 0"],
-    "hidden_weight": "0", "null_sender_weight": "1", "count_distinct": "no", "delay_min": "100ms",
+    "hidden_weight": "0", "null_sender_weight": "1",
+    "callout_senders": ["probe@example.com", "verify@"], "count_distinct": "no", "delay_min": "100ms",
     "delay_max": "90s", "jitter": "0", "stall_at": ["helo"], "mta_timeout": "2m", "max_stalls": "1",
     "when_full": "pass", "max_flagged_sessions": "0", "max_stall_per_transaction": "299s",
     "max_stall_per_session": "1h", "pass_limit": "0", "defer_longest": "14d", "ipv4_prefix": "28", "ipv6_prefix": "56", "network_threshold": "0",
@@ -176,6 +177,24 @@ def test_relative_file_of_clients_is_beside_the_one_that_names_it(tmp_path):
         f"{tmp_path}/etc/more/friends:1", f"{tmp_path}/etc/more/../others:1", "here:1", f"{tmp_path}/etc/friends:1",
         "set:1", "--set:1"]
     assert "none: No such file" in result.stderr
+
+
+def test_trap_recipients_from_a_file(tmp_path):
+    traps = tmp_path / "traps"
+    traps.write_text("# on the old web page\nbait@example.org\n\nDead.Long@Example.com  # since 2019\n")
+    with Daemon(config_text=f'trap_recipients = {{"third@example.net", "@{traps}"}}\nstall_at = {{}}\n') as daemon:
+        for number, trap in enumerate(("bait@example.org", "dead.long@example.com", "third@example.net")):
+            with Session(daemon.address, f"192.0.2.{number}") as session:
+                session.mail()
+                session.rcpt(trap)
+                session.rcpt("bait@example.com")
+        assert [(event["client"], event["rcpt"], event["code"], event["weight"]) for event in daemon.events("reject")] == [
+            ("192.0.2.0", "bait@example.org", "trap", "5.00"), ("192.0.2.1", "dead.long@example.com", "trap", "5.00"),
+            ("192.0.2.2", "third@example.net", "trap", "5.00")]
+        assert len(daemon.events("flag")) == 3
+    traps.write_text("bait@example.org\nbait\n")
+    status, faults = check(config_text=f'trap_recipients = {{"@{traps}"}}\n')
+    assert status == 78 and len(faults) == 1 and faults[0].startswith(f"{traps}:2: trap_recipients: 'bait': "), faults
 
 
 def test_faults_in_a_file_of_clients_are_placed_there(tmp_path):
@@ -279,6 +298,8 @@ FAULTS = [
     ('trap_recipients = {"bait"}', "trap_recipients", "without a domain"),
     ('trap_recipients = {"a b@example.com"}', "trap_recipients", "address"),
     ('trap_recipients = {"@/no/such/file"}', "trap_recipients", "No such file"),
+    ('callout_senders = {"probe"}', "callout_senders", "local part that ends in @"),
+    ('callout_senders = {"@"}', "callout_senders", "address"),
     ('recipient_delimiter = "@"', "recipient_delimiter", "up to 8"),
     ('recipient_delimiter = "+-+-+-+-+"', "recipient_delimiter", "up to 8"),
     ("pass_limit = -1", "pass_limit", "integer"),

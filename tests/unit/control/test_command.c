@@ -12,6 +12,7 @@
 
 #include "control/command.h"
 #include "control/frame.h"
+#include "session/deferrals.h"
 #include "session/site.h"
 #include "store/memory.h"
 #include "session_bed.h"
@@ -509,6 +510,23 @@ static void forgiven_client_is_forgotten(void **state)
 	finish();
 }
 
+static void forgiven_client_has_not_been_shut_out(void **state)
+{
+	static const char command[] = "{\"command\":\"forgive\",\"client\":\"192.0.2.1\"}";
+	struct deferral deferral = {.decision.action = ACTION_DEFER};
+
+	(void)state;
+	BEGIN();
+	assert_true(prefix_parse("192.0.2.1", &deferral.client));
+	deferrals_note(tarpit.deferrals, &deferral, 0);
+	assert_true(deferrals_let_in(tarpit.deferrals, &deferral.client, 60000, 60000));
+	deferrals_note(tarpit.deferrals, &deferral, 120000);
+	has_offended("192.0.2.1", 9);
+	EXPECT(command, {"ok", "true"});
+	assert_false(deferrals_let_in(tarpit.deferrals, &deferral.client, 180000, 60000));
+	finish();
+}
+
 static void open_sessions_are_told(void **state)
 {
 	struct open_session peer = {0};
@@ -666,6 +684,7 @@ int main(void)
 		TEST(exempt_client_is_listed_as_such),
 		TEST(flag_lasts_as_long_as_asked),
 		TEST(forgiven_client_is_forgotten),
+		TEST(forgiven_client_has_not_been_shut_out),
 		TEST(open_sessions_are_told),
 		TEST(servers_are_listed),
 		TEST(silence_of_memcached_is_told),

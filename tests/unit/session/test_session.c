@@ -260,6 +260,27 @@ static void bounces_weigh_a_quarter(void **state)
 	finish();
 }
 
+static void callouts_of_postfix_weigh_as_bounces_do(void **state)
+{
+	static const struct step steps[] = {
+		{CONNECT, "192.0.2.1"},
+		{MAIL, "<Double-Bounce@mx.example.net>"},
+		{RCPT, "<a@example.org>", "5.1.1", .events = "reject",
+		 .detail = "sender=double-bounce@mx.example.net weight=0.25 bad=0.25"},
+		{MAIL, "<double-bounce2@mx.example.net>"},
+		{RCPT, "<b@example.org>", "5.1.1", .events = "reject", .detail = "weight=1.00"},
+		{MAIL, "<probe@example.net>"},
+		{RCPT, "<c@example.org>", "5.1.1", .events = "reject", .detail = "weight=0.25"},
+		{MAIL, "<probe@example.com>"},
+		{RCPT, "<d@example.org>", "5.1.1", .events = "reject", .detail = "weight=1.00"},
+	};
+
+	(void)state;
+	START("callout_senders={double-bounce@, probe@example.net}");
+	PLAY(POSTFIX, steps);
+	finish();
+}
+
 /* Debian 13's Sendmail tells that a recipient is refused, and no code. */
 static void sendmail_that_gives_no_code_shows_unknown_users(void **state)
 {
@@ -617,6 +638,7 @@ int main(void)
 		TEST(sendmail_that_gives_no_code_shows_unknown_users),
 		TEST(refusal_without_code_is_believed_of_sendmail_alone),
 		TEST(bounces_weigh_a_quarter),
+		TEST(callouts_of_postfix_weigh_as_bounces_do),
 		TEST(hidden_rejections_are_counted_once),
 		TEST(hidden_rejections_flag),
 		TEST(nonsense_in_the_count_is_ignored),
