@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What accepted recipients earn: for mail that has reached its end, once each, within a bound, on all hosts together."""
+"""What accepted recipients earn: for mail that has reached its end, once each, within a bound, on all hosts."""
 
 import time
 
@@ -53,11 +53,11 @@ def names(count, domain, first=0):
 # When it is earned
 
 ENDS = {
-    "end": lambda session: assert_delivered(session),
-    "abort": lambda session: session.abort(),
-    "mail": lambda session: session.mail(),
+    "end": assert_delivered,
+    "abort": Session.abort,
+    "mail": Session.mail,
     "hang-up": lambda session: None,
-    "data": lambda session: session.data(),
+    "data": Session.data,
     "data and abort": lambda session: (session.data(), session.abort()),
 }
 
