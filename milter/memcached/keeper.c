@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <syslog.h>
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "outcome.h"
+#include "ring.h"
 #include "server.h"
 
 /* A new connection: connecting, two messages to log in, and what is asked. */
@@ -30,6 +32,7 @@ struct keeper {
 	char address[MESSAGE_HOST_MAX]; /* at which the server was found */
 	char reason[MESSAGE_REASON_MAX]; /* why it was not */
 	bool lacks_process; /* the reason is that none could be started */
+	bool is_restarted; /* the server had been started anew when it was found */
 };
 
 static enum worker_state state_of(struct server *server, const struct worker *worker)
@@ -149,6 +152,84 @@ static bool find(struct keeper *keeper)
 	return false;
 }
 
+/* Whether the errand was answered. */
+static bool ask(struct keeper *keeper, struct errand *errand, struct message_outcome *outcome)
+{
+	converse(keeper, &keeper->server->probe, errand,
+		 MESSAGE_TIMEOUTS_MAX * keeper->settings.timeout_ms, outcome);
+	return outcome->result == MESSAGE_ANSWERED;
+}
+
+/* Which server has a client or network: the one that has its network. */
+static bool is_at(const struct keeper *keeper, const struct prefix *prefix)
+{
+	const struct client_widths *widths = &keeper->settings.widths;
+	uint8_t bits = prefix->family == 4 ? widths->ipv4_network : widths->ipv6_network;
+	struct prefix network = prefix->bits > bits ? prefix_cut(prefix, bits) : *prefix;
+
+	return ring_find(keeper->server->common->ring, &network) == keeper->server->number;
+}
+
+/* Says one again. False if the server failed. */
+static bool restate_one(struct keeper *keeper, const struct memory_known *known, uint64_t boot)
+{
+	const char *key_prefix = keeper->settings.key_prefix;
+	struct message_outcome outcome;
+	struct errand errand;
+	struct store_query query = {
+		.client.key = known->counts.prefix,
+		.window = window_at(clock_system.wall_ms(&clock_system), keeper->settings.window_s),
+		.key_prefix = key_prefix,
+	};
+
+	if (known->by_hand_until_s > 0) {
+		errand_flag(&errand, &query, known->by_hand_until_s);
+		if (!ask(keeper, &errand, &outcome))
+			return false;
+	}
+	if (tally_is_zero(&known->counts.owed))
+		return true;
+	errand_restate(&errand, &known->counts, key_prefix, boot, keeper->settings.window_s);
+	return ask(keeper, &errand, &outcome);
+}
+
+/* The server is empty: says again what it had counted, as far as this host knows. No session asks it meanwhile. */
+static bool restate(struct keeper *keeper, uint64_t boot)
+{
+	size_t count;
+	struct memory_known *known = memory_copy_known(keeper->server->common->memory, &count);
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++)
+		if (is_at(keeper, &known[i].counts.prefix))
+			ok = restate_one(keeper, &known[i], boot);
+	free(known);
+	return ok;
+}
+
+/* Whether the server is the one that this host knew, or knows all that this host does; false if it failed. */
+static bool check_boot(struct keeper *keeper)
+{
+	struct server *server = keeper->server;
+	struct message_outcome outcome;
+	struct errand errand;
+	uint64_t boot;
+
+	/* In hundredths of a second, for no number goes beyond COUNTERS_MAX. */
+	errand_boot(&errand, keeper->settings.key_prefix,
+		    (uint64_t)clock_system.wall_ms(&clock_system) / 10);
+	if (!ask(keeper, &errand, &outcome))
+		return false;
+	boot = errand_boot_found(&outcome);
+	keeper->is_restarted = server->boot != 0 && boot != 0 && boot != server->boot;
+	if (keeper->is_restarted && !restate(keeper, boot))
+		return false;
+	pthread_mutex_lock(&server->mutex);
+	server->boot = boot;
+	pthread_mutex_unlock(&server->mutex);
+	return true;
+}
+
 /*
  * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed after half a
  * pause is paid in the next rounds. What a worker dies of is lost, and a server may kill each one that pays: so
@@ -230,11 +311,12 @@ static void note_round(struct keeper *keeper, bool was_up, bool ok)
 		server_set_up(server);
 		/* That it is there at the start goes without saying. */
 		if (server->is_probed || server->is_late)
-			server_log_state(server, server->is_probed ? "answers again" : "answers");
+			server_log_state(server, server->is_probed ? "answers again" : "answers",
+					 keeper->is_restarted);
 	} else if (!ok && was_up) {
 		server_set_down(server, keeper->reason);
 	} else if (!ok && !server->is_probed) {
-		server_log_state(server, keeper->reason);
+		server_log_state(server, keeper->reason, false);
 	}
 	server->is_probed = true;
 	pthread_cond_broadcast(&server->probed);
@@ -254,7 +336,7 @@ static void do_round(struct keeper *keeper)
 	if (was_up)
 		ok = server->probe.pid != 0 || prove(keeper, &server->probe);
 	else
-		ok = find(keeper);
+		ok = find(keeper) && check_boot(keeper);
 	ok = ok && pay(keeper, was_up) && (was_up || (ready(keeper, 1) && has_idle(keeper)));
 	pthread_mutex_lock(&server->mutex);
 	note_round(keeper, was_up, ok);

@@ -110,7 +110,9 @@ static bool note_seen(struct errand *errand)
 	const struct message_request *request = errand->request;
 
 	for (size_t i = 0; i < request->seen_count; i++) {
-		switch (connection_add(errand->connection, request->seen[i], 1, request->ttl_s)) {
+		switch (connection_add(errand->connection, request->seen[i],
+				       request->number > 0 ? request->number : 1,
+				       request->ttl_s)) {
 		case CONNECTION_FAILED:
 			return false;
 		case CONNECTION_PRESENT:

@@ -21,6 +21,7 @@
 
 /* A session that waits longer than this for the store looks after those that wait behind it. */
 #define WAKEUP_AFTER_MS 2
+#define RESTARTED "restarted, and empty"
 
 /* A session that waits for a worker. */
 struct server_waiter {
@@ -43,7 +44,7 @@ static int64_t now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-void server_log_state(const struct server *server, const char *reason)
+void server_log_state(const struct server *server, const char *reason, bool is_restarted)
 {
 	struct log_line line;
 
@@ -51,6 +52,8 @@ void server_log_state(const struct server *server, const char *reason)
 	log_put(&line, "state", "%s", server->is_up ? "up" : "down");
 	log_put(&line, "server", "%s", server->name);
 	log_put(&line, "reason", "%s", reason);
+	if (is_restarted)
+		log_put(&line, "restarted", "yes");
 	log_end(&line);
 }
 
@@ -76,7 +79,7 @@ void server_set_down(struct server *server, const char *reason)
 	server->is_up = false;
 	server->failures++;
 	server->retry_at_ms = clock_now_ms() + server->settings.retry_ms;
-	server_log_state(server, reason);
+	server_log_state(server, reason, false);
 	(void)eventfd_write(server->down_fd, 1);
 	DL_FOREACH(server->waiters, waiter)
 	{
@@ -259,6 +262,7 @@ bool server_ask(struct server *server, struct errand *errand, struct message_out
 	pthread_mutex_lock(&server->mutex);
 	errand->request.timeout_ms = server->settings.timeout_ms;
 	errand->request.serial = ++server->serial;
+	errand->boot = server->boot;
 	waiting.until_ms =
 		waiting.began_ms + (int64_t)timeouts_of(errand) * errand->request.timeout_ms;
 	worker = take_worker(server, &waiting);
@@ -269,7 +273,14 @@ bool server_ask(struct server *server, struct errand *errand, struct message_out
 		return false;
 	}
 	errand_finish(errand, outcome, server->common->memory, server->number, server->name);
-	return outcome->result == MESSAGE_ANSWERED;
+	if (!errand_is_after_restart(errand, outcome))
+		return outcome->result == MESSAGE_ANSWERED;
+	/* Its keeper says again what this host knows, before sessions ask it. */
+	pthread_mutex_lock(&server->mutex);
+	if (failures == server->failures)
+		server_set_down(server, RESTARTED);
+	pthread_mutex_unlock(&server->mutex);
+	return false;
 }
 
 bool server_is_up(struct server *server)
@@ -290,6 +301,7 @@ void server_configure(struct server *server, const struct config *config)
 	settings->timeout_ms = (int32_t)config->memcached_timeout_ms;
 	settings->retry_ms = config->memcached_retry_ms;
 	settings->window_s = config->window_s;
+	settings->widths = config->widths;
 	snprintf(settings->key_prefix, sizeof(settings->key_prefix), "%s", config->key_prefix);
 	pthread_mutex_unlock(&server->mutex);
 }

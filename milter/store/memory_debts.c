@@ -2,6 +2,8 @@
 /* Keeps what a shared store said, and what it has yet to be told. */
 #include "store/memory.h"
 
+#include <stdlib.h>
+
 #include "entries.h"
 
 bool memory_see(struct store *store, const struct prefix *client, int64_t window,
@@ -79,6 +81,43 @@ void memory_amend(struct store *store, const struct store_query *query, struct s
 	if (client_has_network(&query->client))
 		amend_one(memory, true, &query->client.network, view->window, &view->network, view);
 	pthread_mutex_unlock(&memory->mutex);
+}
+
+static size_t copy_known(const struct memory *memory, const struct entry *table,
+			 struct memory_known *known)
+{
+	size_t count = 0;
+
+	for (const struct entry *entry = table; entry != NULL; entry = entry->hh.next)
+		if (entry->by_hand_until_s > memory->now_s ||
+		    (entry->window >= memory->window - 1 && !tally_is_zero(&entry->known)))
+			known[count++] = (struct memory_known){
+				.counts = {entry->prefix, entry->is_network, entry->window,
+					   entry->known},
+				.by_hand_until_s = entry->by_hand_until_s > memory->now_s
+							   ? entry->by_hand_until_s
+							   : 0,
+			};
+	return count;
+}
+
+struct memory_known *memory_copy_known(struct store *store, size_t *count)
+{
+	struct memory *memory = memory_of(store);
+	struct memory_known *known = NULL;
+	size_t most;
+
+	*count = 0;
+	pthread_mutex_lock(&memory->mutex);
+	most = HASH_COUNT(memory->clients) + HASH_COUNT(memory->networks);
+	if (most > 0)
+		known = calloc(most, sizeof(*known));
+	if (known != NULL) {
+		*count = copy_known(memory, memory->clients, known);
+		*count += copy_known(memory, memory->networks, known + *count);
+	}
+	pthread_mutex_unlock(&memory->mutex);
+	return known;
 }
 
 bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *debt)
