@@ -47,8 +47,6 @@ bool tally_is_zero(const struct tally *tally);
 /* PREFIX:1:CLIENT:WINDOW:b, :g or :p; key holds COUNTERS_KEY_MAX. Returns its length. */
 size_t counters_key(char *key, const char *prefix, const struct prefix *client, int64_t window,
 		    enum side side);
-/* PREFIX:1:boot: a number that a memcached server has had since it was started empty. */
-size_t counters_boot_key(char *key, const char *prefix);
 /* PREFIX:1:CLIENT:f: the administrator has flagged the client. */
 size_t counters_flag_key(char *key, const char *prefix, const struct prefix *client);
 /* PREFIX:1:CLIENT:WINDOW:r:HASH: the client has named this recipient; see hash_recipient. */

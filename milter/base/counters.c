@@ -100,12 +100,6 @@ size_t counters_key(char *key, const char *prefix, const struct prefix *client, 
 				window, "bgp"[side]);
 }
 
-size_t counters_boot_key(char *key, const char *prefix)
-{
-	return (size_t)snprintf(key, COUNTERS_KEY_MAX, "%.*s:1:boot", COUNTERS_KEY_PREFIX_MAX,
-				prefix);
-}
-
 size_t counters_flag_key(char *key, const char *prefix, const struct prefix *client)
 {
 	char text[PREFIX_TEXT_MAX];

@@ -14,7 +14,6 @@
 #define COUNTERS 6
 #define NETWORK_KEYS COUNTERS
 #define FLAG_KEY (2 * COUNTERS)
-#define BOOT_KEY (FLAG_KEY + 1)
 /* 2001-09-09. Flags of before are other numbers. */
 #define FIRST_MOMENT_S 1000000000
 /* memcached takes longer lives for moments. */
@@ -49,7 +48,6 @@ static void begin(struct errand *errand, enum message_kind kind, const struct st
 	if (client_has_network(&query->client))
 		add_counter_keys(request, NETWORK_KEYS, query, &query->client.network);
 	counters_flag_key(request->keys[FLAG_KEY], query->key_prefix, &query->client.key);
-	counters_boot_key(request->keys[BOOT_KEY], query->key_prefix);
 }
 
 static void add_counts(struct errand *errand, const char *key_prefix)
@@ -115,39 +113,32 @@ void errand_credit(struct errand *errand, const struct store_query *query,
 	add_counts(errand, query->key_prefix);
 }
 
-void errand_boot(struct errand *errand, const char *key_prefix, uint64_t number)
+void errand_identify(struct errand *errand)
 {
-	struct message_request *request = &errand->request;
-
-	*errand = (struct errand){.request = {.kind = MESSAGE_RECORD, .number = number}};
-	request->seen_count = request->keys_count = 1;
-	counters_boot_key(request->seen[0], key_prefix);
-	counters_boot_key(request->keys[0], key_prefix);
+	*errand = (struct errand){.request = {.kind = MESSAGE_IDENTITY}};
 }
 
-uint64_t errand_boot_found(const struct message_outcome *outcome)
+bool errand_identity(const struct message_outcome *outcome, int64_t now_ms,
+		     struct server_identity *identity)
 {
-	return outcome->values[0].state == MESSAGE_NUMBER ? outcome->values[0].number : 0;
-}
+	const struct message_value_of *uptime = &outcome->values[0], *pid = &outcome->values[1];
 
-bool errand_is_after_restart(const struct errand *errand, const struct message_outcome *outcome)
-{
-	const struct message_value_of *boot = &outcome->values[BOOT_KEY];
-
-	return errand->is_of_client && errand->boot != 0 && outcome->result == MESSAGE_ANSWERED &&
-	       (boot->state != MESSAGE_NUMBER || boot->number != errand->boot);
+	if (uptime->state != MESSAGE_NUMBER || pid->state != MESSAGE_NUMBER)
+		return false;
+	*identity = (struct server_identity){pid->number, now_ms - (int64_t)uptime->number * 1000};
+	return true;
 }
 
 void errand_restate(struct errand *errand, const struct memory_debt *known, const char *key_prefix,
-		    uint64_t boot, uint32_t window_s)
+		    uint32_t window_s)
 {
 	struct message_request *request = &errand->request;
 
 	*errand = (struct errand){
 		.request = {.kind = MESSAGE_RECORD, .ttl_s = (int64_t)window_s * 2}};
-	/* No recipient has this hash but by chance. */
+	/* A key that goes with the server's memory, and that no recipient has but by chance. */
 	request->seen_count = 1;
-	counters_seen_key(request->seen[0], key_prefix, &known->prefix, known->window, boot);
+	counters_seen_key(request->seen[0], key_prefix, &known->prefix, known->window, 0);
 	debts_of_known(known, &errand->debts);
 	add_counts(errand, key_prefix);
 	/* Nothing of it is owed, whatever comes of it. */
@@ -205,16 +196,12 @@ static void log_oddities(const struct message_request *request,
 static void settle(const struct errand *errand, const struct message_outcome *outcome,
 		   struct store *memory, unsigned owner)
 {
-	bool is_after_restart = errand_is_after_restart(errand, outcome);
 	struct debts debts = errand->debts;
 	enum debt_step steps[DEBTS_MAX];
 
 	/* Another host has counted the recipients that were seen before: of them there is nothing to tell. */
 	for (size_t i = 0; i < debts.count; i++) {
 		steps[i] = (enum debt_step)outcome->counts[i];
-		/* What this host knows is about to be said again: it must not have what the server has already. */
-		if (is_after_restart && steps[i] != DEBT_NOT_TOLD)
-			debts.of[i].amount = 0;
 		if (i < errand->debts_each && errand->request.seen_count > 0)
 			debts.of[i].amount *= errand->request.seen_count - outcome->seen_before;
 	}
@@ -236,8 +223,7 @@ void errand_finish(const struct errand *errand, const struct message_outcome *ou
 	stats_add(STAT_STORE_FAILURES, outcome->failures);
 	log_oddities(&errand->request, outcome, server);
 	settle(errand, outcome, memory, owner);
-	if (outcome->result != MESSAGE_ANSWERED || !has_view(errand) ||
-	    errand_is_after_restart(errand, outcome))
+	if (outcome->result != MESSAGE_ANSWERED || !has_view(errand))
 		return;
 	errand_view(errand, outcome, &view);
 	memory_learn(memory, &errand->query, &view);

@@ -17,7 +17,6 @@ struct errand {
 	struct debts debts;
 	size_t debts_each;
 	bool is_of_client;		/* keys are those of query's client */
-	uint64_t boot;			/* of the server when it was asked; 0: not known */
 	struct message_request request;	/* all but its serial and timeout */
 };
 
@@ -30,18 +29,19 @@ void errand_record(struct errand *errand, const struct store_query *query,
 /* The same for recipients that earn credit, MESSAGE_SEEN_MAX at most. */
 void errand_credit(struct errand *errand, const struct store_query *query,
 		   const struct store_recipient *recipients, size_t count);
-/* Asks a server for its boot, which becomes this number if it has none: it has just been started. */
-void errand_boot(struct errand *errand, const char *key_prefix, uint64_t number);
-/* The boot that such an errand found; 0: none. */
-uint64_t errand_boot_found(const struct message_outcome *outcome);
-/* Whether the server has been started anew since it was asked for its boot: what it says of clients is not all. */
-bool errand_is_after_restart(const struct errand *errand, const struct message_outcome *outcome);
-/*
- * Tells a server that has been started anew what it had counted of a client or network, which of all hosts only the
- * first may: boot is that of the server. ttl_s as in message.h.
- */
+/* Asks which process the server is. */
+void errand_identify(struct errand *errand);
+/* A server's process: its number, and when it was started, within a second or two (monotonic). */
+struct server_identity {
+	uint64_t pid;		/* 0: not known */
+	int64_t began_ms;
+};
+/* False if the server does not say. */
+bool errand_identity(const struct message_outcome *outcome, int64_t now_ms,
+		     struct server_identity *identity);
+/* Tells a server that has been started anew what it had counted of a client or network: of all hosts, only the first does. */
 void errand_restate(struct errand *errand, const struct memory_debt *known, const char *key_prefix,
-		    uint64_t boot, uint32_t window_s);
+		    uint32_t window_s);
 /* Counts what is owed. */
 void errand_pay(struct errand *errand, const struct debts *debts, const char *key_prefix,
 		uint32_t window_s);

@@ -25,6 +25,8 @@
 #define START_MS 1000
 /* The first may find a connection dead, and the second has to log in. */
 #define PROBES_MAX 3
+/* A server tells its uptime in seconds. */
+#define UPTIME_ERROR_MS 2000
 
 struct keeper {
 	struct server *server;
@@ -171,7 +173,7 @@ static bool is_at(const struct keeper *keeper, const struct prefix *prefix)
 }
 
 /* Says one again. False if the server failed. */
-static bool restate_one(struct keeper *keeper, const struct memory_known *known, uint64_t boot)
+static bool restate_one(struct keeper *keeper, const struct memory_known *known)
 {
 	const char *key_prefix = keeper->settings.key_prefix;
 	struct message_outcome outcome;
@@ -189,12 +191,12 @@ static bool restate_one(struct keeper *keeper, const struct memory_known *known,
 	}
 	if (tally_is_zero(&known->counts.owed))
 		return true;
-	errand_restate(&errand, &known->counts, key_prefix, boot, keeper->settings.window_s);
+	errand_restate(&errand, &known->counts, key_prefix, keeper->settings.window_s);
 	return ask(keeper, &errand, &outcome);
 }
 
 /* The server is empty: says again what it had counted, as far as this host knows. No session asks it meanwhile. */
-static bool restate(struct keeper *keeper, uint64_t boot)
+static bool restate(struct keeper *keeper)
 {
 	size_t count;
 	struct memory_known *known = memory_copy_known(keeper->server->common->memory, &count);
@@ -202,31 +204,36 @@ static bool restate(struct keeper *keeper, uint64_t boot)
 
 	for (size_t i = 0; ok && i < count; i++)
 		if (is_at(keeper, &known[i].counts.prefix))
-			ok = restate_one(keeper, &known[i], boot);
+			ok = restate_one(keeper, &known[i]);
 	free(known);
 	return ok;
 }
 
-/* Whether the server is the one that this host knew, or knows all that this host does; false if it failed. */
-static bool check_boot(struct keeper *keeper)
+/* In a container each may have the same number, and a number may come again. */
+static bool is_other_process(const struct server_identity *one, const struct server_identity *other)
+{
+	return one->pid != 0 && (one->pid != other->pid ||
+				 other->began_ms - one->began_ms > UPTIME_ERROR_MS);
+}
+
+/* Has a server that was started anew told what it has lost. False if it failed. */
+static bool check_identity(struct keeper *keeper)
 {
 	struct server *server = keeper->server;
+	struct server_identity identity;
 	struct message_outcome outcome;
 	struct errand errand;
-	uint64_t boot;
 
-	/* In hundredths of a second, for no number goes beyond COUNTERS_MAX. */
-	errand_boot(&errand, keeper->settings.key_prefix,
-		    (uint64_t)clock_system.wall_ms(&clock_system) / 10);
+	keeper->is_restarted = false;
+	errand_identify(&errand);
 	if (!ask(keeper, &errand, &outcome))
 		return false;
-	boot = errand_boot_found(&outcome);
-	keeper->is_restarted = server->boot != 0 && boot != 0 && boot != server->boot;
-	if (keeper->is_restarted && !restate(keeper, boot))
+	if (!errand_identity(&outcome, clock_now_ms(), &identity))
+		return true;
+	keeper->is_restarted = is_other_process(&server->identity, &identity);
+	if (keeper->is_restarted && !restate(keeper))
 		return false;
-	pthread_mutex_lock(&server->mutex);
-	server->boot = boot;
-	pthread_mutex_unlock(&server->mutex);
+	server->identity = identity;
 	return true;
 }
 
@@ -307,7 +314,9 @@ static void note_round(struct keeper *keeper, bool was_up, bool ok)
 {
 	struct server *server = keeper->server;
 
-	if (ok && !was_up) {
+	if (ok && was_up && keeper->is_restarted) {
+		server_log_state(server, "started anew", true);
+	} else if (ok && !was_up) {
 		server_set_up(server);
 		/* That it is there at the start goes without saying. */
 		if (server->is_probed || server->is_late)
@@ -334,9 +343,10 @@ static void do_round(struct keeper *keeper)
 	keeper->settings = server->settings;
 	pthread_mutex_unlock(&server->mutex);
 	if (was_up)
-		ok = server->probe.pid != 0 || prove(keeper, &server->probe);
+		ok = (server->probe.pid != 0 || prove(keeper, &server->probe)) &&
+		     check_identity(keeper);
 	else
-		ok = find(keeper) && check_boot(keeper);
+		ok = find(keeper) && check_identity(keeper);
 	ok = ok && pay(keeper, was_up) && (was_up || (ready(keeper, 1) && has_idle(keeper)));
 	pthread_mutex_lock(&server->mutex);
 	note_round(keeper, was_up, ok);

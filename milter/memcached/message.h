@@ -15,8 +15,8 @@
 
 /* The descriptor on which tarpit-store finds its end of the pair. */
 #define MESSAGE_DESCRIPTOR 3
-/* Counters of two windows and three sides, for a client and its network, the flag, and the server's boot. */
-#define MESSAGE_KEYS_MAX 14
+/* Counters of two windows and three sides, for a client and its network, and the flag. */
+#define MESSAGE_KEYS_MAX 13
 /* Counters that one errand may add to. */
 #define MESSAGE_COUNTS_MAX 12
 /* Recipients that one errand may note. */
@@ -49,6 +49,7 @@ enum message_kind {
 	MESSAGE_RECORD,
 	MESSAGE_SET,		/* sets keys[0] to number, as decimal digits */
 	MESSAGE_FORGIVE,	/* keys as message_outcome.values has them: see there */
+	MESSAGE_IDENTITY,	/* values[0] becomes for how many seconds the server has run, values[1] its process number */
 	MESSAGE_KINDS
 };
 
@@ -62,7 +63,7 @@ struct message_request {
 	uint32_t kind;		/* enum message_kind */
 	int32_t timeout_ms;	/* of each wait for the server */
 	int64_t ttl_s;		/* of what is added or set; beyond 30 days since the epoch, as memcached has it */
-	uint64_t number;	/* of MESSAGE_SET; of MESSAGE_RECORD: what keys of seen are set to, 0 for 1 */
+	uint64_t number;	/* of MESSAGE_SET */
 	uint32_t seen_count, keys_count, counts_count;
 	char seen[MESSAGE_SEEN_MAX][COUNTERS_KEY_MAX];	/* keys of recipients, where they are distinct */
 	char keys[MESSAGE_KEYS_MAX][COUNTERS_KEY_MAX];
@@ -97,7 +98,7 @@ struct message_value_of {
 
 /*
  * The outcome of a request. values are those of keys once all is done. For MESSAGE_FORGIVE keys are the
- * client's six counters, its network's six in the same order (empty: it has none), the flag, and another: what the
+ * client's six counters, its network's six in the same order (empty: it has none), and the flag: what the
  * client has is deleted, and what it had is taken from the network's counter.
  */
 struct message_outcome {

@@ -110,9 +110,7 @@ static bool note_seen(struct errand *errand)
 	const struct message_request *request = errand->request;
 
 	for (size_t i = 0; i < request->seen_count; i++) {
-		switch (connection_add(errand->connection, request->seen[i],
-				       request->number > 0 ? request->number : 1,
-				       request->ttl_s)) {
+		switch (connection_add(errand->connection, request->seen[i], 1, request->ttl_s)) {
 		case CONNECTION_FAILED:
 			return false;
 		case CONNECTION_PRESENT:
@@ -179,6 +177,10 @@ static void run(struct errand *errand)
 		break;
 	case MESSAGE_FORGIVE:
 		forgive(errand);
+		break;
+	case MESSAGE_IDENTITY:
+		connection_identify(errand->connection, &errand->outcome->values[0],
+				    &errand->outcome->values[1]);
 		break;
 	default:
 		fetch(errand);

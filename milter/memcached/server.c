@@ -21,7 +21,6 @@
 
 /* A session that waits longer than this for the store looks after those that wait behind it. */
 #define WAKEUP_AFTER_MS 2
-#define RESTARTED "restarted, and empty"
 
 /* A session that waits for a worker. */
 struct server_waiter {
@@ -262,7 +261,6 @@ bool server_ask(struct server *server, struct errand *errand, struct message_out
 	pthread_mutex_lock(&server->mutex);
 	errand->request.timeout_ms = server->settings.timeout_ms;
 	errand->request.serial = ++server->serial;
-	errand->boot = server->boot;
 	waiting.until_ms =
 		waiting.began_ms + (int64_t)timeouts_of(errand) * errand->request.timeout_ms;
 	worker = take_worker(server, &waiting);
@@ -273,14 +271,7 @@ bool server_ask(struct server *server, struct errand *errand, struct message_out
 		return false;
 	}
 	errand_finish(errand, outcome, server->common->memory, server->number, server->name);
-	if (!errand_is_after_restart(errand, outcome))
-		return outcome->result == MESSAGE_ANSWERED;
-	/* Its keeper says again what this host knows, before sessions ask it. */
-	pthread_mutex_lock(&server->mutex);
-	if (failures == server->failures)
-		server_set_down(server, RESTARTED);
-	pthread_mutex_unlock(&server->mutex);
-	return false;
+	return outcome->result == MESSAGE_ANSWERED;
 }
 
 bool server_is_up(struct server *server)

@@ -50,13 +50,14 @@ struct server {
 	pthread_t keeper;
 	bool has_keeper;
 
+	struct server_identity identity;	/* the keeper's: as the server was found last */
+
 	pthread_mutex_t mutex;	/* over all below */
 	struct server_settings settings;
 	bool is_up, is_probed, is_stopping;
 	bool is_late;		/* at the start, nobody has waited until it was probed */
 	unsigned failures;	/* what was asked before the last one tells of that one */
 	uint64_t serial;
-	uint64_t boot;		/* as found when it came up last; 0: never */
 	int64_t retry_at_ms;	/* when the keeper looks after it next */
 	pthread_cond_t probed;
 	struct server_waiter *waiters;	/* sessions, first come first served */

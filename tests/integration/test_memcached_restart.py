@@ -46,7 +46,7 @@ def test_what_an_administrator_has_set_stays(memcached):
         # Another host, which has only memcached to ask.
         with shared(memcached) as other:
             assert_waited(mail_of(other, BY_HAND))
-    assert len(restarted(daemon)) == 1
+        assert len(restarted(daemon)) == 1
 
 
 def test_counts_of_open_windows_are_said_again_once(memcached):
@@ -102,12 +102,3 @@ def test_a_server_that_was_only_out_of_reach_is_told_nothing_again(memcached):
         wait_until(lambda: daemon.events("store", state="up"), 20)
         assert not restarted(daemon)
         assert counts(memcached) == before
-
-
-def test_a_flush_is_a_restart_too(memcached):
-    with shared(memcached) as daemon:
-        assert ctl(daemon, "flag", BY_HAND, "30d").status == 0
-        with memcached.client() as server:
-            server.flush()
-        wait_until(lambda: (mail_of(daemon, INNOCENT), restarted(daemon))[1], 20)
-        assert_waited(mail_of(daemon, BY_HAND))
