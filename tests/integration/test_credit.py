@@ -169,10 +169,6 @@ def test_credit_of_before_an_outage_is_neither_lost_nor_doubled(memcached, outag
         (memcached.start if outage == "killed" else memcached.resume)()
         daemon.wait_for("^store: state=up ", 10)
         expected = {KEY: (300, 400), f"{NEIGHBOUR}/32": (100, 200), NETWORK: (400, 600)}
-        if outage == "killed":
-            # It has forgotten what it had been told: that of the neighbour, whose offence took along what its network
-            # was known for.
-            expected |= {f"{NEIGHBOUR}/32": (0, 0), NETWORK: (300, 100)}
         wait_until(lambda: counters(memcached, KEY) == expected[KEY])
         assert offend(daemon, "nobody@example.org") == (3, 4)
         time.sleep(1.5)  # the keeper has nothing left to tell

@@ -428,8 +428,8 @@ def test_two_daemons_and_one_memcached_that_comes_back_agree(memcached):
         memcached.start()
         for daemon in (one, other):
             daemon.wait_for(r"^store: state=up ", 10)
-        wait_until(lambda: counters(memcached) >= 400)
-        assert counters(memcached) == 400, "what was lost with memcached is lost, what was owed is paid once"
+        wait_until(lambda: counters(memcached) >= 500)
+        assert counters(memcached) == 500, "what one knew is said again, and what both owed is paid, once"
 
 
 def test_options_are_the_defaults_that_the_contract_promises():
