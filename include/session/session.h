@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/clock.h"
+#include "session/gateway.h"
 #include "session/mta_timeout.h"
 #include "config/config.h"
 
@@ -33,6 +34,7 @@ struct tarpit {
 	unsigned max_sessions;		/* beyond these, sessions pass unwatched */
 	_Atomic unsigned open_sessions;
 	struct mta_timeout mta_timeout;
+	struct gateway gateway;
 };
 
 enum verdict {

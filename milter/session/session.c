@@ -174,6 +174,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 		return VERDICT_ACCEPT;
 	s->is_watched = true;
 	open_sessions_join(tarpit->peers, &s->peer, &s->client.key);
+	session_gateway_connected(s);
 	session_view_look_up(s, &st);
 	return session_verdict(s, STAGE_CONNECT, &st, true);
 }

@@ -87,6 +87,10 @@ void session_credit_earn(struct session *s);
 /* The transaction is over: what it has not earned is lost. */
 void session_credit_drop(struct session *s);
 
+/* gateway.c: the client is flagged, or has connected; the journal may be told that it is no client. */
+void session_gateway_flagged(const struct session *s);
+void session_gateway_connected(const struct session *s);
+
 /* verdict.c */
 
 /*
