@@ -25,6 +25,7 @@ struct config {
 	/* A field for each key; tarpit-milter.conf(5) says what each means. */
 	char *socket;
 	unsigned socket_mode;
+	char *socket_group;			/* empty: the user's */
 	char *user;
 	bool observe;
 	bool use_memcached;

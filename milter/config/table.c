@@ -19,6 +19,8 @@ const struct config_key config_keys[] = {
 	 "unix:PATH, inet:PORT@HOST or inet6:PORT@HOST", .fixed = true, .check = listen_check},
 	{"socket_mode", KIND_OCTAL, FIELD(socket_mode), "0660", "octal, 0600 to 0777", 0600, 0777,
 	 .fixed = true},
+	{"socket_group", KIND_TEXT, FIELD(socket_group), "", "name of a group; empty for the user's",
+	 .fixed = true, .check = config_check_group},
 	{"user", KIND_TEXT, FIELD(user), "tarpit-milter", "name of a user", .fixed = true,
 	 .check = config_check_user},
 	{"mode", KIND_BOOLEAN, FIELD(observe), "enforce", "enforce or observe",

@@ -71,6 +71,7 @@ bool config_add_client_line(struct config *config, const char *text, char *error
 bool config_add_trap_line(struct config *config, const char *text, char *error, size_t size);
 
 /* For `check`: each tells whether a text may be a key's value. */
+bool config_check_group(const char *text, char *error, size_t size);
 bool config_check_delimiter(const char *text, char *error, size_t size);
 bool config_check_user(const char *text, char *error, size_t size);
 bool config_check_key_prefix(const char *text, char *error, size_t size);

@@ -411,6 +411,11 @@ bool config_add_trap(struct config *config, const char *text, char *error, size_
 	       keep(&config->trap_recipients, text, error, size);
 }
 
+bool config_check_group(const char *text, char *error, size_t size)
+{
+	return *text == '\0' || config_check_user(text, error, size);
+}
+
 bool config_check_delimiter(const char *text, char *error, size_t size)
 {
 	static const char allowed[] = "!#$%&'*+-/=?^_`{|}~";

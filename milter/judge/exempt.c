@@ -62,6 +62,13 @@ static bool is_host_name(const char *text)
 	return label > 0;
 }
 
+static bool has_letter(const char *text)
+{
+	while (*text != '\0' && !isalpha((unsigned char)*text))
+		text++;
+	return *text != '\0';
+}
+
 bool exempt_add_client(struct exempt *exempt, const char *text, char *error, size_t size)
 {
 	struct prefix prefix;
@@ -70,7 +77,7 @@ bool exempt_add_client(struct exempt *exempt, const char *text, char *error, siz
 	if (!prefix_parse(text, &prefix)) {
 		if (!prefix_parse_cut(text, &prefix))
 			return fail(error, size,
-				    is_host_name(*text == '.' ? text + 1 : text)
+				    has_letter(text) && is_host_name(*text == '.' ? text + 1 : text)
 					    ? "a host name: exempt_hosts is for those"
 					    : "neither an address nor a network");
 		snprintf(error, size, "host bits are set: was %s meant?",

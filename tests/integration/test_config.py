@@ -13,7 +13,8 @@ EX_CONFIG = 78
 
 # What is promised: key -> default. --print-config, the example and the manual must say the same.
 DEFAULTS = {
-    "socket": "unix:/run/tarpit-milter/milter.sock", "socket_mode": "0660", "user": "tarpit-milter",
+    "socket": "unix:/run/tarpit-milter/milter.sock", "socket_mode": "0660", "socket_group": "",
+    "user": "tarpit-milter",
     "mode": "enforce", "store": "memory", "memcached_servers": ["127.0.0.1:11211"], "memcached_timeout": "50ms",
     "memcached_retry": "2s", "memcached_user": "", "memcached_password_file": "", "key_prefix": "tarpit",
     "memory_clients": "100000", "window": "4h", "threshold": "5",
@@ -69,7 +70,8 @@ PASSWORD_FILE.write("secret\n")
 PASSWORD_FILE.flush()
 
 OTHERS = {
-    "socket": "inet:8895@127.0.0.1", "socket_mode": "0600", "user": "nobody", "mode": "observe",
+    "socket": "inet:8895@127.0.0.1", "socket_mode": "0600", "socket_group": "mail", "user": "nobody",
+    "mode": "observe",
     "store": "memcached", "memcached_servers": ["mx1.example.com:11211", "[2001:db8::1]:11212", "/run/m.sock"],
     "memcached_timeout": "120ms", "memcached_retry": "30s", "memcached_user": "tarpit@mx",
     "memcached_password_file": PASSWORD_FILE.name, "key_prefix": "A.b_c-9", "memory_clients": "500",
@@ -221,6 +223,7 @@ FAULTS = [
     ('socket = "inet:8895@::1"', "socket", "version"),
     ('socket = "inet6:8895@127.0.0.1"', "socket", "version"),
     (f'socket = "unix:/{"x" * 120}"', "socket", "longer"),
+    ("socket_group = \"a b\"", "socket_group", "name of a group"),
     ("socket_mode = 0999", "socket_mode", "octal"),
     ("socket_mode = 01777", "socket_mode", "0777"),
     ("socket_mode = rw", "socket_mode", "octal"),
