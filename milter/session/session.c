@@ -93,10 +93,9 @@ static void note_end(struct session *s)
 	int64_t shortest_ms = mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, now_ms);
 	char text[160];
 
-	/* One that quits once it has read its answer takes a moment longer than an MTA whose client has gone. */
 	if (s->last_stall.end_ms != 0)
 		journal->outlasted(journal, s->last_stall.delay_ms,
-				   mta_timeout_is_abrupt(&s->last_stall, now_ms));
+				   mta_timeout_has_left(&s->last_stall, now_ms));
 	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
 		return;
 	snprintf(text, sizeof(text),

@@ -145,7 +145,8 @@ static bool wait_out(struct session *s, const struct situation *at, struct stall
 	end = stall_wait(s->tarpit->stalls, stall, &waited_ms);
 	count_stalled(s, waited_ms);
 	if (end == STALL_ELAPSED)
-		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s)};
+		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s),
+							   at->stage == STAGE_DATA};
 	else if (end == STALL_FORGIVEN)
 		session_view_forget(s);
 	journal->released(journal, &client, stall, waited_ms, end);
