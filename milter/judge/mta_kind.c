@@ -34,8 +34,8 @@ static bool is_bare_version(const char *text)
 }
 
 /*
- * Of these macros, all of which are asked for, Postfix (2.6 to 3.10) has {client_connections} alone, and Sendmail
- * (8.14 to 8.18) all. Postfix's milter_macro_v and milter_macro_defaults can change what it sends: so what does not
+ * Of these macros, all of which are asked for, Postfix (3.7, 3.10) has {client_connections} alone, and Sendmail (8.17,
+ * 8.18) all. Postfix's milter_macro_v and milter_macro_defaults can change what it sends: so what does not
  * fit together is nobody's.
  */
 enum mta_finding mta_find(enum mta_kind configured, const struct mta_signs *signs)
