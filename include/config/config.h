@@ -12,6 +12,7 @@
 #include "config/faults.h"
 #include "judge/policy.h"
 #include "base/prefix.h"
+#include "judge/mta_kind.h"
 #include "judge/rejection.h"
 #include "judge/stage.h"
 
@@ -41,6 +42,7 @@ struct config {
 	size_t offences_count;
 	bool count_distinct;
 	bool stall_at[STAGE_COUNT];
+	int mta;				/* enum mta_kind; MTA_UNKNOWN: auto */
 	int64_t mta_timeout_ms;			/* 0: auto */
 	unsigned max_stalls;
 	bool defer_when_full;

@@ -65,6 +65,7 @@ const struct config_key config_keys[] = {
 	{"jitter", KIND_INTEGER, FIELD(policy.jitter), "10", "percent, 0 to 50", 0, 50},
 	{"stall_at", KIND_STAGES, FIELD(stall_at), "connect, mail, rcpt, data",
 	 "connect, helo, mail, rcpt, data, each once", .add = config_add_stage},
+	{"mta", KIND_MTA, FIELD(mta), "auto", "auto, postfix or sendmail"},
 	{"mta_timeout", KIND_TIMEOUT, FIELD(mta_timeout_ms), "auto", "auto, or 3s to 1h",
 	 3 * SECOND, HOUR},
 	{"max_stalls", KIND_INTEGER, FIELD(max_stalls), "40", "1 to 100000", 1, 1e5},
@@ -120,6 +121,7 @@ const char *const config_facilities[] = {"mail",   "daemon", "auth",   "user",	 
 					 "local1", "local2", "local3", "local4", "local5",
 					 "local6", "local7", NULL};
 const char *const config_levels[] = {"debug", "info", "notice", "warning", "err", NULL};
+const char *const config_mtas[] = {"auto", "postfix", "sendmail", NULL};
 
 const struct config_key *config_key_find(const char *name, size_t length)
 {

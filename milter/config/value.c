@@ -176,6 +176,9 @@ bool config_value_parse(const struct config_key *key, const char *text, void *fi
 	case KIND_LEVEL:
 		*(int *)field = log_priority(text);
 		return *(int *)field >= 0 || error_set(error, size, "no such level");
+	case KIND_MTA:
+		*(int *)field = mta_kind_named(text);
+		return *(int *)field >= 0 || error_set(error, size, "no such MTA");
 	case KIND_LIST:
 	case KIND_STAGES:
 		break;

@@ -72,10 +72,12 @@ static bool has_verified_name(const struct log_session *session)
 static void connect_session(struct replay_drive *drive, struct log_session *session)
 {
 	bool has_address = session->address.ss_family != 0;
+	static const struct mta_signs postfix = {.version = "Postfix 3", .connections = "1"};
+	static const struct mta_signs sendmail = {.version = "8", .family = "inet"};
 	struct connect_event event = {
 		.host = session->host,
 		.address = has_address ? (const struct sockaddr *)&session->address : NULL,
-		.mta_version = session->mta == MAILLOG_POSTFIX ? "Postfix 3" : "8",
+		.mta = session->mta == MAILLOG_POSTFIX ? postfix : sendmail,
 		.mta_name = session->key.machine,
 		.client_name = session->host,
 		.client_resolve = has_verified_name(session) ? "OK" : "FAIL",

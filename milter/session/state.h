@@ -37,7 +37,7 @@ struct session {
 	char host[SESSION_HOST_MAX];
 	char mta_name[SESSION_HOST_MAX];
 	bool is_watched;	/* has connected, and is not exempt */
-	bool is_postfix;
+	enum mta_finding mta;
 	bool is_let_in;		/* it comes in though there is no room: its client has been deferred for long enough */
 	bool lacks_rejects;	/* the MTA does not tell which recipients it rejects */
 	/* What the store said of the client, and when (monotonic); -1: nothing yet. */

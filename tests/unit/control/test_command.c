@@ -218,6 +218,39 @@ static void status_has_it_all(void **state)
 	finish();
 }
 
+static void status_tells_which_mta_the_last_session_came_from(void **state)
+{
+	static const struct {
+		const char *v, *bad_count, *mta;
+	} seen[] = {
+		{POSTFIX, NULL, "{\"kind\":\"postfix\",\"why\":\"it sends {client_connections} "
+				"without {client_rate}, and a name in {v}\"}"},
+		{SENDMAIL, "1", "{\"kind\":\"sendmail\",\"why\":\"it sends {client_rate} or "
+				"{daemon_family}, and no name in {v}\"}"},
+		{NULL, NULL, "{\"kind\":\"unknown\",\"why\":\"it sends no macro that tells it from "
+			     "others\"}"},
+		{NULL, "1", "{\"kind\":\"sendmail\",\"why\":\"it sends {nbadrcpts}\"}"},
+	};
+
+	(void)state;
+	BEGIN();
+	EXPECT("{\"command\":\"status\"}",
+	       {"mta", "{\"kind\":\"unknown\",\"why\":\"no session yet\"}"});
+	for (size_t i = 0; i < COUNT(seen); i++) {
+		struct session *session = session_open(&tarpit);
+		json_t *answer;
+
+		connect_as(session, "192.0.2.1", seen[i].v);
+		mail_from(session, "<x@example.net>");
+		rcpt_to(session, "<a@example.org>", "good", seen[i].bad_count);
+		session_close(session);
+		answer = ask("{\"command\":\"status\"}");
+		assert_string_equal(member(answer, "mta"), seen[i].mta);
+		json_decref(answer);
+	}
+	finish();
+}
+
 static void status_tells_of_a_siege(void **state)
 {
 	struct siege_settings settings = {30, 5, 600000};
@@ -672,6 +705,7 @@ int main(void)
 		TEST(broken_requests_are_refused),
 		TEST(refusals_have_a_form),
 		TEST(status_has_it_all),
+		TEST(status_tells_which_mta_the_last_session_came_from),
 		TEST(status_tells_of_a_siege),
 		TEST(stalls_are_listed),
 		TEST(worst_come_first),

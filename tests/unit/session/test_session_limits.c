@@ -448,7 +448,7 @@ static void hostile_texts_break_neither_lines_nor_keys(void **state)
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		const struct connect_event event = {.host = texts[i],
 						    .address = (const struct sockaddr *)&address,
-						    .mta_version = texts[i],
+						    .mta = {texts[i], texts[i], texts[i], texts[i]},
 						    .mta_name = texts[i],
 						    .client_name = texts[i],
 						    .client_resolve = texts[i]};
