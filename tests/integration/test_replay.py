@@ -5,7 +5,6 @@ import calendar
 import contextlib
 import fcntl
 import gzip
-import json
 import lzma
 import os
 import pty

@@ -6,7 +6,9 @@ import os
 import time
 
 import pytest
-from replay_logs import CLIENT, harvest_log, line, only, refusal, replay, replay_json, stamp, write
+from replay_logs import CLIENT, harvest_log, only, refusal, replay, replay_json, stamp, write
+
+from support.ctl import tarpitctl
 
 
 def forms(texts):
