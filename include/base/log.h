@@ -49,8 +49,9 @@ void log_end(struct log_line *line);
 void log_message(int priority, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* True at most once a minute for this limit. Thread-safe. */
+/* True at most once a minute for this limit, or once in so long a time. Thread-safe. */
 bool log_allowed(struct log_limit *limit);
+bool log_allowed_every(struct log_limit *limit, int64_t ms);
 
 /* LOG_MAIL for "mail", LOG_INFO for "info", ...; -1 for a name that is none. */
 int log_facility(const char *name);

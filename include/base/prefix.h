@@ -37,6 +37,8 @@ bool prefix_parse(const char *text, struct prefix *prefix);
 /* The same, but host bits are cut off, which is what their writer probably meant. */
 bool prefix_parse_cut(const char *text, struct prefix *prefix);
 struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits);
+/* Whether all of it is loopback, link-local, private (RFC 1918, RFC 4193) or shared by a provider (RFC 6598). */
+bool prefix_is_private(const struct prefix *prefix);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 /* Writes "192.0.2.1/32", or RFC 5952's form for IPv6. text holds PREFIX_TEXT_MAX; returned too. */
 char *prefix_format(const struct prefix *prefix, char *text);

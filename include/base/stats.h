@@ -46,6 +46,8 @@ enum stats_family {
 enum mta_warning {
 	MTA_TIMEOUT_SHORT,		/* sessions end right after stalls */
 	MTA_REJECTS_NOT_OFFERED,
+	MTA_PRIVATE_CLIENT,		/* a client with a private address is flagged */
+	MTA_ONE_CLIENT,			/* most sessions are of one address */
 	MTA_WARNING_COUNT
 };
 void stats_add_labelled(enum stats_family family, unsigned index, uint64_t amount);

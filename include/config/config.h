@@ -12,6 +12,7 @@
 #include "config/faults.h"
 #include "judge/policy.h"
 #include "base/prefix.h"
+#include "judge/mta_kind.h"
 #include "judge/rejection.h"
 #include "judge/stage.h"
 
@@ -25,6 +26,7 @@ struct config {
 	/* A field for each key; tarpit-milter.conf(5) says what each means. */
 	char *socket;
 	unsigned socket_mode;
+	char *socket_group;			/* empty: the user's */
 	char *user;
 	bool observe;
 	bool use_memcached;
@@ -40,6 +42,7 @@ struct config {
 	size_t offences_count;
 	bool count_distinct;
 	bool stall_at[STAGE_COUNT];
+	int mta;				/* enum mta_kind; MTA_UNKNOWN: auto */
 	int64_t mta_timeout_ms;			/* 0: auto */
 	unsigned max_stalls;
 	bool defer_when_full;

@@ -31,9 +31,14 @@ enum maillog_kind {
 	MAILLOG_CONNECT,	/* address */
 	/*
 	 * The process's session has ended: address. Postfix: authenticated since 3.0. Sendmail:
-	 * QUEUED may follow.
+	 * QUEUED may follow, and in_mail tells what it does of LOST.
 	 */
 	MAILLOG_DISCONNECT,
+	/*
+	 * Postfix only: the client hung up without QUIT, or was silent for too long: address, in_mail.
+	 * DISCONNECT follows.
+	 */
+	MAILLOG_LOST,
 	/*
 	 * A recipient was refused, and a milter saw it at RCPT: recipient, code. Postfix: sender,
 	 * address, and authenticated since 3.10.
@@ -85,6 +90,7 @@ struct maillog_line {
 	unsigned count;
 	bool authenticated;	/* by SMTP AUTH; a client certificate is not told */
 	bool aborted;		/* a QUEUED of Sendmail whose message never came */
+	bool in_mail;		/* lost after MAIL, RCPT or DATA (BDAT), the last command that came */
 	bool is_of_mta;		/* of OTHER too: Postfix or Sendmail has logged it */
 	/* OTHER, syslogd's line: the one before it in the file was logged `times` more times. */
 	bool is_repetition;

@@ -16,10 +16,14 @@ struct mta_timeout {
 /* A session's last stall that ran its course; end_ms 0: there is none, or the MTA has called since. */
 struct mta_timeout_stall {
 	int64_t delay_ms, end_ms;	/* monotonic */
+	bool is_at_data;	/* the message comes next, of which the MTA may tell nothing */
 };
 
-/* Whether a session that ends now ends too soon after the stall for the client to have read the answer. */
-bool mta_timeout_is_abrupt(const struct mta_timeout_stall *stall, int64_t now_ms);
+/*
+ * Whether the client of a session that ends now, with no command after the stall, had gone: the session ends too soon
+ * for the client to have read the answer, or so late that it must have been silent until somebody lost patience.
+ */
+bool mta_timeout_has_left(const struct mta_timeout_stall *stall, int64_t now_ms);
 /* For a callback: the MTA has waited for the stall before it. */
 void mta_timeout_kept(struct mta_timeout *timeout, struct mta_timeout_stall *stall);
 /*

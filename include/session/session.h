@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/clock.h"
+#include "session/gateway.h"
 #include "session/mta_timeout.h"
 #include "config/config.h"
 
@@ -33,6 +34,8 @@ struct tarpit {
 	unsigned max_sessions;		/* beyond these, sessions pass unwatched */
 	_Atomic unsigned open_sessions;
 	struct mta_timeout mta_timeout;
+	struct gateway gateway;
+	_Atomic int mta;		/* enum mta_finding, of the last session */
 };
 
 enum verdict {
@@ -45,7 +48,7 @@ enum verdict {
 struct connect_event {
 	const char *host;		/* xxfi_connect's name */
 	const struct sockaddr *address;	/* NULL: none */
-	const char *mta_version;	/* {v} */
+	struct mta_signs mta;		/* what its kind is found by */
 	const char *mta_name;		/* {j} */
 	const char *client_name;	/* {client_name} */
 	const char *client_resolve;	/* {client_resolve} */

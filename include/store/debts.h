@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/memory.h"
 #include "store/store.h"
 
 #define DEBTS_MAX 12
@@ -38,6 +39,8 @@ enum debt_step {
 /* What an event counts, for its client and for the network. */
 void debts_of_event(const struct store_query *query, const struct store_event *event,
 		    struct debts *debts);
+/* All that is known of a client or network, as debts. */
+void debts_of_known(const struct memory_debt *known, struct debts *debts);
 /* Adds what memory has of the client's history and its network's, which it forgets. */
 void debts_take_history(struct store *memory, const struct store_query *query, struct debts *debts);
 /* Clients and networks whose debts there is room for. */

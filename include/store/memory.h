@@ -48,6 +48,18 @@ struct memory_debt {
 	struct tally owed;	/* of window and of the one before */
 };
 
+/* What the shared store said of a client or network, and was told, of the last two windows. */
+struct memory_known {
+	struct memory_debt counts;
+	int64_t by_hand_until_s;	/* 0: not flagged by hand */
+};
+
+/*
+ * Copies all of that, clients before networks, which takes a millisecond for ten thousand; the caller frees it. NULL
+ * without memory, or if there is nothing.
+ */
+struct memory_known *memory_copy_known(struct store *store, size_t *count);
+
 /* Takes one debt out; false if there is none. The caller settles it, once, or puts it back. */
 bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *debt);
 /* The shared store has been told. */

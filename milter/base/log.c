@@ -144,11 +144,16 @@ void log_message(int priority, const char *event, const char *format, ...)
 
 bool log_allowed(struct log_limit *limit)
 {
+	return log_allowed_every(limit, MINUTE_MS);
+}
+
+bool log_allowed_every(struct log_limit *limit, int64_t ms)
+{
 	int64_t now = clock_now_ms();
 	int64_t next = atomic_load(&limit->next_ms);
 
 	return now >= next &&
-	       atomic_compare_exchange_strong(&limit->next_ms, &next, now + MINUTE_MS);
+	       atomic_compare_exchange_strong(&limit->next_ms, &next, now + ms);
 }
 
 struct name {

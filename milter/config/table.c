@@ -19,6 +19,8 @@ const struct config_key config_keys[] = {
 	 "unix:PATH, inet:PORT@HOST or inet6:PORT@HOST", .fixed = true, .check = listen_check},
 	{"socket_mode", KIND_OCTAL, FIELD(socket_mode), "0660", "octal, 0600 to 0777", 0600, 0777,
 	 .fixed = true},
+	{"socket_group", KIND_TEXT, FIELD(socket_group), "", "name of a group; empty for the user's",
+	 .fixed = true, .check = config_check_group},
 	{"user", KIND_TEXT, FIELD(user), "tarpit-milter", "name of a user", .fixed = true,
 	 .check = config_check_user},
 	{"mode", KIND_BOOLEAN, FIELD(observe), "enforce", "enforce or observe",
@@ -66,6 +68,7 @@ const struct config_key config_keys[] = {
 	{"jitter", KIND_INTEGER, FIELD(policy.jitter), "10", "percent, 0 to 50", 0, 50},
 	{"stall_at", KIND_STAGES, FIELD(stall_at), "connect, mail, rcpt, data",
 	 "connect, helo, mail, rcpt, data, each once", .add = config_add_stage},
+	{"mta", KIND_MTA, FIELD(mta), "auto", "auto, postfix or sendmail"},
 	{"mta_timeout", KIND_TIMEOUT, FIELD(mta_timeout_ms), "auto", "auto, or 3s to 1h",
 	 3 * SECOND, HOUR},
 	{"max_stalls", KIND_INTEGER, FIELD(max_stalls), "40", "1 to 100000", 1, 1e5},
@@ -121,6 +124,7 @@ const char *const config_facilities[] = {"mail",   "daemon", "auth",   "user",	 
 					 "local1", "local2", "local3", "local4", "local5",
 					 "local6", "local7", NULL};
 const char *const config_levels[] = {"debug", "info", "notice", "warning", "err", NULL};
+const char *const config_mtas[] = {"auto", "postfix", "sendmail", NULL};
 
 const struct config_key *config_key_find(const char *name, size_t length)
 {

@@ -17,6 +17,7 @@ enum config_kind {
 	KIND_BOOLEAN,		/* bool; words[1] is true */
 	KIND_FACILITY,		/* int */
 	KIND_LEVEL,		/* int */
+	KIND_MTA,		/* int */
 	KIND_LIST,		/* struct string_list; add takes one item */
 	KIND_STAGES,		/* bool[STAGE_COUNT]; add takes one item */
 };
@@ -41,7 +42,7 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_keys_count;
-extern const char *const config_facilities[], *const config_levels[];	/* NULL-terminated */
+extern const char *const config_facilities[], *const config_levels[], *const config_mtas[];	/* NULL-terminated */
 
 /* The key whose name is these bytes, or NULL. */
 const struct config_key *config_key_find(const char *name, size_t length);
@@ -72,6 +73,7 @@ bool config_add_client_line(struct config *config, const char *text, char *error
 bool config_add_trap_line(struct config *config, const char *text, char *error, size_t size);
 
 /* For `check`: each tells whether a text may be a key's value. */
+bool config_check_group(const char *text, char *error, size_t size);
 bool config_check_delimiter(const char *text, char *error, size_t size);
 bool config_check_user(const char *text, char *error, size_t size);
 bool config_check_key_prefix(const char *text, char *error, size_t size);

@@ -176,6 +176,9 @@ bool config_value_parse(const struct config_key *key, const char *text, void *fi
 	case KIND_LEVEL:
 		*(int *)field = log_priority(text);
 		return *(int *)field >= 0 || error_set(error, size, "no such level");
+	case KIND_MTA:
+		*(int *)field = mta_kind_named(text);
+		return *(int *)field >= 0 || error_set(error, size, "no such MTA");
 	case KIND_LIST:
 	case KIND_STAGES:
 		break;
@@ -421,6 +424,11 @@ bool config_add_trap(struct config *config, const char *text, char *error, size_
 {
 	return (*text == '@' || config_add_trap_line(config, text, error, size)) &&
 	       keep(&config->trap_recipients, text, error, size);
+}
+
+bool config_check_group(const char *text, char *error, size_t size)
+{
+	return *text == '\0' || config_check_user(text, error, size);
 }
 
 bool config_check_delimiter(const char *text, char *error, size_t size)

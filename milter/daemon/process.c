@@ -31,6 +31,21 @@
 /* libmilter polls all sessions for each command: more sessions would make all commands slow. */
 #define DESCRIPTORS_MAX 65536
 
+int process_find_group(const char *name, gid_t *gid, char *error, size_t size)
+{
+	char buffer[16384];
+	struct group group, *found = NULL;
+	int result = getgrnam_r(name, &group, buffer, sizeof(buffer), &found);
+
+	if (found != NULL) {
+		*gid = group.gr_gid;
+		return EX_OK;
+	}
+	snprintf(error, size, "socket_group %s: %s", name,
+		 result != 0 ? strerror(result) : "no such group");
+	return result != 0 ? EX_OSERR : EX_NOUSER;
+}
+
 int process_find_user(const char *name, struct process_user *user, char *error, size_t size)
 {
 	struct passwd *entry;

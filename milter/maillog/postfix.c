@@ -121,6 +121,18 @@ static enum maillog_kind read_disconnect(struct span text, struct maillog_line *
 	return MAILLOG_DISCONNECT;
 }
 
+/* "RCPT from name[address]", "DATA (4711 bytes) from name[address]" */
+static enum maillog_kind read_loss(struct span text, struct maillog_line *line)
+{
+	struct span command;
+
+	if (!span_cut(&text, " from ", &command) || !take_client(&text, line))
+		return MAILLOG_UNREADABLE;
+	line->in_mail = span_skip(&command, "MAIL") || span_skip(&command, "RCPT") ||
+			span_skip(&command, "DATA") || span_skip(&command, "BDAT");
+	return MAILLOG_LOST;
+}
+
 static enum maillog_kind read_smtpd(struct span text, struct maillog_line *line)
 {
 	if (span_skip(&text, "connect from "))
@@ -132,6 +144,8 @@ static enum maillog_kind read_smtpd(struct span text, struct maillog_line *line)
 		return read_rejection(text, line);
 	if (span_skip(&text, "client="))
 		return read_client(text, line);
+	if (span_skip(&text, "lost connection after ") || span_skip(&text, "timeout after "))
+		return read_loss(text, line);
 	return MAILLOG_OTHER;
 }
 

@@ -254,6 +254,37 @@ enum connection_result connection_fetch(struct connection *connection,
 	return result == CONNECTION_DONE ? fetch(connection, keys, count, values) : result;
 }
 
+/* What is taken of a server's statistics. */
+struct statistic {
+	const char *name;
+	struct message_value_of *value;
+};
+
+static memcached_return_t note_statistic(const memcached_instance_st *server, const char *key,
+					 size_t key_length, const char *value, size_t length,
+					 void *argument)
+{
+	(void)server;
+	for (struct statistic *one = argument; one->name != NULL; one++)
+		if (key_length == strlen(one->name) && memcmp(key, one->name, key_length) == 0 &&
+		    counters_parse(value, length, &one->value->number))
+			one->value->state = MESSAGE_NUMBER;
+	return MEMCACHED_SUCCESS;
+}
+
+enum connection_result connection_identify(struct connection *connection,
+					   struct message_value_of *uptime,
+					   struct message_value_of *pid)
+{
+	struct statistic wanted[] = {{"uptime", uptime}, {"pid", pid}, {NULL, NULL}};
+
+	if (!begin_trip(connection))
+		return CONNECTION_FAILED;
+	return end_trip(connection,
+			memcached_stat_execute(connection->handle, NULL, note_statistic, wanted),
+			CONNECTION_DONE);
+}
+
 /* memcached_set, memcached_add */
 typedef memcached_return_t store_call(memcached_st *handle, const char *key, size_t key_length,
 				      const char *value, size_t length, time_t ttl_s,

@@ -47,6 +47,10 @@ void connection_begin(struct connection *connection, int32_t timeout_ms,
 enum connection_result connection_fetch(struct connection *connection,
 					const char (*keys)[COUNTERS_KEY_MAX], size_t count,
 					struct message_value_of *values);
+/* For how many seconds the server has run, and its process number: absent if it does not say. */
+enum connection_result connection_identify(struct connection *connection,
+					   struct message_value_of *uptime,
+					   struct message_value_of *pid);
 enum connection_result connection_set(struct connection *connection, const char *key,
 				      uint64_t number, int64_t ttl_s);
 /* PRESENT */

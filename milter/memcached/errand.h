@@ -8,6 +8,7 @@
 
 #include "message.h"
 #include "store/debts.h"
+#include "store/memory.h"
 #include "store/store.h"
 
 struct errand {
@@ -28,6 +29,19 @@ void errand_record(struct errand *errand, const struct store_query *query,
 /* The same for recipients that earn credit, MESSAGE_SEEN_MAX at most. */
 void errand_credit(struct errand *errand, const struct store_query *query,
 		   const struct store_recipient *recipients, size_t count);
+/* Asks which process the server is. */
+void errand_identify(struct errand *errand);
+/* A server's process: its number, and when it was started, within a second or two (monotonic). */
+struct server_identity {
+	uint64_t pid;		/* 0: not known */
+	int64_t began_ms;
+};
+/* False if the server does not say. */
+bool errand_identity(const struct message_outcome *outcome, int64_t now_ms,
+		     struct server_identity *identity);
+/* Tells a server that has been started anew what it had counted of a client or network: of all hosts, only the first does. */
+void errand_restate(struct errand *errand, const struct memory_debt *known, const char *key_prefix,
+		    uint32_t window_s);
 /* Counts what is owed. */
 void errand_pay(struct errand *errand, const struct debts *debts, const char *key_prefix,
 		uint32_t window_s);

@@ -49,6 +49,7 @@ enum message_kind {
 	MESSAGE_RECORD,
 	MESSAGE_SET,		/* sets keys[0] to number, as decimal digits */
 	MESSAGE_FORGIVE,	/* keys as message_outcome.values has them: see there */
+	MESSAGE_IDENTITY,	/* values[0] becomes for how many seconds the server has run, values[1] its process number */
 	MESSAGE_KINDS
 };
 

@@ -178,6 +178,10 @@ static void run(struct errand *errand)
 	case MESSAGE_FORGIVE:
 		forgive(errand);
 		break;
+	case MESSAGE_IDENTITY:
+		connection_identify(errand->connection, &errand->outcome->values[0],
+				    &errand->outcome->values[1]);
+		break;
 	default:
 		fetch(errand);
 	}

@@ -43,7 +43,7 @@ static int64_t now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-void server_log_state(const struct server *server, const char *reason)
+void server_log_state(const struct server *server, const char *reason, bool is_restarted)
 {
 	struct log_line line;
 
@@ -51,6 +51,8 @@ void server_log_state(const struct server *server, const char *reason)
 	log_put(&line, "state", "%s", server->is_up ? "up" : "down");
 	log_put(&line, "server", "%s", server->name);
 	log_put(&line, "reason", "%s", reason);
+	if (is_restarted)
+		log_put(&line, "restarted", "yes");
 	log_end(&line);
 }
 
@@ -76,7 +78,7 @@ void server_set_down(struct server *server, const char *reason)
 	server->is_up = false;
 	server->failures++;
 	server->retry_at_ms = clock_now_ms() + server->settings.retry_ms;
-	server_log_state(server, reason);
+	server_log_state(server, reason, false);
 	(void)eventfd_write(server->down_fd, 1);
 	DL_FOREACH(server->waiters, waiter)
 	{
@@ -290,6 +292,7 @@ void server_configure(struct server *server, const struct config *config)
 	settings->timeout_ms = (int32_t)config->memcached_timeout_ms;
 	settings->retry_ms = config->memcached_retry_ms;
 	settings->window_s = config->window_s;
+	settings->widths = config->widths;
 	snprintf(settings->key_prefix, sizeof(settings->key_prefix), "%s", config->key_prefix);
 	pthread_mutex_unlock(&server->mutex);
 }

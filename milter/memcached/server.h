@@ -15,6 +15,7 @@
 #include "worker.h"
 
 struct config;
+struct ring;
 struct server_waiter;
 
 /* Requests of sessions under way to one server; more wait for a worker. */
@@ -25,6 +26,7 @@ struct server_settings {
 	int32_t timeout_ms;
 	int64_t retry_ms;
 	uint32_t window_s;
+	struct client_widths widths;
 	char key_prefix[COUNTERS_KEY_PREFIX_MAX + 1];
 };
 
@@ -34,6 +36,7 @@ struct server_common {
 	char *user;		/* of SASL; NULL: none */
 	struct secret *password;
 	struct store *memory;	/* what the servers are owed is there */
+	struct ring *ring;	/* which server has what */
 	void (*wakeup)(void);	/* called by a session that has to wait long; may be NULL */
 };
 
@@ -46,6 +49,8 @@ struct server {
 	int keeper_fd;		/* an eventfd: there is work for the keeper */
 	pthread_t keeper;
 	bool has_keeper;
+
+	struct server_identity identity;	/* the keeper's: as the server was found last */
 
 	pthread_mutex_t mutex;	/* over all below */
 	struct server_settings settings;
@@ -86,7 +91,7 @@ void server_await_probe(struct server *server, int64_t timeout_ms);
 bool server_has_process(struct server *server, pid_t pid);
 
 /* For the keeper, with the mutex held. */
-void server_log_state(const struct server *server, const char *reason);
+void server_log_state(const struct server *server, const char *reason, bool is_restarted);
 void server_set_up(struct server *server);
 /* All who wait go on without it now. Does nothing if it is down. */
 void server_set_down(struct server *server, const char *reason);

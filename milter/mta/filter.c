@@ -66,7 +66,8 @@ static const char *macro(SMFICTX *ctx, const char *name)
 /* These lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
 static bool ask_for_macros(SMFICTX *ctx)
 {
-	static char connect[] = "j v {client_name} {client_resolve}";
+	static char connect[] = "j v {client_name} {client_resolve} {client_connections} "
+				"{client_rate} {daemon_family}";
 	static char helo[] = "";
 	static char mail[] = "{auth_type} {auth_authen} {verify} {cert_subject}";
 	static char rcpt[] = "{rcpt_mailer} {rcpt_host} {nbadrcpts}";
@@ -128,7 +129,10 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	struct connect_event event = {
 		.host = host,
 		.address = address,
-		.mta_version = macro(ctx, "v"),
+		.mta = {.version = macro(ctx, "v"),
+			.connections = macro(ctx, "{client_connections}"),
+			.rate = macro(ctx, "{client_rate}"),
+			.family = macro(ctx, "{daemon_family}")},
 		.mta_name = macro(ctx, "j"),
 		.client_name = macro(ctx, "{client_name}"),
 		.client_resolve = macro(ctx, "{client_resolve}"),

@@ -37,7 +37,7 @@ static const char usage[] =
 	"      --vs KEY=VALUE    begin another configuration beside the first, with this key set; "
 	"each\n"
 	"                        --set after it, up to the next --vs, belongs to that one\n"
-	"  -n, --rows N          show N clients (10; 0 to 1000)\n"
+	"  -n, --rows N          show N clients, and trap candidates (10; 0 to 1000)\n"
 	"      --service NAME    read this service of Postfix only: NAME of postfix/NAME/smtpd\n"
 	"      --svg FILE        draw the stalls over time\n"
 	"      --json            print the report as one JSON document\n"

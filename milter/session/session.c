@@ -93,10 +93,9 @@ static void note_end(struct session *s)
 	int64_t shortest_ms = mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, now_ms);
 	char text[160];
 
-	/* One that quits once it has read its answer takes a moment longer than an MTA whose client has gone. */
 	if (s->last_stall.end_ms != 0)
 		journal->outlasted(journal, s->last_stall.delay_ms,
-				   mta_timeout_is_abrupt(&s->last_stall, now_ms));
+				   mta_timeout_has_left(&s->last_stall, now_ms));
 	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
 		return;
 	snprintf(text, sizeof(text),
@@ -122,13 +121,18 @@ static void copy_text(char *copy, size_t size, const char *text)
 	snprintf(copy, size, "%s", text != NULL ? text : "");
 }
 
+static void note_mta(struct session *s, enum mta_finding finding)
+{
+	s->mta = finding;
+	atomic_store(&s->tarpit->mta, (int)finding);
+}
+
 /* Notes what the MTA says of itself and of the client's name. */
 static void introduce(struct session *s, const struct connect_event *event)
 {
 	copy_text(s->host, sizeof(s->host), event->host);
 	copy_text(s->mta_name, sizeof(s->mta_name), event->mta_name);
-	s->is_postfix =
-		event->mta_version != NULL && strncmp(event->mta_version, "Postfix", 7) == 0;
+	note_mta(s, mta_find((enum mta_kind)s->config->mta, &event->mta));
 	if (s->lacks_rejects && log_allowed(&lacks_rejects_limit))
 		warn_of_mta(s, MTA_REJECTS_NOT_OFFERED,
 			    "rejected recipients are not offered: nothing can be counted");
@@ -174,6 +178,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 		return VERDICT_ACCEPT;
 	s->is_watched = true;
 	open_sessions_join(tarpit->peers, &s->peer, &s->client.key);
+	session_gateway_connected(s);
 	session_view_look_up(s, &st);
 	return session_verdict(s, STAGE_CONNECT, &st, true);
 }
@@ -201,7 +206,7 @@ static bool is_authenticated(const struct session *s, const struct mail_event *e
 		return true;
 	if (event->verify != NULL && *event->verify != '\0')
 		return strcmp(event->verify, "OK") == 0;
-	return s->is_postfix && event->cert_subject != NULL && *event->cert_subject != '\0';
+	return mta_kind_of(s->mta) == MTA_POSTFIX && event->cert_subject != NULL && *event->cert_subject != '\0';
 }
 
 enum verdict session_mail(struct session *s, const struct mail_event *event)
@@ -280,14 +285,16 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	struct address recipient;
 	struct standing before, after;
 	struct dsn code;
-	/* Only Sendmail has {nbadrcpts}. */
-	bool is_sendmail = !s->is_postfix && event->bad_count != NULL;
-	enum rejection_outcome outcome =
-		rejection_classify(event->mailer, event->host, is_sendmail, &code);
+	enum rejection_outcome outcome;
 
 	if (!s->is_watched)
 		return VERDICT_ACCEPT;
 	note_callback(s);
+	if (mta_find_more(s->mta, event->bad_count) != s->mta)
+		note_mta(s, mta_find_more(s->mta, event->bad_count));
+	outcome = rejection_classify(event->mailer, event->host,
+				     mta_kind_of(s->mta) == MTA_SENDMAIL && event->bad_count != NULL,
+				     &code);
 	session_view_expire(s);
 	session_view_judge(s, &before);
 	after = before;
@@ -310,10 +317,11 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	}
 	/*
 	 * How long a flagged client waits, and whether it is refused, must not tell whether the recipient exists: the
-	 * score before this recipient decides, and where Postfix would ignore the 421 for a rejected recipient no
+	 * score before this recipient decides, and where the MTA may ignore the 421 for a rejected recipient no
 	 * other one gets it.
 	 */
-	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after, !s->is_postfix);
+	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after,
+			       mta_heeds_421_at_rcpt(mta_kind_of(s->mta)));
 }
 
 enum verdict session_data(struct session *s, const char *bad_count)

@@ -37,7 +37,7 @@ struct session {
 	char host[SESSION_HOST_MAX];
 	char mta_name[SESSION_HOST_MAX];
 	bool is_watched;	/* has connected, and is not exempt */
-	bool is_postfix;
+	enum mta_finding mta;
 	bool is_let_in;		/* it comes in though there is no room: its client has been deferred for long enough */
 	bool lacks_rejects;	/* the MTA does not tell which recipients it rejects */
 	/* What the store said of the client, and when (monotonic); -1: nothing yet. */
@@ -86,6 +86,10 @@ uint64_t session_credit_pending(const struct session *s);
 void session_credit_earn(struct session *s);
 /* The transaction is over: what it has not earned is lost. */
 void session_credit_drop(struct session *s);
+
+/* gateway.c: the client is flagged, or has connected; the journal may be told that it is no client. */
+void session_gateway_flagged(const struct session *s);
+void session_gateway_connected(const struct session *s);
 
 /* verdict.c */
 

@@ -7,9 +7,6 @@
 #include "session/deferrals.h"
 #include "session/stall.h"
 
-/* What mta_timeout = auto stands for: how long MTAs wait for a filter's answer to a command by default. */
-#define POSTFIX_TIMEOUT_MS 30000
-#define OTHER_TIMEOUT_MS 10000
 /* A delay ends so long before the MTA's timeout at the latest. */
 #define TIMEOUT_MARGIN_MS 2000
 
@@ -60,7 +57,7 @@ static int64_t mta_timeout_left_ms(const struct session *s)
 	int64_t timeout_ms = s->config->mta_timeout_ms;
 
 	if (timeout_ms == 0)
-		timeout_ms = s->is_postfix ? POSTFIX_TIMEOUT_MS : OTHER_TIMEOUT_MS;
+		timeout_ms = mta_default_timeout_ms(mta_kind_of(s->mta));
 	return timeout_ms - TIMEOUT_MARGIN_MS;
 }
 
@@ -145,7 +142,8 @@ static bool wait_out(struct session *s, const struct situation *at, struct stall
 	end = stall_wait(s->tarpit->stalls, stall, &waited_ms);
 	count_stalled(s, waited_ms);
 	if (end == STALL_ELAPSED)
-		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s)};
+		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s),
+							   at->stage == STAGE_DATA};
 	else if (end == STALL_FORGIVEN)
 		session_view_forget(s);
 	journal->released(journal, &client, stall, waited_ms, end);

@@ -131,6 +131,7 @@ void entry_roll(struct memory *memory, struct entry *entry, int64_t window)
 	window = entry_settle_window(entry, window);
 	tally_roll(&entry->known, entry->window, window);
 	tally_roll(&entry->owed, entry->window, window);
+	tally_roll(&entry->lost, entry->window, window);
 	entry->window = window;
 	if (tally_is_zero(&entry->owed))
 		entry_owe_nothing(memory, entry);

@@ -25,6 +25,9 @@ struct entry {
 	int64_t window;
 	struct tally known; /* ours alone, or what the shared store said */
 	struct tally owed; /* what it has yet to be told */
+	/* What the shared store had said when it last said less: it may have been started anew. */
+	struct tally lost;
+	int64_t lost_by_hand_until_s, lost_s; /* when; 0: never */
 	UT_hash_handle hh; /* in the order of the last offence */
 	struct entry *prev, *next; /* in debts[owner] while is_owing */
 };

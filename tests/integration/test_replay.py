@@ -5,7 +5,6 @@ import calendar
 import contextlib
 import fcntl
 import gzip
-import json
 import lzma
 import os
 import pty
@@ -21,30 +20,11 @@ import zlib
 
 import pytest
 from mtas import both_mtas
+from replay_logs import (CLIENT, SETTINGS, delivery_log, harvest_log, line, only, replay, replay_json,
+                         stamp, write)
 
 from support.ctl import program, tarpitctl
 from support.site import Site, good, harvest, unknown
-
-SETTINGS = ["-c", os.devnull]
-CLIENT = "192.0.2.1"
-
-
-def replay(*args, status=0, **kwargs):
-    result = tarpitctl("replay", *SETTINGS, *args, **kwargs)
-    assert result.status == status, result
-    return result
-
-
-def replay_json(*args, **kwargs):
-    result = tarpitctl("--json", "replay", *SETTINGS, *args, **kwargs)
-    assert result.status == 0 and result.err == "", result
-    return result.json
-
-
-def only(document):
-    configuration, = document["configurations"]
-    return configuration
-
 
 # A log that a real MTA wrote
 
@@ -167,45 +147,7 @@ def test_the_same_flags_at_the_same_seconds(mta, tmp_path):
         assert found["stalls"]["count"] == stalls
 
 
-# Logs made up here
-
-
-def refusal(number, client=CLIENT, queue_id="NOQUEUE", name="unknown"):
-    return (f"{queue_id}: reject: RCPT from {name}[{client}]: 550 5.1.1 <no{number}@example.test>: Recipient address "
-            f"rejected: User unknown; from=<x@client.example> to=<no{number}@example.test> proto=ESMTP helo=<h>")
-
-
-def stamp(second):
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1772323200 + second))
-
-
-def line(second, text, pid=100, program_name="smtpd"):
-    return f"{stamp(second)} mx postfix/{program_name}[{pid}]: {text}\n"
-
-
-def harvest_log(client=CLIENT, count=8, begin=0, pid=100):
-    """One refusal a minute."""
-    return [line(begin, f"connect from unknown[{client}]", pid),
-            *[line(begin + 60 * (n + 1), refusal(n, client), pid) for n in range(count)],
-            line(begin + 60 * count, f"disconnect from unknown[{client}]", pid)]
-
-
-def delivery_log(client="192.0.2.50", name="mail.example.net", begin=0, queue_id="4ABCDE"):
-    return [line(begin, f"connect from {name}[{client}]", 300),
-            line(begin, f"{queue_id}: client={name}[{client}]", 300),
-            line(begin, f"{queue_id}: from=<a@example.net>, size=1, nrcpt=1 (queue active)", 7, "qmgr"),
-            line(begin, f"{queue_id}: to=<b@example.test>, relay=local, delay=1, dsn=2.0.0, status=sent (ok)", 8, "local"),
-            line(begin, f"{queue_id}: removed", 7, "qmgr"),
-            line(begin, f"disconnect from {name}[{client}]", 300)]
-
-
-def write(path, lines):
-    text = "".join(lines)
-    if path.suffix == ".gz":
-        path.write_bytes(gzip.compress(text.encode()))
-    else:
-        path.write_text(text)
-    return path
+# Logs made up
 
 
 def test_json(tmp_path):
@@ -522,122 +464,6 @@ def test_progress_on_a_terminal_only(tmp_path):
     assert done.returncode == 0
     assert re.search(rb"\r\[[#.]{40}\] +\d+ % of \d+ MiB", shown), shown
     assert shown.endswith(b"\r")
-
-
-# Forms of logs
-
-
-def forms(texts):
-    """(second, pid, text) as each logger writes it: name, lines."""
-    def moment(second, form):
-        return time.strftime(form, time.gmtime(1772323200 + second))
-
-    def plain(second, pid, text):
-        return f"{moment(second, '%b %e %H:%M:%S')} mx postfix/smtpd[{pid}]: {text}"
-
-    def journal(second, pid, text):
-        return {"__CURSOR": "s=1;i=2", "__REALTIME_TIMESTAMP": f"{1772323200 + second}000123", "_HOSTNAME": "mx",
-                "SYSLOG_IDENTIFIER": "postfix/smtpd", "_PID": str(pid), "_COMM": "smtpd", "MESSAGE": text}
-
-    def dated(second):
-        return moment(second, "%Y-%m-%dT%H:%M:%S.018306084Z")
-
-    one_line = {
-        "unpadded day": lambda s, pid, text: plain(s, pid, text).replace("  ", " ", 1),
-        "docker logs -t": lambda s, pid, text: f"{dated(s)} {plain(s, pid, text)}",
-        "compose": lambda s, pid, text: f"mail-1  | {plain(s, pid, text)}",
-        "compose, coloured": lambda s, pid, text: f"\033[33mmail-1  | \033[0m{plain(s, pid, text)}",
-        "compose -t": lambda s, pid, text: f"mail-1  | {dated(s)} {plain(s, pid, text)}",
-        "Kubernetes": lambda s, pid, text: f"{dated(s)} stdout F {plain(s, pid, text)}",
-        "kubectl --prefix": lambda s, pid, text: f"[pod/mail-0/postfix] {plain(s, pid, text)}",
-        "json-file": lambda s, pid, text: json.dumps({"log": plain(s, pid, text) + "\n", "stream": "stdout",
-                                                      "time": dated(s)}),
-        "syslog driver": lambda s, pid, text: f"{moment(s, '%b %e %H:%M:%S')} node 3f2a1b[9]: {plain(s, pid, text)}",
-        "level": lambda s, pid, text: f"{moment(s, '%Y-%m-%dT%H:%M:%S+00:00')} INFO    postfix/smtpd[{pid}]: {text}",
-        "French": lambda s, pid, text: plain(s, pid, text).replace("Mar  1", "mars 01"),
-        "Japanese": lambda s, pid, text: plain(s, pid, text).replace("Mar  1", " 3\u6708 01"),
-        "with-unit": lambda s, pid, text: f"{moment(s, '%a %Y-%m-%d %H:%M:%S UTC')} mx postfix@-.service[{pid}]: {text}",
-        "json": lambda s, pid, text: json.dumps(journal(s, pid, text)),
-        "json-seq": lambda s, pid, text: "\x1e" + json.dumps(journal(s, pid, text)),
-        "json-sse": lambda s, pid, text: f"data: {json.dumps(journal(s, pid, text))}\n",
-        "json of bytes": lambda s, pid, text: json.dumps(journal(s, pid, list(text.encode()))),
-        "journald driver": lambda s, pid, text: json.dumps(
-            {**journal(s, 9, plain(s, pid, text)), "SYSLOG_IDENTIFIER": "3f2a1b"}),
-    }
-    return {name: [form(*text) + "\n" for text in texts] for name, form in one_line.items()}
-
-
-TEXTS = [(0, 101, f"connect from unknown[{CLIENT}]"), *((n + 1, 101, refusal(n)) for n in range(8)),
-         (10, 101, f"disconnect from unknown[{CLIENT}] ehlo=1 mail=1 rcpt=0/8 quit=1 commands=3/11")]
-
-
-@pytest.mark.parametrize("form", forms([]))
-def test_every_form_says_the_same(tmp_path, form):
-    log = write(tmp_path / "log", forms(TEXTS)[form])
-    os.utime(log, (1772323300, 1772323300))
-    document = replay_json(log, env={"TZ": "UTC"})
-    assert document["lines"]["unreadable"] == 0
-    found = only(document)
-    assert found["rejected"] == 8 and found["sessions"] == 1
-    assert [(int(flag["time_s"]), flag["client"]) for flag in found["flags"]] == [(1772323205, CLIENT)]
-
-
-@pytest.mark.parametrize("text, rejected", [
-    ("mx postfix/smtpd[100]: message repeated 5 times: [ {refusal}]", 6),
-    ("mx last message repeated 5 times", 6),
-    ("mx last message repeated 2 times\n{stamp} mx last message repeated 3 times", 6),
-    ("--- last message repeated 5 times ---", 6),
-    ("mx postfix/smtpd[100]: lost connection after RCPT from unknown[192.0.2.1]\n"
-     "{stamp} mx last message repeated 5 times", 1),
-    ("mx postfix/smtpd[100]: message repeated 5 times: [ lost connection after RCPT from unknown[192.0.2.1]]", 1),
-])
-def test_what_was_repeated_counts_as_often(tmp_path, text, rejected):
-    log = harvest_log(count=1)
-    log.insert(2, f"{stamp(70)} {text.format(stamp=stamp(70), refusal=refusal(0))}\n")
-    document = replay_json("--set", "count_distinct=no", write(tmp_path / "log", log))
-    assert document["lines"]["unreadable"] == 0
-    assert only(document)["rejected"] == rejected
-    assert only(document)["clients_flagged"] == (rejected > 5)
-
-
-def test_a_service_of_choice(tmp_path):
-    log = write(tmp_path / "log", [text.replace("postfix/smtpd", "postfix/submission-haproxy/smtpd")
-                                   for text in harvest_log()] + harvest_log("192.0.2.2", 7, pid=101))
-    assert replay_json(log)["lines"]["submission"] == 10
-    assert only(replay_json(log))["rejected"] == 7
-    assert only(replay_json("--service", "submission-haproxy", log))["rejected"] == 8
-    assert only(replay_json("--service", "postfix", log))["rejected"] == 7
-    assert "submission" in replay("--service", "submission", log, status=66).err
-
-
-@pytest.mark.parametrize("content, hint", [
-    ("rubbish\n", '"rubbish"'),
-    ("\n-- Journal begins at Fri 2026-11-20 --\nru\033[1mbbish\n", 'log:3: "ru?[1mbbish"'),
-    ("lis 20 10:00:00 mx postfix/smtpd[1]: connect from unknown[192.0.2.1]\n", "LC_ALL=C journalctl -o short-iso"),
-    ("[   12.345678] mx postfix/smtpd[1]: connect from unknown[192.0.2.1]\n", "short-iso"),
-    ("connect from unknown[192.0.2.1]\n", "short-iso"),
-    ("__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795178096123456\nMESSAGE=connect from unknown[192.0.2.1]\n", "short-iso"),
-    ('{\n\t"MESSAGE" : "connect from unknown[192.0.2.1]"\n}\n', "an entry a line"),
-    ('{"when": 1, "what": "connect from unknown[192.0.2.1]"}\n', "an entry a line"),
-    ("Nov 20 10:00:00 mx dovecot: imap-login: Login: user=<a>\n", "postfix/smtpd"),
-])
-def test_what_is_not_understood_is_no_report_of_zeros(tmp_path, content, hint):
-    log, picture = tmp_path / "log", tmp_path / "x.svg"
-    log.write_text(content * 3)
-    result = replay("--svg", picture, log, status=66)
-    assert result.out == "" and hint in result.err and result.err.isascii() and "\033" not in result.err, result
-    assert not picture.exists()
-    result = tarpitctl("--json", "replay", *SETTINGS, log)
-    assert result.status == 66 == result.json["status"] and hint in result.json["error"], result
-
-
-def test_little_that_is_understood_has_a_warning(tmp_path):
-    log = harvest_log()
-    for strangers, warns in (len(log), False), (len(log) + 1, True):
-        path = write(tmp_path / "log", log + ["lis 20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * strangers)
-        result = tarpitctl("--json", "replay", *SETTINGS, path)
-        assert result.status == 0 and only(result.json)["rejected"] == 8
-        assert ("warning: only 10 of 21 lines" in result.err and "LC_ALL=C" in result.err) == warns, result
 
 
 def test_relaying_that_is_deferred_counts_if_asked_for(tmp_path):

@@ -77,6 +77,8 @@ void vacate(unsigned places);
 
 /* --- sessions ------------------------------------------------------------------------------------ */
 
+/* What an MTA of this {v} sends: SENDMAIL as Sendmail does, any other as Postfix. NULL: nothing. */
+struct mta_signs signs_of(const char *mta);
 enum verdict connect_as(struct session *session, const char *address, const char *mta);
 enum verdict mail_from(struct session *session, const char *sender);
 /* MAIL in a session that has authenticated. */

@@ -54,6 +54,8 @@ static void check_line(const struct line *line, const struct maillog_line *parse
 	if (parsed->code.text == NULL || strncmp(parsed->code.text, "5.1.1", 5) != 0)
 		check_span(line, parsed->code);
 	CHECK(parsed->queue_id.length <= 32 && parsed->code.length <= 9);
+	CHECK(!parsed->in_mail || parsed->kind == MAILLOG_LOST ||
+	      parsed->kind == MAILLOG_DISCONNECT);
 	CHECK(parsed->kind != MAILLOG_REMOVED || parsed->queue_id.length > 0);
 }
 

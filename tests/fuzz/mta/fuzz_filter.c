@@ -76,7 +76,10 @@ char *smfi_getsymval(SMFICTX *ctx, char *name)
 	const struct {
 		const char *name, *value;
 	} macros[] = {
-		{"v", told->connect.mta_version},
+		{"v", told->connect.mta.version},
+		{"{client_connections}", told->connect.mta.connections},
+		{"{client_rate}", told->connect.mta.rate},
+		{"{daemon_family}", told->connect.mta.family},
 		{"j", told->connect.mta_name},
 		{"{client_name}", told->connect.client_name},
 		{"{client_resolve}", told->connect.client_resolve},

@@ -43,6 +43,7 @@ static void check_result(const struct replay_result *result)
 	CHECK(result->rejected_counted <= result->rejected);
 	CHECK(result->concurrency.peak >= result->concurrency.active);
 	CHECK(result->open_sessions == 0);
+	CHECK(result->sessions_left <= result->sessions + result->sessions_exempt);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
