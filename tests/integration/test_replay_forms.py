@@ -6,7 +6,7 @@ import os
 import time
 
 import pytest
-from replay_logs import CLIENT, harvest_log, only, refusal, replay, replay_json, stamp, write
+from replay_logs import CLIENT, SETTINGS, harvest_log, only, refusal, replay, replay_json, stamp, write
 
 from support.ctl import tarpitctl
 
