@@ -37,8 +37,8 @@ struct config {
 	size_t memory_clients;
 	uint32_t window_s;
 	struct policy policy;
-	struct string_list offences_text;	/* as written, for --print-config */
-	struct offence *offences;
+	struct string_list offences_text, soft_offences_text;	/* as written, for --print-config */
+	struct offence *offences;		/* of both */
 	size_t offences_count;
 	bool count_distinct;
 	bool stall_at[STAGE_COUNT];

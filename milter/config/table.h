@@ -60,6 +60,7 @@ bool config_value_parse(const struct config_key *key, const char *text, void *fi
 /* For `add`: each checks one item of a list and puts it into the snapshot. */
 bool config_add_server(struct config *config, const char *text, char *error, size_t size);
 bool config_add_offence(struct config *config, const char *text, char *error, size_t size);
+bool config_add_soft_offence(struct config *config, const char *text, char *error, size_t size);
 bool config_add_stage(struct config *config, const char *text, char *error, size_t size);
 bool config_add_client(struct config *config, const char *text, char *error, size_t size);
 bool config_add_host(struct config *config, const char *text, char *error, size_t size);

@@ -333,18 +333,30 @@ bool config_add_server(struct config *config, const char *text, char *error, siz
 	return keep(&config->memcached_servers, text, error, size);
 }
 
-bool config_add_offence(struct config *config, const char *text, char *error, size_t size)
+static bool add_offence(struct config *config, const char *text, bool is_soft, char *error,
+			size_t size)
 {
 	struct offence offence, *offences;
 
-	if (!offence_parse(text, &offence, error, size))
+	if (!offence_parse(text, is_soft, &offence, error, size))
 		return false;
 	offences = reallocarray(config->offences, config->offences_count + 1, sizeof(*offences));
 	if (offences == NULL)
 		return error_set(error, size, "out of memory");
 	config->offences = offences;
 	offences[config->offences_count++] = offence;
-	return keep(&config->offences_text, text, error, size);
+	return keep(is_soft ? &config->soft_offences_text : &config->offences_text, text, error,
+		    size);
+}
+
+bool config_add_offence(struct config *config, const char *text, char *error, size_t size)
+{
+	return add_offence(config, text, false, error, size);
+}
+
+bool config_add_soft_offence(struct config *config, const char *text, char *error, size_t size)
+{
+	return add_offence(config, text, true, error, size);
 }
 
 bool config_add_stage(struct config *config, const char *text, char *error, size_t size)

@@ -308,7 +308,9 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	} else {
 		if (recipients_rule(s->config->exempt_mailboxes, &recipient) != NULL)
 			return VERDICT_CONTINUE;
-		if (outcome == RCPT_REJECTED)
+		if (outcome == RCPT_REJECTED ||
+		    (outcome == RCPT_REFUSED &&
+		     offence_weight(s->config->offences, s->config->offences_count, &code) > 0))
 			count_rejected(s, &recipient, &code, &after);
 		else if (outcome == RCPT_ACCEPTED)
 			session_credit_note(s, &recipient);
