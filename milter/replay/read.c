@@ -147,7 +147,8 @@ static bool is_of_service(const struct maillog_line *line)
 {
 	return line->mta == MAILLOG_POSTFIX &&
 	       (line->kind == MAILLOG_CONNECT || line->kind == MAILLOG_DISCONNECT ||
-		line->kind == MAILLOG_REJECTED || line->kind == MAILLOG_CLIENT);
+		line->kind == MAILLOG_REJECTED || line->kind == MAILLOG_CLIENT ||
+		line->kind == MAILLOG_LOST);
 }
 
 static void parse(const struct reader *reader, const struct replay_stamped *line,
