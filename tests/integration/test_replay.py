@@ -466,13 +466,6 @@ def test_progress_on_a_terminal_only(tmp_path):
     assert shown.endswith(b"\r")
 
 
-def test_relaying_that_is_deferred_counts_if_asked_for(tmp_path):
-    log = write(tmp_path / "log", [text.replace("550 5.1.1", "454 4.7.1") for text in harvest_log()])
-    assert only(replay_json(log))["rejected"] == 0
-    found = only(replay_json("--set", 'soft_offences={"4.7.1 1"}', log))
-    assert found["rejected"] == found["rejected_counted"] == 8 and found["clients_flagged"] == 1
-
-
 # Broken logs
 
 

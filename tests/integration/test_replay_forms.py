@@ -122,3 +122,10 @@ def test_little_that_is_understood_has_a_warning(tmp_path):
         result = tarpitctl("--json", "replay", *SETTINGS, path)
         assert result.status == 0 and only(result.json)["rejected"] == 8
         assert ("warning: only 10 of 21 lines" in result.err and "LC_ALL=C" in result.err) == warns, result
+
+
+def test_relaying_that_is_deferred_counts_if_asked_for(tmp_path):
+    log = write(tmp_path / "log", [text.replace("550 5.1.1", "454 4.7.1") for text in harvest_log()])
+    assert only(replay_json(log))["rejected"] == 0
+    found = only(replay_json("--set", 'soft_offences={"4.7.1 1"}', log))
+    assert found["rejected"] == found["rejected_counted"] == 8 and found["clients_flagged"] == 1
