@@ -3,11 +3,15 @@
 
 import json
 import os
+import socket
+import subprocess
 import time
 
 import pytest
+from checks import wait_until
 from replay_logs import CLIENT, SETTINGS, harvest_log, only, refusal, replay, replay_json, stamp, write
 
+from support import journald
 from support.ctl import tarpitctl
 
 
@@ -64,6 +68,38 @@ def test_every_form_says_the_same(tmp_path, form):
     found = only(document)
     assert found["rejected"] == 8 and found["sessions"] == 1
     assert [(int(flag["time_s"]), flag["client"]) for flag in found["flags"]] == [(1772323205, CLIENT)]
+
+
+@pytest.fixture(name="journal", scope="module")
+def fixture_journal():
+    """read(*options) -> what journalctl prints of a journal with TEXTS."""
+    if not journald.is_available():
+        pytest.skip("needs systemd-journald")
+    with journald.Journald() as ours, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        def read(*options):
+            return subprocess.run(["journalctl", "--no-pager", "-q", "-D", ours.path, "-t", "postfix/smtpd", *options],
+                                  capture_output=True, check=False).stdout
+
+        log.connect(str(ours.socket))
+        for _, pid, text in TEXTS:
+            log.send(f"<22>Mar  1 00:00:00 postfix/smtpd[{pid}]: {text}".encode())
+        wait_until(lambda: b"disconnect from" in read())
+        yield read
+
+
+@pytest.mark.parametrize("output", ["short", "short-precise", "short-full", "short-iso", "short-iso-precise", "short-unix",
+                                    "with-unit", "json", "json-seq", "json-sse"])
+def test_what_journalctl_prints(tmp_path, journal, output):
+    (tmp_path / "log").write_bytes(journal("-o", output))
+    document = replay_json(tmp_path / "log")
+    assert document["lines"]["unreadable"] == 0
+    assert only(document)["rejected"] == 8 and only(document)["sessions"] == only(document)["clients_flagged"] == 1
+
+
+@pytest.mark.parametrize("output", ["short-monotonic", "cat", "verbose", "export", "json-pretty"])
+def test_what_journalctl_prints_that_has_no_line_with_a_date(tmp_path, journal, output):
+    (tmp_path / "log").write_bytes(journal("-o", output))
+    assert "journalctl" in replay(tmp_path / "log", status=66).err
 
 
 @pytest.mark.parametrize("text, rejected", [
