@@ -352,8 +352,23 @@ static int print_report(const struct arguments *arguments, struct replay_drive *
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
+/* A file that is none of the logs is easily overlooked beside those that are. */
+static void warn_of_strangers(const struct arguments *arguments)
+{
+	char plain[ERROR_MAX];
+
+	for (size_t i = 0; i < arguments->files_count; i++) {
+		const struct replay_file *file = &arguments->files[i];
+
+		if (file->filled > 0 && file->stamped == 0)
+			fprintf(stderr, "tarpitctl: %s: warning: no line has a time stamp that is known\n",
+				replay_text_plain(file->path, plain, sizeof(plain)));
+	}
+}
+
 /* Warns of logs of which little was understood. False with the reason in error if nothing was. */
-static bool are_understood(const struct replay_lines *lines, char *error, size_t size)
+static bool are_understood(const struct arguments *arguments, const struct replay_lines *lines,
+			   char *error, size_t size)
 {
 	char plain[ERROR_MAX];
 
@@ -363,10 +378,12 @@ static bool are_understood(const struct replay_lines *lines, char *error, size_t
 	case REPLAY_LITTLE:
 		replay_text_plain(error, plain, sizeof(plain));
 		fprintf(stderr, "tarpitctl: %s\n", plain);
-		return true;
-	default:
-		return true;
+		break;
+	case REPLAY_MOST:
+		break;
 	}
+	warn_of_strangers(arguments);
+	return true;
 }
 
 /* picture is drawn, or closed if the logs can't be read; NULL: none is wanted. */
@@ -380,7 +397,7 @@ static int read_and_print(struct arguments *arguments, struct replay_drive *driv
 	if (replay_read_order(arguments->files, arguments->files_count, error, sizeof(error)) &&
 	    replay_read_all(drive, arguments->files, arguments->files_count, &lines, error,
 			    sizeof(error)) &&
-	    are_understood(&lines, error, sizeof(error))) {
+	    are_understood(arguments, &lines, error, sizeof(error))) {
 		replay_drive_finish(drive);
 		status = print_report(arguments, drive, &lines, picture);
 	} else {

@@ -16,6 +16,7 @@ struct replay_file {
 	const char *path;	/* the caller's; "-" is standard input */
 	int64_t first_ms;	/* since the epoch, of the first line; INT64_MIN for a pipe */
 	int first_year;		/* of the first stamp without one; 0: to be guessed */
+	uint64_t filled, stamped;	/* lines that are not blank; those with a time stamp */
 	char damage[REPLAY_DAMAGE_MAX];	/* why only a part has been read; empty: all has been */
 };
 

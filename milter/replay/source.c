@@ -103,6 +103,8 @@ static bool read_stamped(struct replay_source *source, struct replay_lines *line
 		has_stamp = maillog_timestamp_read(&source->stamps, line->text, line->length,
 						   &line->wall_ms, &line->stamp_length);
 		take_sample(lines, text, length, has_stamp);
+		source->from->filled++;
+		source->from->stamped += has_stamp;
 		if (has_stamp)
 			return true;
 		replay_source_unreadable(source, lines, source->number);

@@ -151,6 +151,15 @@ def test_what_is_not_understood_is_no_report_of_zeros(tmp_path, content, hint):
     assert result.status == 66 == result.json["status"] and hint in result.json["error"], result
 
 
+def test_a_stranger_beside_logs_is_named(tmp_path):
+    log = write(tmp_path / "log", harvest_log())
+    stranger = write(tmp_path / "stranger", ["lis 20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * 3)
+    empty = write(tmp_path / "empty", ["\n"])
+    result = tarpitctl("--json", "replay", *SETTINGS, log, stranger, empty)
+    assert result.status == 0 and only(result.json)["rejected"] == 8
+    assert result.err.splitlines() == [f"tarpitctl: {stranger}: warning: no line has a time stamp that is known"]
+
+
 def test_little_that_is_understood_has_a_warning(tmp_path):
     log = harvest_log()
     for strangers, warns in (len(log), False), (len(log) + 1, True):
