@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The configuration: an immutable snapshot, read from file and command line, counted by reference. */
+/*
+ * The configuration: an immutable snapshot, read from file and command line, counted by reference.
+ */
 #ifndef TARPIT_CONFIG_H
 #define TARPIT_CONFIG_H
 
@@ -66,8 +68,8 @@ struct config {
 };
 
 /*
- * Reads file, then the KEY=VALUE texts in sets; file may be NULL for none. A file that is missing is a
- * fault only if file_must_exist. NULL if there were faults. The snapshot has one reference.
+ * Reads file, then the KEY=VALUE texts in sets; file may be NULL for none. A file that is missing
+ * is a fault only if file_must_exist. NULL if there were faults. The snapshot has one reference.
  * One caller at a time (libconfuse is not thread-safe).
  */
 struct config *config_load(const char *file, bool file_must_exist, const char *const *sets,
@@ -79,12 +81,16 @@ void config_release(struct config *config);	/* NULL is allowed */
 /* Every key, in a form that config_load reads back. */
 void config_print(const struct config *config, FILE *out);
 /*
- * Gives a new snapshot the old one's values of the keys that need a restart, and names those that differ in keys,
- * separated by blanks and cut to size. fresh must not be shared yet. False if out of memory.
+ * Gives a new snapshot the old one's values of the keys that need a restart, and names those that
+ * differ in keys, separated by blanks and cut to size. fresh must not be shared yet. False if out
+ * of memory.
  */
 bool config_keep_fixed(struct config *fresh, const struct config *old, char *keys, size_t size);
 
-/* The variable that holds the current snapshot, with a lock. Its functions are thread-safe but for the last free. */
+/*
+ * The variable that holds the current snapshot, with a lock. Its functions are thread-safe but for
+ * the last free.
+ */
 struct config_box;
 /* Takes over the caller's reference. NULL if out of memory. */
 struct config_box *config_box_new(struct config *config);

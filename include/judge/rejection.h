@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What became of a RCPT: reads the MTA's {rcpt_mailer} and {rcpt_host}, weighs RFC 3463 codes. Pure. */
+/*
+ * What became of a RCPT: reads the MTA's {rcpt_mailer} and {rcpt_host}, weighs RFC 3463 codes.
+ * Pure.
+ */
 #ifndef TARPIT_JUDGE_REJECTION_H
 #define TARPIT_JUDGE_REJECTION_H
 
@@ -34,10 +37,11 @@ struct offence {
 char *dsn_format(const struct dsn *code, char *text);
 
 /*
- * mailer and host are the macros' values, NULL if absent. Fills code for RCPT_REJECTED and RCPT_REFUSED. As measured
- * with Postfix 3.7 and 3.10 and Sendmail 8.17: a rejected recipient's mailer is "error" and its host the code; an
- * accepted address of a Postfix virtual alias domain has that mailer, too, but text after the code. Sendmail 8.18
- * gives no code; as 8.17 it shows only unknown users, 5.1.1.
+ * mailer and host are the macros' values, NULL if absent. Fills code for RCPT_REJECTED and
+ * RCPT_REFUSED. As measured with Postfix 3.7 and 3.10 and Sendmail 8.17: a rejected recipient's
+ * mailer is "error" and its host the code; an accepted address of a Postfix virtual alias domain
+ * has that mailer, too, but text after the code. Sendmail 8.18 gives no code; as 8.17 it shows only
+ * unknown users, 5.1.1.
  */
 enum rejection_outcome rejection_classify(const char *mailer, const char *host, bool is_sendmail,
 				struct dsn *code);

@@ -27,7 +27,8 @@ enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
 enum maillog_kind {
 	MAILLOG_OTHER,		/* a log's line of which a milter would have seen nothing */
 	MAILLOG_UNREADABLE,	/* no log's line, or an MTA's line that is cut or garbled */
-	MAILLOG_SUBMISSION,	/* of a Postfix service for the site's own users, or not asked for */
+	/* of a Postfix service for the site's own users, or not asked for */
+	MAILLOG_SUBMISSION,
 	MAILLOG_CONNECT,	/* address */
 	/*
 	 * The process's session has ended: address. Postfix: authenticated since 3.0. Sendmail:
@@ -35,8 +36,8 @@ enum maillog_kind {
 	 */
 	MAILLOG_DISCONNECT,
 	/*
-	 * Postfix only: the client hung up without QUIT, or was silent for too long: address, in_mail.
-	 * DISCONNECT follows.
+	 * Postfix only: the client hung up without QUIT, or was silent for too long: address,
+	 * in_mail. DISCONNECT follows.
 	 */
 	MAILLOG_LOST,
 	/*
@@ -90,7 +91,8 @@ struct maillog_line {
 	unsigned count;
 	bool authenticated;	/* by SMTP AUTH; a client certificate is not told */
 	bool aborted;		/* a QUEUED of Sendmail whose message never came */
-	bool in_mail;		/* lost after MAIL, RCPT or DATA (BDAT), the last command that came */
+	/* lost after MAIL, RCPT or DATA (BDAT), the last command that came */
+	bool in_mail;
 	bool is_of_mta;		/* of OTHER too: Postfix or Sendmail has logged it */
 	/* OTHER, syslogd's line: the one before it in the file was logged `times` more times. */
 	bool is_repetition;

@@ -58,9 +58,10 @@ void maillog_timestamp_survey(struct maillog_timestamps *stamps, int64_t latest_
 int maillog_timestamp_first_year(const struct maillog_timestamps *stamps);
 /*
  * Reads the stamp that the line begins with: milliseconds since the epoch, and the stamp's length
- * with what is before it, the blank after it, and further stamps. False if there is none. A stamp without a zone, or with a zone's name
- * that is not UTC, is local time (TZ); in the hour that a change of clocks repeats, the first one
- * until the log steps back. Times step back where the log's lines do.
+ * with what is before it, the blank after it, and further stamps. False if there is none. A stamp
+ * without a zone, or with a zone's name that is not UTC, is local time (TZ); in the hour that a
+ * change of clocks repeats, the first one until the log steps back. Times step back where the log's
+ * lines do.
  */
 bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
 			    int64_t *wall_ms, size_t *stamp_length);

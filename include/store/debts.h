@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counts on their way to a shared store, and who owes them: this host does, until the shared store has been
- * told. Thread-safe.
+ * Counts on their way to a shared store, and who owes them: this host does, until the shared store
+ * has been told. Thread-safe.
  */
 #ifndef TARPIT_STORE_DEBTS_H
 #define TARPIT_STORE_DEBTS_H
@@ -33,7 +33,8 @@ struct debts {
 enum debt_step {
 	DEBT_NOT_TOLD,		/* certainly: this host owes it */
 	DEBT_TOLD,
-	DEBT_MAYBE_TOLD,	/* without an answer: taken as told, for telling it again could count it twice */
+	/* without an answer: taken as told, for telling it again could count it twice */
+	DEBT_MAYBE_TOLD,
 };
 
 /* What an event counts, for its client and for the network. */
@@ -46,8 +47,8 @@ void debts_take_history(struct store *memory, const struct store_query *query, s
 /* Clients and networks whose debts there is room for. */
 #define DEBTS_ENTRIES_MAX 2
 /*
- * Takes what memory owes to that owner of so many clients and networks; false if there is nothing. The caller
- * settles the debts once: until then they are not part of what memory shows.
+ * Takes what memory owes to that owner of so many clients and networks; false if there is nothing.
+ * The caller settles the debts once: until then they are not part of what memory shows.
  */
 bool debts_take(struct store *memory, unsigned owner, unsigned entries, struct debts *debts);
 /* The same, but one count only, and of that no more than one offence of weight 1. */

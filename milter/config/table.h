@@ -32,7 +32,9 @@ struct config_key {
 	bool has_zero;			/* 0 is allowed, too */
 	bool fixed;			/* a change needs a restart of the daemon */
 	const char *words[2];		/* of a boolean: false and true */
-	/* What a text must be, and what takes one item of a list. False with the reason in error. */
+	/*
+	 * What a text must be, and what takes one item of a list. False with the reason in error.
+	 */
 	bool (*check)(const char *text, char *error, size_t size);
 	bool (*add)(struct config *config, const char *text, char *error, size_t size);
 	/* What takes a line of an @FILE, where an item may name one, and what a line may be. */
@@ -42,7 +44,8 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_keys_count;
-extern const char *const config_facilities[], *const config_levels[], *const config_mtas[];	/* NULL-terminated */
+/* NULL-terminated */
+extern const char *const config_facilities[], *const config_levels[], *const config_mtas[];
 
 /* The key whose name is these bytes, or NULL. */
 const struct config_key *config_key_find(const char *name, size_t length);

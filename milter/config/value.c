@@ -229,7 +229,10 @@ bool config_check_password_file(const char *text, char *error, size_t size)
 		return true;
 	if (*text != '/')
 		return error_set(error, size, "not an absolute path");
-	/* --check-config may run as a user that can't read the file. The daemon, which must, reads it at start. */
+	/*
+	 * --check-config may run as a user that can't read the file. The daemon, which must, reads
+	 * it at start.
+	 */
 	if (access(text, R_OK) != 0 && errno == EACCES)
 		return true;
 	secret = secret_read(text, error, size);
@@ -397,7 +400,8 @@ bool config_add_callout(struct config *config, const char *text, char *error, si
 	char local[256];
 
 	if (length >= sizeof(local) || strchr(text, '@') == NULL)
-		return error_set(error, size, "neither an address nor a local part with an @ behind it");
+		return error_set(error, size,
+				 "neither an address nor a local part with an @ behind it");
 	snprintf(local, sizeof(local), "%s", text);
 	if (local[length - 1] == '@')
 		local[length - 1] = '\0';

@@ -72,7 +72,9 @@ static int open_socket(struct daemon *d)
 	}
 	if (filter_register(&d->tarpit, d->config->socket) != 0)
 		return daemon_fail(d, EX_SOFTWARE, "libmilter refuses to register");
-	/* The socket must not be open to more users than socket_mode says, not even for a moment. */
+	/*
+	 * The socket must not be open to more users than socket_mode says, not even for a moment.
+	 */
 	umask_before = umask(0777 & ~d->config->socket_mode);
 	code = filter_open();
 	umask(umask_before);

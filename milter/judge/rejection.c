@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads what the MTA says of a recipient, and what weight the configuration gives its RFC 3463 code. */
+/*
+ * Reads what the MTA says of a recipient, and what weight the configuration gives its RFC 3463
+ * code.
+ */
 #include "judge/rejection.h"
 
 #include <stdio.h>
@@ -117,7 +120,7 @@ bool offence_parse(const char *text, bool is_soft, struct offence *offence, char
 
 	if (text[0] != (is_soft ? '4' : '5') || text[1] != '.') {
 		snprintf(error, size, "not a pattern of %s",
-			 is_soft		? "temporary errors, 4.x.x"
+			 is_soft	  ? "temporary errors, 4.x.x"
 			 : text[0] == '4' ? "permanent errors: 4.x.x counts in soft_offences only"
 					  : "permanent errors");
 		return false;

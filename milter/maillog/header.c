@@ -31,10 +31,10 @@ static bool is_one_of(struct span word, const char *const *names)
 static bool is_level(struct span word)
 {
 	static const char *const levels[] = {"debug", "info",  "notice", "warn",  "warning", "err",
-					     "error", "fatal", "crit",   "alert", "emerg",   NULL};
-	static const char *const facilities[] = {
-		"mail",	  "daemon", "user",   "syslog", "local0", "local1", "local2",
-		"local3", "local4", "local5", "local6", "local7", NULL};
+					     "error", "fatal", "crit",	 "alert", "emerg",   NULL};
+	static const char *const facilities[] = {"mail",   "daemon", "user",   "syslog", "local0",
+						 "local1", "local2", "local3", "local4", "local5",
+						 "local6", "local7", NULL};
 	struct span facility;
 
 	if (word.text[0] == '<')

@@ -9,7 +9,9 @@
 #include "base/stats.h"
 #include "store/memory.h"
 
-/* Where the keys of a client, of its network and of the flag are in a request: see message_outcome. */
+/*
+ * Where the keys of a client, of its network and of the flag are in a request: see message_outcome.
+ */
 #define CLIENT_KEYS 0
 #define COUNTERS 6
 #define NETWORK_KEYS COUNTERS
@@ -199,7 +201,10 @@ static void settle(const struct errand *errand, const struct message_outcome *ou
 	struct debts debts = errand->debts;
 	enum debt_step steps[DEBTS_MAX];
 
-	/* Another host has counted the recipients that were seen before: of them there is nothing to tell. */
+	/*
+	 * Another host has counted the recipients that were seen before: of them there is nothing
+	 * to tell.
+	 */
 	for (size_t i = 0; i < debts.count; i++) {
 		steps[i] = (enum debt_step)outcome->counts[i];
 		if (i < errand->debts_each && errand->request.seen_count > 0)

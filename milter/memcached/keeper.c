@@ -52,7 +52,10 @@ static void set_reason(struct keeper *keeper, const char *reason)
 	snprintf(keeper->reason, sizeof(keeper->reason), "%s", reason);
 }
 
-/* A worker for the address at which the server was found. The password is wiped as soon as it is sent. */
+/*
+ * A worker for the address at which the server was found. The password is wiped as soon as it is
+ * sent.
+ */
 static bool start_worker(struct keeper *keeper, struct worker *worker)
 {
 	const struct server *server = keeper->server;
@@ -100,8 +103,8 @@ static bool converse(struct keeper *keeper, struct worker *worker, struct errand
 }
 
 /*
- * Whether a worker of the keeper's gets an answer within one timeout, as sessions want it. Starts one if there
- * is none, and another if that one has ended.
+ * Whether a worker of the keeper's gets an answer within one timeout, as sessions want it. Starts
+ * one if there is none, and another if that one has ended.
  */
 static bool prove(struct keeper *keeper, struct worker *worker)
 {
@@ -195,7 +198,10 @@ static bool restate_one(struct keeper *keeper, const struct memory_known *known)
 	return ask(keeper, &errand, &outcome);
 }
 
-/* The server is empty: says again what it had counted, as far as this host knows. No session asks it meanwhile. */
+/*
+ * The server is empty: says again what it had counted, as far as this host knows. No session asks
+ * it meanwhile.
+ */
 static bool restate(struct keeper *keeper)
 {
 	size_t count;
@@ -212,8 +218,8 @@ static bool restate(struct keeper *keeper)
 /* In a container each may have the same number, and a number may come again. */
 static bool is_other_process(const struct server_identity *one, const struct server_identity *other)
 {
-	return one->pid != 0 && (one->pid != other->pid ||
-				 other->began_ms - one->began_ms > UPTIME_ERROR_MS);
+	return one->pid != 0 &&
+	       (one->pid != other->pid || other->began_ms - one->began_ms > UPTIME_ERROR_MS);
 }
 
 /* Has a server that was started anew told what it has lost. False if it failed. */
@@ -238,9 +244,10 @@ static bool check_identity(struct keeper *keeper)
 }
 
 /*
- * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed after half a
- * pause is paid in the next rounds. What a worker dies of is lost, and a server may kill each one that pays: so
- * one that was down is told offence by offence. False if the server failed.
+ * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed
+ * after half a pause is paid in the next rounds. What a worker dies of is lost, and a server may
+ * kill each one that pays: so one that was down is told offence by offence. False if the server
+ * failed.
  */
 static bool pay(struct keeper *keeper, bool was_up)
 {
@@ -411,7 +418,10 @@ static void look_after(struct keeper *keeper, struct worker *worker)
 	pthread_mutex_unlock(&server->mutex);
 }
 
-/* Until there is work: a session's call, an outcome that is late, the end of a worker, or the next round. */
+/*
+ * Until there is work: a session's call, an outcome that is late, the end of a worker, or the next
+ * round.
+ */
 static void wait_for_work(struct server *server)
 {
 	struct pollfd polls[SERVER_WORKERS + 1];

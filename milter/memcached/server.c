@@ -147,8 +147,9 @@ static void await_worker(struct server *server, struct server_waiter *waiter,
 }
 
 /*
- * A worker for this session, with the mutex held; NULL if there is none in time, or the server is down. If not
- * even a worker was free, the server is too slow for what is asked of it: each session would wait in vain.
+ * A worker for this session, with the mutex held; NULL if there is none in time, or the server is
+ * down. If not even a worker was free, the server is too slow for what is asked of it: each session
+ * would wait in vain.
  */
 static struct worker *take_worker(struct server *server, struct waiting *waiting)
 {
@@ -200,7 +201,10 @@ static void leave_late(struct server *server, struct worker *worker, const struc
 	worker->failures = failures;
 	worker->kill_at_ms = asked_ms + (int64_t)MESSAGE_TIMEOUTS_MAX * request->timeout_ms;
 	worker->state = WORKER_LATE;
-	/* A look-up is one round trip: that was its time. Of others the worker will tell which trip took too long. */
+	/*
+	 * A look-up is one round trip: that was its time. Of others the worker will tell which trip
+	 * took too long.
+	 */
 	if (request->kind == MESSAGE_LOOK_UP && clock_now_ms() >= asked_ms + request->timeout_ms)
 		server_set_down(server, "no answer in time");
 	call_keeper(server);

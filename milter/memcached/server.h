@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One memcached server as sessions see it: workers that ask it, and a circuit breaker. A server that fails is
- * left alone by all sessions at once, until its keeper (keeper.h) finds that it answers again.
+ * One memcached server as sessions see it: workers that ask it, and a circuit breaker. A server
+ * that fails is left alone by all sessions at once, until its keeper (keeper.h) finds that it
+ * answers again.
  */
 #ifndef TARPIT_MEMCACHED_SERVER_H
 #define TARPIT_MEMCACHED_SERVER_H
@@ -66,8 +67,8 @@ struct server {
 };
 
 /*
- * Starts its keeper; signals should be blocked. name is an entry of memcached_servers; common is borrowed. NULL
- * with the reason in error.
+ * Starts its keeper; signals should be blocked. name is an entry of memcached_servers; common is
+ * borrowed. NULL with the reason in error.
  */
 struct server *server_start(const char *name, unsigned number, const struct server_common *common,
 			    const struct config *config, char *error, size_t size);
@@ -76,9 +77,9 @@ void server_stop(struct server *server);
 
 /*
  * Asks, and takes note of the outcome (errand_finish). Waits for memcached_timeout at most, for an
- * administrator's errand some times as long; not at all while the server is down. True if it answered.
- * Otherwise what counts is owed or settled, or will be, by the keeper, once the outcome is there; outcome tells then
- * how far it came, or may have come. Thread-safe.
+ * administrator's errand some times as long; not at all while the server is down. True if it
+ * answered. Otherwise what counts is owed or settled, or will be, by the keeper, once the outcome
+ * is there; outcome tells then how far it came, or may have come. Thread-safe.
  */
 bool server_ask(struct server *server, struct errand *errand, struct message_outcome *outcome);
 

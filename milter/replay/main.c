@@ -66,10 +66,14 @@ struct arguments {
 
 static const char letters[] = "c:o:n:h";
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 'o'},
-	{"vs", required_argument, NULL, 'v'},	  {"rows", required_argument, NULL, 'n'},
-	{"svg", required_argument, NULL, 's'},	  {"service", required_argument, NULL, 'p'},
-	{"json", no_argument, NULL, 'j'},	  {"help", no_argument, NULL, 'h'},
+	{"config", required_argument, NULL, 'c'},
+	{"set", required_argument, NULL, 'o'},
+	{"vs", required_argument, NULL, 'v'},
+	{"rows", required_argument, NULL, 'n'},
+	{"svg", required_argument, NULL, 's'},
+	{"service", required_argument, NULL, 'p'},
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
 

@@ -22,7 +22,8 @@ static bool has_foreign_month(const char *text)
 	int day, hour, minute, second, length = 0;
 
 	return sscanf(text, " %31[^ 0-9:] %2d %2d:%2d:%2d%n", word, &day, &hour, &minute, &second,
-		      &length) == 5 && length > 0;
+		      &length) == 5 &&
+	       length > 0;
 }
 
 static const char *hint_for(const char *sample)
@@ -32,7 +33,8 @@ static const char *hint_for(const char *sample)
 	if (has_foreign_month(sample))
 		return "the month is in a language that is not read: " PLAIN_LOG;
 	if (sample[0] == '{' || sample[0] == '}')
-		return "JSON is read as `journalctl -o json` and Docker's json-file write it, an entry "
+		return "JSON is read as `journalctl -o json` and Docker's json-file write it, an "
+		       "entry "
 		       "a line";
 	if (sample[0] == '[')
 		return "it counts seconds from the start of the machine: " PLAIN_LOG;
@@ -54,8 +56,9 @@ enum replay_understood replay_understood(const struct replay_lines *lines, char 
 	if (filled == 0)
 		return REPLAY_MOST;
 	if (lines->of_mta == 0) {
-		snprintf(text, size, "none of %" PRIu64 " line%s could be understood; %s: \"%s\": %s",
-			 filled, filled == 1 ? "" : "s", place_of(lines), lines->sample,
+		snprintf(text, size,
+			 "none of %" PRIu64 " line%s could be understood; %s: \"%s\": %s", filled,
+			 filled == 1 ? "" : "s", place_of(lines), lines->sample,
 			 hint_for(lines->sample));
 		return REPLAY_NOTHING;
 	}

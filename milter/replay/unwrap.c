@@ -59,7 +59,8 @@ static bool add_message(struct text *out, const json_t *message)
 	}
 	if (!json_is_array(message))
 		return false;
-	json_array_foreach (message, i, number) {
+	json_array_foreach(message, i, number)
+	{
 		char byte = (char)json_integer_value(number);
 
 		if (!json_is_integer(number))
@@ -151,7 +152,7 @@ void replay_unwrap(const char **text, size_t *length, char *buffer, size_t size)
 	if (entry == NULL)
 		return;
 	if (json_object_get(entry, "MESSAGE") != NULL ? write_of_journal(entry, &out)
-						       : write_of_container(entry, &out)) {
+						      : write_of_container(entry, &out)) {
 		*text = buffer;
 		*length = out.length;
 	}

@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /*
- * Makes a line as syslog writes it of one that is JSON, into buffer of size bytes, and has *text and
- * *length tell it. All else, JSON of another form included, is left as it is.
+ * Makes a line as syslog writes it of one that is JSON, into buffer of size bytes, and has *text
+ * and *length tell it. All else, JSON of another form included, is left as it is.
  */
 void replay_unwrap(const char **text, size_t *length, char *buffer, size_t size);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Turns the events of an SMTP session into offences and accepted recipients of its client, and into verdicts. */
+/*
+ * Turns the events of an SMTP session into offences and accepted recipients of its client, and into
+ * verdicts.
+ */
 #include "state.h"
 
 #include <stdatomic.h>
@@ -196,7 +199,10 @@ enum verdict session_helo(struct session *s)
 	return session_verdict(s, STAGE_HELO, &st, true);
 }
 
-/* Postfix tells a certificate's subject only if Postfix trusts the certificate; other MTAs say so in {verify}. */
+/*
+ * Postfix tells a certificate's subject only if Postfix trusts the certificate; other MTAs say so
+ * in {verify}.
+ */
 static bool is_authenticated(const struct session *s, const struct mail_event *event)
 {
 	if (!s->config->exempt_authenticated)
@@ -206,7 +212,8 @@ static bool is_authenticated(const struct session *s, const struct mail_event *e
 		return true;
 	if (event->verify != NULL && *event->verify != '\0')
 		return strcmp(event->verify, "OK") == 0;
-	return mta_kind_of(s->mta) == MTA_POSTFIX && event->cert_subject != NULL && *event->cert_subject != '\0';
+	return mta_kind_of(s->mta) == MTA_POSTFIX && event->cert_subject != NULL &&
+	       *event->cert_subject != '\0';
 }
 
 enum verdict session_mail(struct session *s, const struct mail_event *event)
@@ -233,7 +240,9 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	return session_verdict(s, STAGE_MAIL, &st, true);
 }
 
-/* Counts recipients that Sendmail has rejected without a callback, and only {nbadrcpts} tells of. */
+/*
+ * Counts recipients that Sendmail has rejected without a callback, and only {nbadrcpts} tells of.
+ */
 static void count_hidden(struct session *s, const char *bad_count, struct standing *st)
 {
 	const struct policy *policy = &s->config->policy;
@@ -259,8 +268,7 @@ static void count_rejected(struct session *s, const struct address *recipient,
 	uint64_t amount = policy_trap_amount(&config->policy);
 
 	if (code != NULL) {
-		unsigned weight =
-			offence_weight(config->offences, config->offences_count, code);
+		unsigned weight = offence_weight(config->offences, config->offences_count, code);
 
 		amount = policy_amount(&config->policy, weight, s->transaction.is_callout);
 		dsn_format(code, text);
@@ -292,9 +300,9 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	note_callback(s);
 	if (mta_find_more(s->mta, event->bad_count) != s->mta)
 		note_mta(s, mta_find_more(s->mta, event->bad_count));
-	outcome = rejection_classify(event->mailer, event->host,
-				     mta_kind_of(s->mta) == MTA_SENDMAIL && event->bad_count != NULL,
-				     &code);
+	outcome = rejection_classify(
+		event->mailer, event->host,
+		mta_kind_of(s->mta) == MTA_SENDMAIL && event->bad_count != NULL, &code);
 	session_view_expire(s);
 	session_view_judge(s, &before);
 	after = before;
@@ -316,9 +324,9 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 			session_credit_note(s, &recipient);
 	}
 	/*
-	 * How long a flagged client waits, and whether it is refused, must not tell whether the recipient exists: the
-	 * score before this recipient decides, and where the MTA may ignore the 421 for a rejected recipient no
-	 * other one gets it.
+	 * How long a flagged client waits, and whether it is refused, must not tell whether the
+	 * recipient exists: the score before this recipient decides, and where the MTA may ignore
+	 * the 421 for a rejected recipient no other one gets it.
 	 */
 	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after,
 			       mta_heeds_421_at_rcpt(mta_kind_of(s->mta)));
@@ -337,7 +345,7 @@ enum verdict session_data(struct session *s, const char *bad_count)
 	verdict = session_verdict(s, STAGE_DATA, &st, true);
 	/* The end of the message is worth asking for only if it earns something. */
 	return verdict == VERDICT_CONTINUE && session_credit_pending(s) == 0 ? VERDICT_ACCEPT
-									      : verdict;
+									     : verdict;
 }
 
 enum verdict session_end_of_message(struct session *s)

@@ -102,8 +102,8 @@ static void identify(const struct session *s, enum side side, const struct addre
 }
 
 /*
- * A stranger's counts against the site, too, before it is judged; not of one that is flagged for what it has done
- * itself, or a single harvester would put the site under siege.
+ * A stranger's counts against the site, too, before it is judged; not of one that is flagged for
+ * what it has done itself, or a single harvester would put the site under siege.
  */
 static void note_offence(const struct session *s, uint64_t amount)
 {

@@ -57,9 +57,8 @@ void debts_of_known(const struct memory_debt *known, struct debts *debts)
 void debts_take_history(struct store *memory, const struct store_query *query, struct debts *debts)
 {
 	struct memory_debt client = {.prefix = query->client.key, .window = query->window.index};
-	struct memory_debt network = {.prefix = query->client.network,
-				      .is_network = true,
-				      .window = query->window.index};
+	struct memory_debt network = {
+		.prefix = query->client.network, .is_network = true, .window = query->window.index};
 
 	memory_take_history(memory, query, &client.owed, &network.owed);
 	add_all(debts, &client);

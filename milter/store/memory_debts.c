@@ -19,7 +19,9 @@ bool memory_see(struct store *store, const struct prefix *client, int64_t window
 	return is_new;
 }
 
-/* How long that is kept which the shared store no longer knows: until a keeper has found out why. */
+/*
+ * How long that is kept which the shared store no longer knows: until a keeper has found out why.
+ */
 #define LOST_KEPT_S 30
 
 static bool is_less(const struct tally *tally, const struct tally *than)
@@ -197,7 +199,9 @@ static void put_debt(struct memory *memory, const struct memory_debt *debt, bool
 	pthread_mutex_lock(&memory->mutex);
 	entry = entry_find_or_add(memory, debt->is_network, &debt->prefix, debt->window);
 	if (entry != NULL) {
-		/* An entry of the future is of a clock, or a length of windows, that was set back. */
+		/*
+		 * An entry of the future is of a clock, or a length of windows, that was set back.
+		 */
 		if (debt->window > entry->window || entry->window > memory->window + 1)
 			entry_roll(memory, entry, debt->window);
 		tally_roll(&tally, debt->window, entry->window);

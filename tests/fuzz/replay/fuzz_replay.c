@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A log, plain or gzip, and after a NUL and a line end another one, as `tarpitctl replay` replays them to
- * two configurations and reports.
+ * A log, plain or gzip, and after a NUL and a line end another one, as `tarpitctl replay` replays
+ * them to two configurations and reports.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -176,7 +176,10 @@ static void stamps_without_zone_are_local(void **state)
 		{"Mon 2026-07-20 12:34:56 CEST mx x: y", 1784543696000, 29},
 		{"Fri 2026-11-20 12:34:56 UTC mx x: y", 1795178096000, 28},
 		{"2026-11-20T12:34:56Z mx x: y", 1795178096000, 21},
-		/* the hour that does not exist, and the one that exists twice: any time near will do */
+		/*
+		 * the hour that does not exist, and the one that exists twice: any time near will
+		 * do
+		 */
 		{"2026-03-29T01:59:59 mx x: y", 1774745999000, 20},
 		{"2026-03-29T03:00:00 mx x: y", 1774746000000, 20},
 	};

@@ -316,7 +316,9 @@ static void sendmail_that_gives_no_code_shows_unknown_users(void **state)
 	finish();
 }
 
-/* Postfix has no such recipients, and no other MTA that has no {nbadrcpts} is taken for Sendmail. */
+/*
+ * Postfix has no such recipients, and no other MTA that has no {nbadrcpts} is taken for Sendmail.
+ */
 static void refusal_without_code_is_believed_of_sendmail_alone(void **state)
 {
 	static const struct step steps[] = {

@@ -25,7 +25,9 @@ static void budget_that_is_used_up(void **state)
 		{POSTFIX, "when_full=defer", CONNECT, NULL, true},
 		{POSTFIX, "when_full=defer", HELO, NULL, true},
 		{POSTFIX, "when_full=defer", MAIL, NULL, true},
-		/* Postfix would ignore it for a rejected one, and an accepted one is treated alike. */
+		/*
+		 * Postfix would ignore it for a rejected one, and an accepted one is treated alike.
+		 */
 		{POSTFIX, "when_full=defer", RCPT, "good", false},
 		{POSTFIX, "when_full=defer", RCPT, "alias", false},
 		{POSTFIX, "when_full=defer", RCPT, "5.1.1", false},
