@@ -63,6 +63,8 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share sh
  */
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms);
 
+/* Whether a stall of this network would find a place now. */
+bool stalls_have_room(struct stalls *stalls, const struct prefix *network);
 /* Ends a stall that has begun, before its stall_wait, as forgiven. */
 void stall_wake(struct stalls *stalls, struct stall *stall);
 

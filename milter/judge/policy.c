@@ -57,7 +57,8 @@ static void weigh_network(const struct policy *policy, const struct tally *netwo
 	if (!st->network_dirty)
 		return;
 	st->threshold = fmin(policy->threshold, DIRTY_THRESHOLD);
-	st->passed = fmax(st->passed, fade(network->passed_now, network->passed_previous, elapsed));
+	if (!st->has_credit)
+		st->passed = fmax(st->passed, fade(network->passed_now, network->passed_previous, elapsed));
 }
 
 void policy_judge(const struct policy *policy, const struct tally *client,

@@ -195,6 +195,12 @@ static void log_oddities(const struct message_request *request,
 		log_message(LOG_WARNING, "store", "%s refuses: %s", server, outcome->reason);
 }
 
+/* Whether values of the outcome are a client's. */
+static bool has_view(const struct errand *errand)
+{
+	return errand->is_of_client && errand->request.kind != MESSAGE_FORGIVE;
+}
+
 static void settle(const struct errand *errand, const struct message_outcome *outcome,
 		   struct store *memory, unsigned owner)
 {
@@ -207,16 +213,14 @@ static void settle(const struct errand *errand, const struct message_outcome *ou
 	 */
 	for (size_t i = 0; i < debts.count; i++) {
 		steps[i] = (enum debt_step)outcome->counts[i];
+		/* The view that came along has it. */
+		if (steps[i] == DEBT_TOLD && outcome->result == MESSAGE_ANSWERED &&
+		    has_view(errand))
+			debts.of[i].amount = 0;
 		if (i < errand->debts_each && errand->request.seen_count > 0)
 			debts.of[i].amount *= errand->request.seen_count - outcome->seen_before;
 	}
 	debts_settle(memory, owner, &debts, steps);
-}
-
-/* Whether values of the outcome are a client's. */
-static bool has_view(const struct errand *errand)
-{
-	return errand->is_of_client && errand->request.kind != MESSAGE_FORGIVE;
 }
 
 void errand_finish(const struct errand *errand, const struct message_outcome *outcome,

@@ -175,27 +175,53 @@ static bool is_at(const struct keeper *keeper, const struct prefix *prefix)
 	return ring_find(keeper->server->common->ring, &network) == keeper->server->number;
 }
 
+/* Says what was counted in the one window that a debt is of. */
+static bool restate_window(struct keeper *keeper, const struct memory_debt *counts)
+{
+	struct message_outcome outcome;
+	struct errand errand;
+
+	if (tally_is_zero(&counts->owed))
+		return true;
+	errand_restate(&errand, counts, keeper->settings.key_prefix, keeper->settings.window_s);
+	return ask(keeper, &errand, &outcome);
+}
+
 /* Says one again. False if the server failed. */
 static bool restate_one(struct keeper *keeper, const struct memory_known *known)
 {
 	const char *key_prefix = keeper->settings.key_prefix;
 	struct message_outcome outcome;
 	struct errand errand;
+	struct memory_debt now = known->counts, before = now;
 	struct store_query query = {
 		.client.key = known->counts.prefix,
 		.window = window_at(clock_system.wall_ms(&clock_system), keeper->settings.window_s),
 		.key_prefix = key_prefix,
 	};
 
+	/* Each window for itself: hosts know of different ones, and each is said again once. */
+	before.window--;
+	before.owed = (struct tally){.bad_now = now.owed.bad_previous,
+				     .good_now = now.owed.good_previous,
+				     .passed_now = now.owed.passed_previous};
+	now.owed.bad_previous = now.owed.good_previous = now.owed.passed_previous = 0;
 	if (known->by_hand_until_s > 0) {
 		errand_flag(&errand, &query, known->by_hand_until_s);
 		if (!ask(keeper, &errand, &outcome))
 			return false;
 	}
-	if (tally_is_zero(&known->counts.owed))
-		return true;
-	errand_restate(&errand, &known->counts, key_prefix, keeper->settings.window_s);
-	return ask(keeper, &errand, &outcome);
+	return restate_window(keeper, &now) && restate_window(keeper, &before);
+}
+
+static bool is_stopping(struct keeper *keeper)
+{
+	bool is_stopping;
+
+	pthread_mutex_lock(&keeper->server->mutex);
+	is_stopping = keeper->server->is_stopping;
+	pthread_mutex_unlock(&keeper->server->mutex);
+	return is_stopping;
 }
 
 /*
@@ -210,16 +236,20 @@ static bool restate(struct keeper *keeper)
 
 	for (size_t i = 0; ok && i < count; i++)
 		if (is_at(keeper, &known[i].counts.prefix))
-			ok = restate_one(keeper, &known[i]);
+			ok = !is_stopping(keeper) && restate_one(keeper, &known[i]);
 	free(known);
 	return ok;
 }
 
-/* In a container each may have the same number, and a number may come again. */
-static bool is_other_process(const struct server_identity *one, const struct server_identity *other)
+/*
+ * In a container each may have the same number, and a number may come again. error_ms: within which
+ * both moments are known.
+ */
+static bool is_other_process(const struct server_identity *one, const struct server_identity *other,
+			     int64_t error_ms)
 {
 	return one->pid != 0 &&
-	       (one->pid != other->pid || other->began_ms - one->began_ms > UPTIME_ERROR_MS);
+	       (one->pid != other->pid || other->began_ms - one->began_ms > error_ms);
 }
 
 /* Has a server that was started anew told what it has lost. False if it failed. */
@@ -236,9 +266,17 @@ static bool check_identity(struct keeper *keeper)
 		return false;
 	if (!errand_identity(&outcome, clock_now_ms(), &identity))
 		return true;
-	keeper->is_restarted = is_other_process(&server->identity, &identity);
-	if (keeper->is_restarted && !restate(keeper))
-		return false;
+	keeper->is_restarted =
+		is_other_process(&server->identity, &identity,
+				 UPTIME_ERROR_MS + 2 * (int64_t)keeper->settings.timeout_ms);
+	if (keeper->is_restarted) {
+		/* Sessions go by what this host knows until the server knows it again. */
+		pthread_mutex_lock(&server->mutex);
+		server_set_down(server, "started anew");
+		pthread_mutex_unlock(&server->mutex);
+		if (!restate(keeper))
+			return false;
+	}
 	server->identity = identity;
 	return true;
 }
@@ -321,9 +359,7 @@ static void note_round(struct keeper *keeper, bool was_up, bool ok)
 {
 	struct server *server = keeper->server;
 
-	if (ok && was_up && keeper->is_restarted) {
-		server_log_state(server, "started anew", true);
-	} else if (ok && !was_up) {
+	if (ok && !was_up) {
 		server_set_up(server);
 		/* That it is there at the start goes without saying. */
 		if (server->is_probed || server->is_late)
@@ -354,6 +390,7 @@ static void do_round(struct keeper *keeper)
 		     check_identity(keeper);
 	else
 		ok = find(keeper) && check_identity(keeper);
+	was_up = was_up && !keeper->is_restarted;
 	ok = ok && pay(keeper, was_up) && (was_up || (ready(keeper, 1) && has_idle(keeper)));
 	pthread_mutex_lock(&server->mutex);
 	note_round(keeper, was_up, ok);

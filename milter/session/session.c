@@ -171,6 +171,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 
 	/* After a second connect the session is the later client's. libmilter lets none through. */
 	open_sessions_leave(tarpit->peers, &s->peer);
+	session_credit_drop(s);
 	s->is_watched = false;
 	introduce(s, event);
 	if (!identify(s, event)) {

@@ -69,6 +69,12 @@ static unsigned room_for(unsigned budget, enum stall_share share)
 	return budget;
 }
 
+/* Stalls that one network may have. */
+static unsigned network_share(unsigned budget)
+{
+	return budget / 4 > NETWORK_LEAST ? budget / 4 : NETWORK_LEAST;
+}
+
 /*
  * A network's stalls, to which one is added; NULL if it has a quarter of the budget already, or
  * without memory.
@@ -76,7 +82,7 @@ static unsigned room_for(unsigned budget, enum stall_share share)
 static struct network_stalls *join_network(struct stalls *stalls, const struct prefix *prefix,
 					   unsigned budget)
 {
-	unsigned most = budget / 4 > NETWORK_LEAST ? budget / 4 : NETWORK_LEAST;
+	unsigned most = network_share(budget);
 	struct network_stalls *network;
 
 	HASH_FIND(hh, stalls->networks, prefix, sizeof(*prefix), network);
@@ -168,6 +174,20 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share sh
 	if (!has_place)
 		pthread_cond_destroy(&stall->wake);
 	return has_place;
+}
+
+bool stalls_have_room(struct stalls *stalls, const struct prefix *network)
+{
+	unsigned budget = stalls_budget(stalls);
+	const struct network_stalls *found;
+	bool have_room;
+
+	pthread_mutex_lock(&stalls->mutex);
+	HASH_FIND(hh, stalls->networks, network, sizeof(*network), found);
+	have_room = stalls->active < budget &&
+		    (found == NULL || found->count < network_share(budget));
+	pthread_mutex_unlock(&stalls->mutex);
+	return have_room;
 }
 
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms)

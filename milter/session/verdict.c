@@ -248,7 +248,11 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 	at.is_spent = stage != STAGE_DATA && st->passed >= config->pass_limit;
 	if (at.is_crowded && at.may_defer && !let_in(s))
 		return conclude(s, stage, ACTION_DEFER, REASON_SESSIONS, NULL);
-	if (!config->stall_at[stage])
-		return VERDICT_CONTINUE;
-	return slow(s, &at);
+	if (config->stall_at[stage])
+		return slow(s, &at);
+	/* A session that could not be slowed later on either is not to begin another message. */
+	if (at.is_spent && at.may_defer &&
+	    !stalls_have_room(s->tarpit->stalls, &s->client.network))
+		return conclude(s, stage, ACTION_DEFER, REASON_BUDGET, NULL);
+	return VERDICT_CONTINUE;
 }

@@ -47,6 +47,9 @@ void session_view_judge_fresh(struct session *s, struct standing *st)
 	s->viewed_ms = session_mono_ms(s);
 	judge(s, st);
 	now = !st->flagged ? ANNOUNCED_NOTHING : st->by_siege ? ANNOUNCED_SIEGE : ANNOUNCED_FLAG;
+	/* Credit that is pending may be lost again with its transaction. */
+	if (now == ANNOUNCED_NOTHING && session_credit_pending(s) > 0)
+		return;
 	s->view.announced = now;
 	if (now == before || !store_announce(s->tarpit->store, &s->client.key, now) || now < before)
 		return;
@@ -129,6 +132,9 @@ uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
 	}
 	if (recipient != NULL)
 		identify(s, side, recipient, &event);
+	/* A trap that the MTA takes is no rejection of its domain's. */
+	if (is_trap)
+		event.domain = 0;
 	counted = store_record(s->tarpit->store, &query, &event, &s->view);
 	if (counted && side == SIDE_BAD)
 		note_offence(s, amount);

@@ -52,6 +52,11 @@ static enum verdict one_more(struct session *session)
 	return harvest(session, 1);
 }
 
+static bool yes(void)
+{
+	return true;
+}
+
 static void has_delivered(const char *address)
 {
 	struct store_query query = query_of(address);
@@ -231,6 +236,51 @@ static void a_dirty_network_shares_what_may_pass(void **state)
 	}
 	vacate(4);
 	assert_int_equal(passed, 30);
+	finish();
+}
+
+/* Nor where only recipients wait, as in Exchange's example: the next message is refused. */
+static void who_is_spent_begins_no_message_without_room(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	START("stall_at={rcpt}", "pass_limit=5", "max_stalls=4");
+	has_offended(CLIENT, 50);
+	occupy(4);
+	session = open_as(CLIENT, POSTFIX);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_CONTINUE);
+	assert_int_equal(harvest(session, 5), VERDICT_CONTINUE);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_DEFER);
+	vacate(4);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_CONTINUE);
+	session_close(session);
+	finish();
+}
+
+/* What its neighbours have used up is not its own. */
+static void who_delivers_has_what_may_pass_for_itself(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	START("stall_at={mail, rcpt}", "pass_limit=3", "max_stalls=4");
+	has_offended("192.0.2.250", 20);
+	has_offended(CLIENT, 8);
+	has_delivered(CLIENT);
+	occupy(4);
+	session = open_as("192.0.2.250", SENDMAIL);
+	fake_clock_advance(1);
+	tarpit.lacks_threads = yes;
+	mail_from(session, "<x@example.net>");
+	harvest(session, 3);
+	tarpit.lacks_threads = NULL;
+	session_close(session);
+	session = open_as(CLIENT, SENDMAIL);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_CONTINUE);
+	assert_int_equal(harvest(session, 3), VERDICT_CONTINUE);
+	session_close(session);
+	vacate(4);
 	finish();
 }
 
@@ -456,6 +506,8 @@ int main(void)
 		TEST(a_sessions_limit_is_no_licence),
 		TEST(passes_count_for_a_window),
 		TEST(a_dirty_network_shares_what_may_pass),
+		TEST(who_is_spent_begins_no_message_without_room),
+		TEST(who_delivers_has_what_may_pass_for_itself),
 		TEST(who_delivers_is_not_deferred),
 		TEST(nobody_is_shut_out_for_ever),
 		TEST(who_was_served_waits_for_its_turn),
