@@ -303,6 +303,22 @@ static void a_trap_flags_at_once(void **state)
 	}
 }
 
+/* Relaying that is denied, which only looks like a rejection in the catch-all domain. */
+static void what_names_a_second_domain_lifts_no_bound(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	START("stall_at={}");
+	session = open_as(CLIENT, POSTFIX);
+	mail_from(session, "<x@example.net>");
+	rcpt_to(session, "<a%b.test@catch-all.example>", "5.7.1", NULL);
+	send_to(session, "catch-all.example", 0, 30);
+	assert_int_equal(good_of(CLIENT), 1000);
+	session_close(session);
+	finish();
+}
+
 /* A trap in a catch-all domain, which rejects nobody. */
 static void an_accepted_trap_lifts_no_bound(void **state)
 {
@@ -462,6 +478,7 @@ int main(void)
 		TEST(a_catch_all_buys_no_more_than_ten_in_a_transaction),
 		TEST(delimiters_are_the_sites),
 		TEST(a_trap_flags_at_once),
+		TEST(what_names_a_second_domain_lifts_no_bound),
 		TEST(an_accepted_trap_lifts_no_bound),
 		TEST(a_trap_counts_once_and_is_stronger_than_an_exemption),
 		TEST(a_siege_slows_strangers_from_the_32nd_probe_on),
