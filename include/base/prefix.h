@@ -9,6 +9,9 @@
 
 struct sockaddr;
 
+/* Where an IPv4 address stands in an IPv6 one that carries it. */
+#define TRANSLATOR_BITS 96
+
 /* "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128" and its NUL. */
 #define PREFIX_TEXT_MAX 52
 
@@ -30,7 +33,7 @@ struct client {
 /* What makes one client and one network. */
 struct client_widths {
 	uint8_t ipv4_prefix, ipv4_network, ipv6_prefix, ipv6_network;	/* bits */
-	const struct prefix *translators;	/* the site's own, IPv6 and 96 bits each */
+	struct prefix *translators;	/* the site's own, IPv6 and TRANSLATOR_BITS each */
 	size_t translators_count;
 };
 

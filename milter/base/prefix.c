@@ -8,9 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Where an IPv4 address stands in an IPv6 one that carries it (RFC 4291 2.5.5.2, RFC 6052 2.2). */
-#define CARRIER_BITS 96
-#define CARRIER_BYTES (CARRIER_BITS / 8)
+/* RFC 4291 2.5.5.2, RFC 6052 2.2 */
+#define CARRIER_BYTES (TRANSLATOR_BITS / 8)
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -21,14 +20,14 @@ static uint8_t full_length(const struct prefix *prefix)
 
 static bool has_prefix(const struct prefix *prefix, const uint8_t *bytes, size_t count)
 {
-	return prefix->family == 6 && prefix->bits >= CARRIER_BITS &&
+	return prefix->family == 6 && prefix->bits >= TRANSLATOR_BITS &&
 	       memcmp(prefix->address, bytes, count) == 0;
 }
 
 static void take_carried(struct prefix *prefix)
 {
 	prefix->family = 4;
-	prefix->bits = (uint8_t)(prefix->bits - CARRIER_BITS);
+	prefix->bits = (uint8_t)(prefix->bits - TRANSLATOR_BITS);
 	memmove(prefix->address, prefix->address + CARRIER_BYTES, 4);
 	memset(prefix->address + 4, 0, sizeof(prefix->address) - 4);
 }
