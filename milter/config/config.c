@@ -33,6 +33,7 @@ void config_release(struct config *config)
 	exempt_free(config->exempt);
 	recipients_free(config->exempt_mailboxes);
 	recipients_free(config->traps);
+	recipients_free(config->callouts);
 	free(config);
 }
 

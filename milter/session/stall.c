@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Holds a session's thread for a while, and keeps a list of all that are held, so that they can be woken. */
+/*
+ * Holds a session's thread for a while, and keeps a list of all that are held, so that they can be
+ * woken.
+ */
 #include "session/stall.h"
 
 #include <limits.h>
@@ -8,7 +11,9 @@
 
 #include "base/table.h"
 
-/* Stalls that a network may have however small the budget is: a client may crawl with two sessions. */
+/*
+ * Stalls that a network may have however small the budget is: a client may crawl with two sessions.
+ */
 #define NETWORK_LEAST 2
 
 /* A network that has stalls in progress. */
@@ -64,7 +69,10 @@ static unsigned room_for(unsigned budget, enum stall_share share)
 	return budget;
 }
 
-/* A network's stalls, to which one is added; NULL if it has a quarter of the budget already, or without memory. */
+/*
+ * A network's stalls, to which one is added; NULL if it has a quarter of the budget already, or
+ * without memory.
+ */
 static struct network_stalls *join_network(struct stalls *stalls, const struct prefix *prefix,
 					   unsigned budget)
 {
@@ -119,7 +127,10 @@ static bool displace(struct stalls *stalls, const struct prefix *client)
 	return stall != NULL;
 }
 
-/* Takes a place for a stall; with the mutex held. One that displaces another has it a moment before that is gone. */
+/*
+ * Takes a place for a stall; with the mutex held. One that displaces another has it a moment before
+ * that is gone.
+ */
 static bool take_place(struct stalls *stalls, struct stall *stall, enum stall_share share)
 {
 	unsigned budget = stalls_budget(stalls);

@@ -52,6 +52,7 @@ void session_view_judge_fresh(struct session *s, struct standing *st)
 		return;
 	client = session_journal_client(s);
 	journal->flagged(journal, &client, st, policy_delay_ms(&s->config->policy, st, 0));
+	session_gateway_flagged(s);
 	/* One that went by what it knew before would tell by its speed which recipients exist. */
 	open_sessions_mark(s->tarpit->peers, &s->client.key, &s->peer);
 }
@@ -101,8 +102,8 @@ static void identify(const struct session *s, enum side side, const struct addre
 }
 
 /*
- * A stranger's counts against the site, too, before it is judged; not of one that is flagged for what it has done
- * itself, or a single harvester would put the site under siege.
+ * A stranger's counts against the site, too, before it is judged; not of one that is flagged for
+ * what it has done itself, or a single harvester would put the site under siege.
  */
 static void note_offence(const struct session *s, uint64_t amount)
 {

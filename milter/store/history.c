@@ -78,7 +78,8 @@ void history_add(struct history *history, size_t max, bool is_network, const str
 	if (entry != NULL) {
 		HASH_DEL(*table, entry);
 	} else {
-		if (HASH_COUNT(*table) >= max)
+		/* Two, for a reload may have lowered max. */
+		for (int i = 0; i < 2 && HASH_COUNT(*table) >= max; i++)
 			drop(table, *table);
 		entry = calloc(1, sizeof(*entry));
 	}
@@ -103,7 +104,10 @@ void history_take(struct history *history, bool is_network, const struct prefix 
 		drop(table_of(history, is_network), entry);
 }
 
-/* A window and the one before: for half of it at least a client is not taken for a stranger to the domain. */
+/*
+ * A window and the one before: for half of it at least a client is not taken for a stranger to the
+ * domain.
+ */
 static bool has_rejection(const struct history *history, const struct prefix *client,
 			  int64_t window, uint64_t domain)
 {

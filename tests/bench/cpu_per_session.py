@@ -34,6 +34,9 @@ def converse(address, client, rejected):
             replies.append(session.mail())
             replies += [session.rcpt(f"user{n}@example.org", rejected=rejected) for n in range(RECIPIENTS)]
             replies.append(session.data())
+            # The filter wants to know of the message's end where that earns something.
+            if replies[-1].action == "continue":
+                replies.append(session.eom())
         session.quit()
     return [reply.seconds for reply in replies]
 

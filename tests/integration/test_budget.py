@@ -50,7 +50,8 @@ def test_hundred_flagged_clients_and_a_budget_of_forty():
 def test_an_eighth_of_the_budget_is_kept_for_recipients():
     """There a 421 can take no stall's place at Postfix."""
     clients = [f"198.18.{number}.1" for number in range(10)]
-    with daemon_with(LONG, {"max_stalls": "8", "stall_at": "{mail, rcpt}"}) as daemon, contextlib.ExitStack() as stack:
+    options = {"max_stalls": "8", "stall_at": "{mail, rcpt}", "siege_threshold": "0"}
+    with daemon_with(LONG, options) as daemon, contextlib.ExitStack() as stack:
         at_rcpt = open_sessions(stack, daemon, ["198.18.100.1", "198.18.101.1"])
         for session in at_rcpt:
             session.greet()

@@ -77,10 +77,10 @@ def test_asks_for_helo_where_it_stalls_there():
 
 
 def test_mta_that_does_not_offer_rejected_recipients_is_named_in_the_log(observer):
-    for _ in range(2):
+    for number in range(2):
         with Session(observer.address, CLIENT, steps=milter.ALL_STEPS & ~milter.RCPT_REJ) as session:
             assert not session.steps & milter.RCPT_REJ
-            assert_at_once(session.greeting, session.mail(), session.rcpt())
+            assert_at_once(session.greeting, session.mail(), session.rcpt(f"user{number}@example.org"))
             assert_delivered(session)
     warnings = observer.events("mta")
     assert len(warnings) == 1 and warnings[0]["name"] == "mx.example.org"
@@ -138,7 +138,7 @@ def test_session_is_accepted_at_data_if_its_message_can_earn_nothing(observer, c
 
 def test_flagged_session_is_accepted_at_the_end_of_its_message_too():
     with daemon_with(AT_MAIL) as daemon:
-        flag(daemon, CLIENT)
+        flag(daemon, CLIENT, count=8)
         with Session(daemon.address, CLIENT) as session:
             assert_waited(session.mail())
             assert_at_once(session.rcpt())
@@ -258,7 +258,8 @@ def test_next_session_on_the_same_connection_does_no_harm():
     with daemon_with(AT_MAIL) as daemon:
         flag(daemon, CLIENT)
         with Session(daemon.address, "192.0.2.99") as session:
-            assert_at_once(session.mail(), session.rcpt(), session.eom())
+            assert_at_once(session.mail(), session.rcpt())
+            session.abort()
             session.quit_nc()
             session.client = CLIENT
             assert session.connect().action in ("continue", "accept")

@@ -138,9 +138,21 @@ def test_exempt_client_never_waits(mta):
 
 
 @both_mtas
-def test_no_callback_after_data(mta):
-    """The message is not shown to us: it is taken although the daemon has gone."""
-    with Site(mta) as site, site.client(HARVESTER) as client:
+def test_no_callback_after_data_if_the_message_can_earn_nothing(mta):
+    """It is not shown to us: it is taken although the daemon has gone."""
+    with Site(mta, {"exempt_recipients": f'{{"{good()}"}}'}) as site, site.client(HARVESTER) as client:
+        client.mail()
+        client.rcpt(good())
+        assert client.data().code == 354
+        site.daemon.stop()
+        assert client.body().code == 250
+
+
+@both_mtas
+def test_daemon_that_goes_before_the_end_of_a_message(mta):
+    """Whose end it wants to know of. As README has the MTA set up, mail goes on."""
+    arguments = {"milter_default_action": "accept"} if mta == "postfix" else {"flags": ""}
+    with Site(mta, **arguments) as site, site.client(HARVESTER) as client:
         client.mail()
         client.rcpt(good())
         assert client.data().code == 354

@@ -100,16 +100,16 @@ def test_without_recipients_a_look_up_comes_first_and_the_values_are_those_after
 
 
 def test_set_and_forgive(server):
-    keys = [f"c{index}" for index in range(4)] + [f"n{index}" for index in range(4)] + ["flag"]
+    keys = [f"c{index}" for index in range(6)] + [f"n{index}" for index in range(6)] + ["flag"]
     with server.store() as store:
         assert store.ask(SET, ["flag"], number=1700000000).result == ANSWERED
         assert store.look_up("flag").value() == 1700000000
-        store.ask(RECORD, counts=[("c0", 5), ("c1", 9), ("n0", 7), ("n1", 3), ("n2", 1)])
+        store.ask(RECORD, counts=[("c0", 5), ("c1", 9), ("c5", 2), ("n0", 7), ("n1", 3), ("n2", 1), ("n5", 6)])
         assert store.ask(FORGIVE, keys).result == ANSWERED
         outcome = store.look_up(*keys)
-        assert [outcome.value(index) for index in range(9)] == [None] * 4 + [2, 0, 1, None, None]
+        assert [outcome.value(index) for index in range(13)] == [None] * 6 + [2, 0, 1, None, None, 4, None]
         store.ask(RECORD, counts=[("c0", 5), ("n0", 7)])
-        keys[4:8] = [""] * 4
+        keys[6:12] = [""] * 6
         assert store.ask(FORGIVE, keys).result == ANSWERED
         assert [store.look_up(key).value() for key in ("c0", "n0")] == [None, 9]
 
@@ -481,7 +481,7 @@ def test_a_server_that_forgets_at_once_or_refuses_an_order():
             assert (outcome.result, outcome.was_refused, outcome.counts[0]) == (ANSWERED, 1, NOT_DONE)
             assert outcome.reason == b"it forgets at once"
     with Hostile(text_replies(set=REFUSAL, delete=REFUSAL)) as hostile, TarpitStore(hostile.address, timeout=2) as store:
-        for arguments in ((SET, ["a"]), (FORGIVE, list("abcdefghi"))):
+        for arguments in ((SET, ["a"]), (FORGIVE, list("abcdefghijklm"))):
             outcome = store.ask(*arguments)
             assert (outcome.result, outcome.was_refused, outcome.reason) == (ANSWERED, 1, b"out of memory")
 

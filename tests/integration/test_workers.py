@@ -128,10 +128,11 @@ def test_it_may_not_use_the_control_socket(alone, tmp_path):
 LIES = {
     "short": "bytes(outcome())[:-1]", "long": "bytes(outcome()) + b'x'", "one byte": "b'x'", "nothing": "b''",
     "another's": "bytes(outcome(serial=request.serial + 1))", "result": "bytes(outcome(result=2))",
-    "refusal": "bytes(outcome(was_refused=2))", "seen": "bytes(outcome(seen=3))", "calls": "bytes(outcome(calls=2**32 - 1))",
-    "step": "bytes(outcome(counts=(ctypes.c_uint32 * 8)(3)))", "replaced": "bytes(outcome(replaced=256))",
-    "state": "bytes(outcome(values=(Value * 9)(Value(3, 1))))",
-    "number": "bytes(outcome(values=(Value * 9)(Value(NUMBER, 10**12 + 1))))",
+    "refusal": "bytes(outcome(was_refused=2))", "seen": "bytes(outcome(seen_before=request.seen_count + 1))", "calls": "bytes(outcome(calls=2**32 - 1))",
+    "step": "bytes(outcome(counts=(ctypes.c_uint32 * COUNTS_MAX)(3)))",
+    "replaced": "bytes(outcome(replaced=1 << COUNTS_MAX))",
+    "state": "bytes(outcome(values=(Value * KEYS_MAX)(Value(3, 1))))",
+    "number": "bytes(outcome(values=(Value * KEYS_MAX)(Value(NUMBER, 10**12 + 1))))",
     "reason": "bytes(outcome())[:-REASON_MAX] + b'x' * REASON_MAX",
 }
 
@@ -139,7 +140,7 @@ LIES = {
 @pytest.mark.parametrize("name", LIES)
 def test_outcome_that_is_none_is_a_failure(alone, name):
     take_over(alone, f"""
-    is_probe = request.keys[0].value.endswith(b":probe")
+    is_probe = request.kind == IDENTITY or request.keys[0].value.endswith(b":probe")
     daemon.send(bytes(outcome()) if is_probe else {LIES[name]})
 """)
     with daemon_with(AT_MAIL, options_of(), program=alone, control=True) as daemon:

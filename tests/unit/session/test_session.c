@@ -135,6 +135,23 @@ static void what_counts_and_what_does_not(void **state)
 	}
 }
 
+static void soft_offences_count(void **state)
+{
+	static const struct step steps[] = {
+		{CONNECT, "192.0.2.1"},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<a@elsewhere.example>", "4.7.1", .events = "reject", .detail = "code=4.7.1"},
+		{RCPT, "<b@elsewhere.example>", "4.7.1", .events = "reject"},
+		{RCPT, "<c@example.org>", "4.2.0", .events = ""},
+	};
+
+	(void)state;
+	START("soft_offences=\"4.7.1 0.5\"");
+	PLAY(POSTFIX, steps);
+	assert_int_equal(counted("192.0.2.1").bad_now, 100);
+	finish();
+}
+
 static void greylisting_and_virtual_aliases_never_flag(void **state)
 {
 	(void)state;
@@ -260,6 +277,27 @@ static void bounces_weigh_a_quarter(void **state)
 	finish();
 }
 
+static void callouts_of_postfix_weigh_as_bounces_do(void **state)
+{
+	static const struct step steps[] = {
+		{CONNECT, "192.0.2.1"},
+		{MAIL, "<Double-Bounce@mx.example.net>"},
+		{RCPT, "<a@example.org>", "5.1.1", .events = "reject",
+		 .detail = "sender=double-bounce@mx.example.net weight=0.25 bad=0.25"},
+		{MAIL, "<double-bounce2@mx.example.net>"},
+		{RCPT, "<b@example.org>", "5.1.1", .events = "reject", .detail = "weight=1.00"},
+		{MAIL, "<probe@example.net>"},
+		{RCPT, "<c@example.org>", "5.1.1", .events = "reject", .detail = "weight=0.25"},
+		{MAIL, "<probe@example.com>"},
+		{RCPT, "<d@example.org>", "5.1.1", .events = "reject", .detail = "weight=1.00"},
+	};
+
+	(void)state;
+	START("callout_senders={double-bounce@, probe@example.net}");
+	PLAY(POSTFIX, steps);
+	finish();
+}
+
 /* Debian 13's Sendmail tells that a recipient is refused, and no code. */
 static void sendmail_that_gives_no_code_shows_unknown_users(void **state)
 {
@@ -278,7 +316,9 @@ static void sendmail_that_gives_no_code_shows_unknown_users(void **state)
 	finish();
 }
 
-/* Postfix has no such recipients, and no other MTA that has no {nbadrcpts} is taken for Sendmail. */
+/*
+ * Postfix has no such recipients, and no other MTA that has no {nbadrcpts} is taken for Sendmail.
+ */
 static void refusal_without_code_is_believed_of_sendmail_alone(void **state)
 {
 	static const struct step steps[] = {
@@ -609,6 +649,7 @@ int main(void)
 		TEST(flagged_client_waits_in_its_next_session_and_others_do_not),
 		TEST(ipv6_client_is_its_network_prefix),
 		TEST(what_counts_and_what_does_not),
+		TEST(soft_offences_count),
 		TEST(greylisting_and_virtual_aliases_never_flag),
 		TEST(accepted_recipients_of_clean_client_cost_no_write),
 		TEST(recipients_count_once_unless_told_otherwise),
@@ -617,6 +658,7 @@ int main(void)
 		TEST(sendmail_that_gives_no_code_shows_unknown_users),
 		TEST(refusal_without_code_is_believed_of_sendmail_alone),
 		TEST(bounces_weigh_a_quarter),
+		TEST(callouts_of_postfix_weigh_as_bounces_do),
 		TEST(hidden_rejections_are_counted_once),
 		TEST(hidden_rejections_flag),
 		TEST(nonsense_in_the_count_is_ignored),

@@ -80,7 +80,10 @@ static void credit_is_earned_at_the_end_of_a_message(void **state)
 	}
 }
 
-/* A list with dead addresses is not flagged in its first message, nor one that is thrown away afterwards. */
+/*
+ * A list with dead addresses is not flagged in its first message, nor one that is thrown away
+ * afterwards.
+ */
 static void until_then_it_counts_in_its_own_transaction(void **state)
 {
 	static const struct step steps[] = {
@@ -347,7 +350,10 @@ static void a_siege_slows_strangers_from_the_32nd_probe_on(void **state)
 	finish();
 }
 
-/* Who has credit, or does not offend, goes on as before; so does a newcomer who delivers in the same message. */
+/*
+ * Who has credit, or does not offend, goes on as before; so does a newcomer who delivers in the
+ * same message.
+ */
 static void a_siege_is_nothing_to_others(void **state)
 {
 	static const struct step steps[] = {

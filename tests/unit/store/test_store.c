@@ -89,6 +89,94 @@ static void windows_pass(void **state)
 	assert_true(tally_is_zero(&view.client));
 }
 
+/* A message to so many recipients of one domain, from number first on, that has reached its end. */
+static void deliver(struct store *store, const char *address, int64_t window, uint64_t first,
+		    size_t count, uint64_t domain)
+{
+	struct store_query query = make_query(address, window);
+	struct store_recipient recipients[40];
+	struct store_view view;
+
+	for (size_t i = 0; i < count; i++)
+		recipients[i] = (struct store_recipient){first + i, domain, true};
+	store_credit(store, &query, recipients, count, &view);
+}
+
+/* Whoever has not offended is remembered by this host; the first offence takes that along. */
+static void history_goes_along_with_the_first_offence(void **state)
+{
+	struct store *store = *state;
+	struct store_view view;
+
+	deliver(store, "192.0.2.1", 1000, 1, 3, 99);
+	deliver(store, "192.0.2.2", 1000, 1, 2, 99);
+	view = look_up(store, "192.0.2.1", 1000);
+	assert_int_equal(view.client.good_now, 300);
+	assert_int_equal(view.kept.good_now, 300);
+	assert_int_equal(view.network.good_now, 500);
+	view = look_up(store, "192.0.2.1", 1001);
+	assert_int_equal(view.client.good_previous, 300);
+	assert_int_equal(view.client.good_now, 0);
+
+	assert_true(offend(store, "192.0.2.1", 1001, 1, &view));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(view.client.bad_now, 100);
+		assert_int_equal(view.client.good_previous, 300);
+		assert_true(tally_is_zero(&view.kept));
+		assert_int_equal(view.network.bad_now, 100);
+		assert_int_equal(view.network.good_previous, 500);
+		view = look_up(store, "192.0.2.1", 1001);
+	}
+	/* From here on it is told at once, and the neighbour's own is still here. */
+	deliver(store, "192.0.2.1", 1001, 4, 20, 98);
+	view = look_up(store, "192.0.2.1", 1001);
+	assert_int_equal(view.client.good_now, 1000);
+	assert_true(tally_is_zero(&view.kept));
+	view = look_up(store, "192.0.2.2", 1001);
+	assert_int_equal(view.kept.good_previous, 200);
+	assert_int_equal(view.client.good_previous, 200);
+}
+
+static void credit_counts_once_a_window_recipient_and_client(void **state)
+{
+	struct store *store = *state;
+	struct store_view view;
+
+	for (unsigned offences = 0; offences < 2; offences++) {
+		const char *address = offences == 0 ? "192.0.2.1" : "198.51.100.1";
+
+		if (offences > 0)
+			offend(store, address, 1000, 777, &view);
+		deliver(store, address, 1000, 1, 2, 99);
+		deliver(store, address, 1000, 2, 2, 99);
+		assert_int_equal(look_up(store, address, 1000).client.good_now, 300);
+		deliver(store, address, 1001, 1, 2, 99);
+		view = look_up(store, address, 1001);
+		assert_int_equal(view.client.good_now, 200);
+		assert_int_equal(view.client.good_previous, 300);
+	}
+}
+
+static void what_has_passed_is_counted_apart(void **state)
+{
+	struct store_query query = make_query("192.0.2.1", 1000);
+	struct store_event passed = {.side = SIDE_PASSED, .amount = 100};
+	struct store_view view;
+	struct store *store = *state;
+
+	offend(store, "192.0.2.1", 1000, 1, &view);
+	store_record(store, &query, &passed, &view);
+	store_record(store, &query, &passed, &view);
+	assert_int_equal(view.client.passed_now, 200);
+	assert_int_equal(view.network.passed_now, 200);
+	assert_int_equal(view.client.bad_now, 100);
+	view = look_up(store, "192.0.2.1", 1001);
+	assert_int_equal(view.client.passed_previous, 200);
+	query.window.index = 1001;
+	store_forgive(store, &query);
+	assert_int_equal(look_up(store, "192.0.2.1", 1001).client.passed_previous, 0);
+}
+
 static void announcement_is_news_once(void **state)
 {
 	struct store_query query = make_query("192.0.2.1", 1000);
@@ -251,6 +339,9 @@ WITH_SASL(recipient_counts_once_a_window_and_client)
 WITH_SASL(neighbours_share_the_network_only)
 WITH_SASL(good_and_bad_are_kept_apart)
 WITH_SASL(windows_pass)
+WITH_SASL(history_goes_along_with_the_first_offence)
+WITH_SASL(credit_counts_once_a_window_recipient_and_client)
+WITH_SASL(what_has_passed_is_counted_apart)
 WITH_SASL(announcement_is_news_once)
 WITH_SASL(forgiven_client_leaves_nothing_but_its_neighbours)
 WITH_SASL(unknown_client_can_be_forgiven)
@@ -267,6 +358,9 @@ int main(void)
 		ALL(neighbours_share_the_network_only),
 		ALL(good_and_bad_are_kept_apart),
 		ALL(windows_pass),
+		ALL(history_goes_along_with_the_first_offence),
+		ALL(credit_counts_once_a_window_recipient_and_client),
+		ALL(what_has_passed_is_counted_apart),
 		ALL(announcement_is_news_once),
 		ALL(forgiven_client_leaves_nothing_but_its_neighbours),
 		ALL(unknown_client_can_be_forgiven),
