@@ -118,6 +118,8 @@ static void print_value(const struct config_key *key, const void *value, FILE *o
 		return print_name(config_facilities, log_facility, *(const int *)value, out);
 	case KIND_LEVEL:
 		return print_name(config_levels, log_priority, *(const int *)value, out);
+	case KIND_MTA:
+		return print_name(config_mtas, mta_kind_named, *(const int *)value, out);
 	case KIND_LIST:
 		return print_list(value, out);
 	case KIND_STAGES:

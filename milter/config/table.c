@@ -19,6 +19,8 @@ const struct config_key config_keys[] = {
 	 "unix:PATH, inet:PORT@HOST or inet6:PORT@HOST", .fixed = true, .check = listen_check},
 	{"socket_mode", KIND_OCTAL, FIELD(socket_mode), "0660", "octal, 0600 to 0777", 0600, 0777,
 	 .fixed = true},
+	{"socket_group", KIND_TEXT, FIELD(socket_group), "",
+	 "name of a group; empty for the user's", .fixed = true, .check = config_check_group},
 	{"user", KIND_TEXT, FIELD(user), "tarpit-milter", "name of a user", .fixed = true,
 	 .check = config_check_user},
 	{"mode", KIND_BOOLEAN, FIELD(observe), "enforce", "enforce or observe",
@@ -48,6 +50,9 @@ const struct config_key config_keys[] = {
 	{"offences", KIND_LIST, FIELD(offences_text), "\"5.2.2 0\", \"5.3.4 0\", \"5.*.* 1\"",
 	 "\"5.SUBJECT.DETAIL WEIGHT\", * for any, weight 0 to 10 with two decimals at most",
 	 .add = config_add_offence},
+	{"soft_offences", KIND_LIST, FIELD(soft_offences_text), "",
+	 "\"4.SUBJECT.DETAIL WEIGHT\", * for any, weight 0 to 10 with two decimals at most",
+	 .add = config_add_soft_offence},
 	{"hidden_weight", KIND_HUNDREDTHS, FIELD(policy.hidden_weight), "0.5",
 	 "0 to 10, two decimals at most", 0, 10},
 	{"null_sender_weight", KIND_NUMBER, FIELD(policy.null_sender_weight), "0.25", "0 to 10", 0,
@@ -63,6 +68,7 @@ const struct config_key config_keys[] = {
 	{"jitter", KIND_INTEGER, FIELD(policy.jitter), "10", "percent, 0 to 50", 0, 50},
 	{"stall_at", KIND_STAGES, FIELD(stall_at), "connect, mail, rcpt, data",
 	 "connect, helo, mail, rcpt, data, each once", .add = config_add_stage},
+	{"mta", KIND_MTA, FIELD(mta), "auto", "auto, postfix or sendmail"},
 	{"mta_timeout", KIND_TIMEOUT, FIELD(mta_timeout_ms), "auto", "auto, or 3s to 1h",
 	 3 * SECOND, HOUR},
 	{"max_stalls", KIND_INTEGER, FIELD(max_stalls), "40", "1 to 100000", 1, 1e5},
@@ -77,8 +83,8 @@ const struct config_key config_keys[] = {
 	{"pass_limit", KIND_INTEGER, FIELD(pass_limit), "100", "0 to 1000000", 0, 1e6},
 	{"defer_longest", KIND_DURATION, FIELD(defer_longest_ms), "30m", "1m to 14d", MINUTE,
 	 14 * DAY},
-	{"siege_threshold", KIND_NUMBER, FIELD(siege_threshold), "30", "0, or 1 to 1000000", 1,
-	 1e6, .has_zero = true},
+	{"siege_threshold", KIND_NUMBER, FIELD(siege_threshold), "30", "0, or 1 to 1000000", 1, 1e6,
+	 .has_zero = true},
 	{"siege_factor", KIND_NUMBER, FIELD(siege_factor), "5", "1 to 1000", 1, 1000},
 	{"siege_half_life", KIND_DURATION, FIELD(siege_half_life_ms), "10m", "1m to 1d", MINUTE,
 	 DAY},
@@ -100,8 +106,7 @@ const struct config_key config_keys[] = {
 	{"exempt_recipients", KIND_LIST, FIELD(exempt_recipients), "postmaster, abuse",
 	 "local part or address", .add = config_add_recipient},
 	{"trap_recipients", KIND_LIST, FIELD(trap_recipients), "", "address or @FILE",
-	 .add = config_add_trap, .add_line = config_add_trap_line,
-	 .allowed_line = "an address"},
+	 .add = config_add_trap, .add_line = config_add_trap_line, .allowed_line = "an address"},
 	{"recipient_delimiter", KIND_TEXT, FIELD(recipient_delimiter), "+",
 	 "up to 8 of !#$%&'*+-/=?^_`{|}~; empty for none", .check = config_check_delimiter},
 	{"control_socket", KIND_TEXT, FIELD(control_socket), "/run/tarpit-milter/control.sock",
@@ -120,6 +125,7 @@ const char *const config_facilities[] = {"mail",   "daemon", "auth",   "user",	 
 					 "local1", "local2", "local3", "local4", "local5",
 					 "local6", "local7", NULL};
 const char *const config_levels[] = {"debug", "info", "notice", "warning", "err", NULL};
+const char *const config_mtas[] = {"auto", "postfix", "sendmail", NULL};
 
 const struct config_key *config_key_find(const char *name, size_t length)
 {

@@ -17,6 +17,7 @@ enum config_kind {
 	KIND_BOOLEAN,		/* bool; words[1] is true */
 	KIND_FACILITY,		/* int */
 	KIND_LEVEL,		/* int */
+	KIND_MTA,		/* int */
 	KIND_LIST,		/* struct string_list; add takes one item */
 	KIND_STAGES,		/* bool[STAGE_COUNT]; add takes one item */
 };
@@ -31,7 +32,9 @@ struct config_key {
 	bool has_zero;			/* 0 is allowed, too */
 	bool fixed;			/* a change needs a restart of the daemon */
 	const char *words[2];		/* of a boolean: false and true */
-	/* What a text must be, and what takes one item of a list. False with the reason in error. */
+	/*
+	 * What a text must be, and what takes one item of a list. False with the reason in error.
+	 */
 	bool (*check)(const char *text, char *error, size_t size);
 	bool (*add)(struct config *config, const char *text, char *error, size_t size);
 	/* What takes a line of an @FILE, where an item may name one, and what a line may be. */
@@ -41,7 +44,8 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_keys_count;
-extern const char *const config_facilities[], *const config_levels[];	/* NULL-terminated */
+/* NULL-terminated */
+extern const char *const config_facilities[], *const config_levels[], *const config_mtas[];
 
 /* The key whose name is these bytes, or NULL. */
 const struct config_key *config_key_find(const char *name, size_t length);
@@ -59,6 +63,7 @@ bool config_value_parse(const struct config_key *key, const char *text, void *fi
 /* For `add`: each checks one item of a list and puts it into the snapshot. */
 bool config_add_server(struct config *config, const char *text, char *error, size_t size);
 bool config_add_offence(struct config *config, const char *text, char *error, size_t size);
+bool config_add_soft_offence(struct config *config, const char *text, char *error, size_t size);
 bool config_add_stage(struct config *config, const char *text, char *error, size_t size);
 bool config_add_translator(struct config *config, const char *text, char *error, size_t size);
 bool config_add_client(struct config *config, const char *text, char *error, size_t size);
@@ -72,6 +77,7 @@ bool config_add_client_line(struct config *config, const char *text, char *error
 bool config_add_trap_line(struct config *config, const char *text, char *error, size_t size);
 
 /* For `check`: each tells whether a text may be a key's value. */
+bool config_check_group(const char *text, char *error, size_t size);
 bool config_check_delimiter(const char *text, char *error, size_t size);
 bool config_check_user(const char *text, char *error, size_t size);
 bool config_check_key_prefix(const char *text, char *error, size_t size);

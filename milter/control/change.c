@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "request.h"
+#include "session/deferrals.h"
 #include "session/open_sessions.h"
 #include "session/stall.h"
 
@@ -91,6 +92,7 @@ void change_forgive(struct request *r)
 	 */
 	sessions = open_sessions_mark(r->tarpit->peers, &r->client.key, NULL);
 	released = stalls_forgive(r->tarpit->stalls, &r->client.key);
+	deferrals_end(r->tarpit->deferrals, &r->client.key);
 	is_known = request_is_remembered(&view) || sessions > 0 || released > 0;
 	stats_add(STAT_FORGIVEN, is_known);
 

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "judge/exempt.h"
 #include "judge/explain.h"
+#include "judge/mta_kind.h"
 #include "judge/policy.h"
 #include "request.h"
 #include "session/open_sessions.h"
@@ -133,6 +134,16 @@ static void put_mode(struct request *r)
 	request_put_text(r, r->answer, "mode", r->config->observe ? "observe" : "enforce");
 }
 
+static void put_mta(struct request *r)
+{
+	enum mta_finding finding = (enum mta_finding)atomic_load(&r->tarpit->mta);
+	json_t *object = json_object();
+
+	request_put_text(r, object, "kind", mta_kind_name(mta_kind_of(finding)));
+	request_put_text(r, object, "why", mta_finding_text(finding));
+	request_put(r, r->answer, "mta", object);
+}
+
 static void put_siege(struct request *r)
 {
 	struct siege_settings settings = site_settings(r->config);
@@ -159,6 +170,7 @@ void show_status(struct request *r)
 	request_put_text(r, r->answer, "version", PACKAGE_VERSION);
 	request_put_integer(r, r->answer, "uptime_s", uptime_ms / 1000);
 	put_mode(r);
+	put_mta(r);
 	put_store(r);
 	request_put_integer(r, r->answer, "sessions", atomic_load(&tarpit->open_sessions));
 	request_put_integer(r, r->answer, "max_sessions", tarpit->max_sessions);
@@ -294,8 +306,8 @@ static void put_arithmetic(struct request *r, const struct store_view *view,
 	struct standing around;
 
 	tally_roll(&network, view->window, now->index);
-	policy_judge(policy, &network, NULL,
-		     &(struct circumstances){.elapsed = now->elapsed}, &around);
+	policy_judge(policy, &network, NULL, &(struct circumstances){.elapsed = now->elapsed},
+		     &around);
 	request_put_integer(r, r->answer, "window_s", r->config->window_s);
 	request_put_real(r, r->answer, "threshold", policy->threshold);
 	request_put_real(r, r->answer, "good_credit", policy->good_credit);

@@ -121,6 +121,18 @@ static enum maillog_kind read_disconnect(struct span text, struct maillog_line *
 	return MAILLOG_DISCONNECT;
 }
 
+/* "RCPT from name[address]", "DATA (4711 bytes) from name[address]" */
+static enum maillog_kind read_loss(struct span text, struct maillog_line *line)
+{
+	struct span command;
+
+	if (!span_cut(&text, " from ", &command) || !take_client(&text, line))
+		return MAILLOG_UNREADABLE;
+	line->in_mail = span_skip(&command, "MAIL") || span_skip(&command, "RCPT") ||
+			span_skip(&command, "DATA") || span_skip(&command, "BDAT");
+	return MAILLOG_LOST;
+}
+
 static enum maillog_kind read_smtpd(struct span text, struct maillog_line *line)
 {
 	if (span_skip(&text, "connect from "))
@@ -132,6 +144,8 @@ static enum maillog_kind read_smtpd(struct span text, struct maillog_line *line)
 		return read_rejection(text, line);
 	if (span_skip(&text, "client="))
 		return read_client(text, line);
+	if (span_skip(&text, "lost connection after ") || span_skip(&text, "timeout after "))
+		return read_loss(text, line);
 	return MAILLOG_OTHER;
 }
 
@@ -197,22 +211,40 @@ static enum maillog_kind read_delivery(struct span text, struct maillog_line *li
 	return MAILLOG_RECIPIENT;
 }
 
-/* "postfix/submission": what `-o syslog_name=` is in Postfix's own master.cf. */
-static bool is_submission(struct span name)
+/* The last part of a service's name: all of "postfix", "submission" of "postfix/submission". */
+static struct span last_part(struct span name)
 {
 	struct span before;
 
-	return span_cut_last(&name, "/", &before) &&
-	       (span_is(name, "submission") || span_is(name, "submissions") ||
-		span_is(name, "smtps"));
+	span_cut_last(&name, "/", &before);
+	return name;
 }
 
-void maillog_postfix_read(struct span program, struct span text, struct maillog_line *line)
+/*
+ * "postfix/submission": what `-o syslog_name=` is in Postfix's own master.cf. Administrators make
+ * postfix/submission-haproxy of it, or postfix-submission.
+ */
+static bool is_submission(struct span name)
+{
+	name = last_part(name);
+	span_skip(&name, "postfix-");
+	return span_skip(&name, "submission") || span_skip(&name, "smtps");
+}
+
+static bool is_wanted(struct span name, const char *service)
+{
+	if (service == NULL)
+		return !is_submission(name);
+	return span_is(name, service) || span_is(last_part(name), service);
+}
+
+void maillog_postfix_read(struct span program, struct span text, const char *service,
+			  struct maillog_line *line)
 {
 	struct span before;
 
 	span_cut_last(&program, "/", &before);
-	if (span_is(program, "smtpd") && is_submission(before))
+	if (span_is(program, "smtpd") && !is_wanted(before, service))
 		line->kind = MAILLOG_SUBMISSION;
 	else if (span_is(program, "smtpd"))
 		line->kind = read_smtpd(text, line);
@@ -220,4 +252,18 @@ void maillog_postfix_read(struct span program, struct span text, struct maillog_
 		line->kind = read_qmgr(text, line);
 	else
 		line->kind = read_delivery(text, line);
+}
+
+void maillog_postfix_unit_read(struct span text, struct maillog_line *line)
+{
+	struct span rest = text;
+	struct span id = span_queue_id(&rest);
+
+	/* postscreen rejects recipients too, but no milter sees those, and they have no name. */
+	if (id.text != NULL && span_skip(&rest, "to="))
+		line->kind = read_delivery(text, line);
+	else if (id.text != NULL && (span_skip(&rest, "from=") || span_is(rest, "removed")))
+		line->kind = read_qmgr(text, line);
+	else if (!span_skip(&rest, "reject: RCPT from ["))
+		line->kind = read_smtpd(text, line);
 }

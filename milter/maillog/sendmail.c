@@ -186,14 +186,24 @@ static enum maillog_kind read_error(struct span text, struct maillog_line *line)
 	return MAILLOG_REJECTED;
 }
 
+/* "name [address] to MTA after rcpt" */
+static enum maillog_kind read_loss(struct span text, struct maillog_line *line)
+{
+	struct span relay, before;
+
+	if (!span_cut(&text, " to ", &relay) || !read_relay(relay, line))
+		return MAILLOG_UNREADABLE;
+	line->in_mail = span_cut_last(&text, " after ", &before) &&
+			(span_is(text, "mail") || span_is(text, "rcpt") || span_is(text, "data"));
+	return MAILLOG_DISCONNECT;
+}
+
 static enum maillog_kind read_end(struct span text, struct maillog_line *line)
 {
 	struct span relay;
 
 	if (span_skip(&text, "lost input channel from "))
-		return span_cut(&text, " to ", &relay) && read_relay(relay, line)
-			       ? MAILLOG_DISCONNECT
-			       : MAILLOG_UNREADABLE;
+		return read_loss(text, line);
 	if (!span_cut(&text, " did not issue MAIL/EXPN/VRFY/ETRN during connection to ", &relay))
 		return MAILLOG_OTHER;
 	read_relay(relay, line);

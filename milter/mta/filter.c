@@ -15,7 +15,10 @@
 #include "base/log.h"
 #include "session/session.h"
 
-/* Connections that may wait to be accepted: an MTA's burst must not be turned away. libmilter's default is 20. */
+/*
+ * Connections that may wait to be accepted: an MTA's burst must not be turned away. libmilter's
+ * default is 20.
+ */
 #define BACKLOG 1024
 
 /* libmilter hands no argument of ours to callbacks: these are set once, before libmilter runs. */
@@ -63,10 +66,14 @@ static const char *macro(SMFICTX *ctx, const char *name)
 	return smfi_getsymval(ctx, text);
 }
 
-/* These lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
+/*
+ * These lists take the place of the MTA's, which an administrator may have emptied. False without
+ * memory.
+ */
 static bool ask_for_macros(SMFICTX *ctx)
 {
-	static char connect[] = "j v {client_name} {client_resolve}";
+	static char connect[] = "j v {client_name} {client_resolve} {client_connections} "
+				"{client_rate} {daemon_family}";
 	static char helo[] = "";
 	static char mail[] = "{auth_type} {auth_authen} {verify} {cert_subject}";
 	static char rcpt[] = "{rcpt_mailer} {rcpt_host} {nbadrcpts}";
@@ -128,7 +135,10 @@ static sfsistat on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *address)
 	struct connect_event event = {
 		.host = host,
 		.address = address,
-		.mta_version = macro(ctx, "v"),
+		.mta = {.version = macro(ctx, "v"),
+			.connections = macro(ctx, "{client_connections}"),
+			.rate = macro(ctx, "{client_rate}"),
+			.family = macro(ctx, "{daemon_family}")},
 		.mta_name = macro(ctx, "j"),
 		.client_name = macro(ctx, "{client_name}"),
 		.client_resolve = macro(ctx, "{client_resolve}"),
@@ -259,7 +269,10 @@ void filter_nudge(void)
 				    strerror(errno));
 		return;
 	}
-	/* A full backlog (EAGAIN) will do as well: each connection that waits there wakes a worker, too. */
+	/*
+	 * A full backlog (EAGAIN) will do as well: each connection that waits there wakes a worker,
+	 * too.
+	 */
 	(void)!connect(fd, (const struct sockaddr *)&own_address.storage, own_address.length);
 	close(fd);
 }

@@ -72,10 +72,12 @@ static bool has_verified_name(const struct log_session *session)
 static void connect_session(struct replay_drive *drive, struct log_session *session)
 {
 	bool has_address = session->address.ss_family != 0;
+	static const struct mta_signs postfix = {.version = "Postfix 3", .connections = "1"};
+	static const struct mta_signs sendmail = {.version = "8", .family = "inet"};
 	struct connect_event event = {
 		.host = session->host,
 		.address = has_address ? (const struct sockaddr *)&session->address : NULL,
-		.mta_version = session->mta == MAILLOG_POSTFIX ? "Postfix 3" : "8",
+		.mta = session->mta == MAILLOG_POSTFIX ? postfix : sendmail,
 		.mta_name = session->key.machine,
 		.client_name = session->host,
 		.client_resolve = has_verified_name(session) ? "OK" : "FAIL",
@@ -348,6 +350,19 @@ static void drive_disconnect(struct replay_drive *drive, struct log_event *event
 		replay_scenario_close(drive->scenarios[i], &session->own[i]);
 }
 
+/* The client hung up within a transaction, or fell silent. */
+static void drive_lost(struct replay_drive *drive, struct log_event *event)
+{
+	struct log_session *session = event->session;
+
+	if (session->authenticated || session->has_left || session->has_ended)
+		return;
+	session->has_left = true;
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_scenario_lost(drive->scenarios[i], &session->own[i],
+				     (const struct sockaddr *)&session->address);
+}
+
 static void drive_event(struct log_event *event, void *arg)
 {
 	struct replay_drive *drive = arg;
@@ -363,8 +378,33 @@ static void drive_event(struct log_event *event, void *arg)
 		drive_client(drive, event);
 	else if (event->kind == MAILLOG_QUEUED)
 		drive_queued(drive, event);
+	else if (event->kind == MAILLOG_LOST)
+		drive_lost(drive, event);
 	else if (event->kind == MAILLOG_DISCONNECT)
 		drive_disconnect(drive, event);
+}
+
+static void note_accepted(struct replay_drive *drive, struct span recipient)
+{
+	char address[REPLAY_ADDRESS_MAX];
+
+	span_copy(recipient, address, sizeof(address));
+	for (size_t i = 0; i < drive->scenarios_count; i++)
+		replay_candidates_accepted(drive->scenarios[i]->result.candidates, address);
+}
+
+/*
+ * Of any message, for one that a user of the site has sent tells that the recipient is there, too.
+ */
+static void note_recipients(struct replay_drive *drive, const struct maillog_line *line)
+{
+	struct span others = line->others, recipient = line->recipient;
+
+	if (line->kind != MAILLOG_RECIPIENT || recipient.text == NULL)
+		return;
+	do
+		note_accepted(drive, recipient);
+	while (maillog_line_next_recipient(&others, &recipient));
 }
 
 void replay_drive_take(struct replay_drive *drive, const struct maillog_line *line, int64_t wall_ms)
@@ -380,6 +420,7 @@ void replay_drive_take(struct replay_drive *drive, const struct maillog_line *li
 	}
 	if (wall_ms > drive->last_ms)
 		drive->last_ms = wall_ms;
+	note_recipients(drive, line);
 	replay_sessions_take(drive->sessions, line, drive->last_ms);
 }
 

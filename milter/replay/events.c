@@ -53,8 +53,9 @@ static bool may_be_authenticated(const struct log_event *event, int64_t now_ms)
 {
 	const struct log_session *session = event->session;
 
-	return event->kind == MAILLOG_REJECTED && session->mta == MAILLOG_POSTFIX &&
-	       !session->is_told && event->wall_ms + TOLD_WITHIN_MS > now_ms;
+	return (event->kind == MAILLOG_REJECTED || event->kind == MAILLOG_LOST) &&
+	       session->mta == MAILLOG_POSTFIX && !session->is_told &&
+	       event->wall_ms + TOLD_WITHIN_MS > now_ms;
 }
 
 static bool must_wait(const struct replay_events *events, const struct log_event *event,

@@ -14,7 +14,7 @@
 #define REPLAY_EVENTS_MAX 32768
 
 struct log_event {
-	/* MAILLOG_CONNECT, DISCONNECT, REJECTED, HIDDEN, CLIENT or QUEUED */
+	/* MAILLOG_CONNECT, DISCONNECT, REJECTED, HIDDEN, CLIENT or QUEUED; LOST in a transaction */
 	enum maillog_kind kind;
 	int64_t wall_ms;		/* since the epoch */
 	struct log_session *session;

@@ -64,12 +64,13 @@ static json_t *client_json(const struct replay_client *client)
 	char key[PREFIX_TEXT_MAX];
 
 	return json_pack(
-		"{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
+		"{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "client",
 		prefix_format(&client->key, key), "host", name_json(client->host), "score_max",
 		client->score_max, "first_flagged", time_json(client->first_flagged_ms), "flags",
 		number_json(client->flags), "rejected", number_json(client->rejected), "messages",
 		number_json(client->messages), "stalls", number_json(client->stalls), "stalled_s",
-		seconds_json(client->stalled_ms), "deferrals", number_json(client->deferrals));
+		seconds_json(client->stalled_ms), "deferrals", number_json(client->deferrals),
+		"sessions_left", number_json(client->left));
 }
 
 typedef size_t pick_clients(struct replay_result *result, const struct replay_client **clients,
@@ -136,6 +137,20 @@ static json_t *peak_json(const struct replay_concurrency *concurrency)
 			 number_json(concurrency->over_budget));
 }
 
+static json_t *candidates_json(const struct replay_result *result, size_t rows)
+{
+	const struct replay_candidate *most[REPLAY_ROWS_MAX];
+	size_t count = replay_candidates_most(result->candidates, most, rows);
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, json_pack("{s:o, s:o, s:i}", "address",
+						       text_json(most[i]->address), "probes",
+						       number_json(most[i]->probes), "clients",
+						       (int)most[i]->clients));
+	return array;
+}
+
 static json_t *siege_json(const struct replay_result *result)
 {
 	return json_pack("{s:o, s:o, s:o}", "count", number_json(result->sieges), "seconds",
@@ -164,9 +179,11 @@ static json_t *scenario_json(struct replay_scenario *scenario, const struct repl
 		{"sieges", siege_json(result)},
 		{"innocents", clients_json(result, replay_result_innocents, report->rows)},
 		{"worst", clients_json(result, replay_result_worst, report->rows)},
+		{"trap_candidates", candidates_json(result, report->rows)},
 		{"stalls", stalls_json(result)},
 		{"deferrals", number_json(replay_result_sum(result->deferrals))},
 		{"peak", peak_json(&result->concurrency)},
+		{"sessions_left", number_json(result->sessions_left)},
 		{"flags_total", number_json(result->flags_total)},
 		{"flags", flags_json(result)},
 		{"timeline", timeline_json(&result->concurrency)},

@@ -14,7 +14,7 @@
 
 /* "2026-11-01 02:03:04" and its NUL, with room for any year. */
 #define REPLAY_TIME_MAX 40
-/* Worst clients, and innocents, that can be asked for. */
+/* Worst clients, innocents, and candidates for traps, that can be asked for. */
 #define REPLAY_ROWS_MAX 1000
 
 struct replay_report {
@@ -22,7 +22,7 @@ struct replay_report {
 	const struct replay_lines *lines;
 	const struct replay_file *files;
 	size_t files_count;
-	size_t rows;		/* of worst clients, and of innocents; REPLAY_ROWS_MAX at most */
+	size_t rows;		/* of worst clients, and so on; REPLAY_ROWS_MAX at most */
 	unsigned width;		/* columns of the terminal */
 	bool is_utf8;		/* the terminal can show block characters */
 };

@@ -184,6 +184,20 @@ static void note_siege(struct replay_result *result, struct replay_client *clien
 	result->clients_by_siege--;
 }
 
+/*
+ * For trap_recipients: 5.1.x (RFC 3463) is about the address; any other code refuses the client or
+ * its mail, and a trap has no such code at all. No client's probes of one recipient count more than
+ * once a window.
+ */
+static void note_probe(struct replay_result *result, const struct journal_client *who,
+		       const struct journal_rejection *rejection)
+{
+	if (rejection->standing->flagged && rejection->amount > 0 &&
+	    strncmp(rejection->code, "5.1.", 4) == 0)
+		replay_candidates_probed(result->candidates, rejection->recipient,
+					 &who->client->key);
+}
+
 static void on_rejected(const struct journal *journal, const struct journal_client *who,
 			const struct journal_rejection *rejection)
 {
@@ -193,6 +207,7 @@ static void on_rejected(const struct journal *journal, const struct journal_clie
 	result->rejected += rejection->count;
 	if (rejection->amount > 0)
 		result->rejected_counted += rejection->count;
+	note_probe(result, who, rejection);
 	if (client == NULL)
 		return;
 	note_siege(result, client, rejection->standing);
@@ -282,8 +297,8 @@ static void on_siege(const struct journal *journal, const struct siege_state *st
 	}
 }
 
-void replay_result_init(struct replay_result *result, const struct clock *clock,
-			unsigned max_stalls)
+bool replay_result_init(struct replay_result *result, const struct clock *clock,
+			const struct config *config)
 {
 	*result = (struct replay_result){
 		/* Not released: no session waits in mode observe. */
@@ -295,7 +310,9 @@ void replay_result_init(struct replay_result *result, const struct clock *clock,
 			    .siege = on_siege},
 		.clock = clock,
 	};
-	replay_concurrency_init(&result->concurrency, max_stalls);
+	replay_concurrency_init(&result->concurrency, config->max_stalls);
+	result->candidates = replay_candidates_new(config->recipient_delimiter);
+	return result->candidates != NULL;
 }
 
 void replay_result_free(struct replay_result *result)
@@ -304,6 +321,7 @@ void replay_result_free(struct replay_result *result)
 		forget(&result->unflagged, result->unflagged);
 	while (result->flagged != NULL)
 		forget(&result->flagged, result->flagged);
+	replay_candidates_free(result->candidates);
 	free(result->flags);
 	free(result->seen);
 	replay_concurrency_free(&result->concurrency);
@@ -370,6 +388,15 @@ void replay_result_delivered(struct replay_result *result, const struct prefix *
 		return;
 	if (client->messages++ == 0 && client->flags > 0)
 		result->flagged_delivering++;
+}
+
+void replay_result_left(struct replay_result *result, const struct prefix *key)
+{
+	struct replay_client *client = find(result, key);
+
+	result->sessions_left++;
+	if (client != NULL)
+		client->left++;
 }
 
 void replay_result_finish(struct replay_result *result, int64_t last_ms)

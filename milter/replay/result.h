@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "session/journal.h"
 #include "base/prefix.h"
+#include "candidates.h"
 #include "concurrency.h"
 #include "config/config.h"
 #include "base/table.h"
@@ -29,6 +30,7 @@ struct replay_client {
 	double score_max;
 	int64_t first_flagged_ms;	/* since the epoch */
 	uint64_t flags, rejected, messages, stalls, deferrals;
+	uint64_t left;			/* sessions that it left, while flagged, in a transaction */
 	int64_t stalled_ms;
 	bool by_siege;			/* flagged, and by sieges alone */
 	UT_hash_handle hh;
@@ -53,6 +55,7 @@ struct replay_result {
 	uint64_t rejected, rejected_counted, messages, recipients;
 	uint64_t stalls[STAGE_COUNT], stalled_ms[STAGE_COUNT], deferrals[STAGE_COUNT];
 	uint64_t flags_total;
+	uint64_t sessions_left;		/* by flagged clients, within a transaction */
 	uint64_t sieges;		/* that have begun */
 	int64_t siege_ms;		/* how long they were, together */
 	int64_t siege_since_ms;		/* of one that is on, since the epoch; else 0 */
@@ -61,19 +64,23 @@ struct replay_result {
 	size_t flags_count;
 	struct replay_client *unflagged, *flagged;
 	struct replay_concurrency concurrency;
+	struct replay_candidates *candidates;	/* for traps */
 	/* Private: hashes of the clients that are counted. */
 	uint64_t *seen;
 	size_t seen_size;
 };
 
-void replay_result_init(struct replay_result *result, const struct clock *clock,
-			unsigned max_stalls);
+/* config outlives the result. False if out of memory; to be freed all the same. */
+bool replay_result_init(struct replay_result *result, const struct clock *clock,
+			const struct config *config);
 void replay_result_free(struct replay_result *result);
 /* A session whose client is judged. */
 void replay_result_session(struct replay_result *result, const struct prefix *key);
 /* A message of this client was taken; host is what the MTA calls the client. */
 void replay_result_delivered(struct replay_result *result, const struct prefix *key,
 			     const char *host, unsigned recipients);
+/* This client, which is flagged, left a session within a transaction. */
+void replay_result_left(struct replay_result *result, const struct prefix *key);
 /* The log's last line was at last_ms since the epoch: stalls go on until they end. */
 void replay_result_finish(struct replay_result *result, int64_t last_ms);
 /* Of all STAGE_COUNT stages together. */

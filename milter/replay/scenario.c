@@ -5,16 +5,17 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "judge/policy.h"
 #include "store/memory.h"
 #include "session/deferrals.h"
 #include "session/open_sessions.h"
 #include "session/site.h"
 #include "session/stall.h"
 
-/* Without jitter, so that the same log has the same result each time. */
 /* Clients whose 421s are remembered, as in the daemon. */
 #define DEFERRALS_MAX 20000
 
+/* Without jitter, so that the same log has the same result each time. */
 static double no_chance(void)
 {
 	return 0;
@@ -25,6 +26,7 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 {
 	struct replay_scenario *scenario = calloc(1, sizeof(*scenario));
 	struct tarpit *tarpit;
+	bool has_result;
 
 	if (scenario == NULL) {
 		config_release(config);
@@ -33,7 +35,7 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 	config->observe = true;
 	scenario->name = name;
 	scenario->config = config;
-	replay_result_init(&scenario->result, clock, config->max_stalls);
+	has_result = replay_result_init(&scenario->result, clock, config);
 	tarpit = &scenario->tarpit;
 	tarpit->config = config_box_new(config_hold(config));
 	tarpit->store = memory_store_new(config->memory_clients);
@@ -45,8 +47,9 @@ struct replay_scenario *replay_scenario_new(const char *name, struct config *con
 	tarpit->clock = clock;
 	tarpit->chance = no_chance;
 	tarpit->max_sessions = UINT_MAX;
-	if (tarpit->config != NULL && tarpit->store != NULL && tarpit->stalls != NULL &&
-	    tarpit->peers != NULL && tarpit->deferrals != NULL && tarpit->site != NULL)
+	if (has_result && tarpit->config != NULL && tarpit->store != NULL &&
+	    tarpit->stalls != NULL && tarpit->peers != NULL && tarpit->deferrals != NULL &&
+	    tarpit->site != NULL)
 		return scenario;
 	if (tarpit->config == NULL)
 		config_release(config);
@@ -126,6 +129,37 @@ void replay_scenario_resume(struct replay_scenario *scenario, struct scenario_se
 	scenario->result.is_muted = true;
 	replay_scenario_connect(scenario, own, event);
 	scenario->result.is_muted = false;
+}
+
+static bool is_flagged(const struct replay_scenario *scenario, const struct client *client)
+{
+	const struct tarpit *tarpit = &scenario->tarpit;
+	const struct config *config = scenario->config;
+	struct store_query query = {
+		.client = *client,
+		.window = window_at(tarpit->clock->wall_ms(tarpit->clock), config->window_s),
+		.key_prefix = config->key_prefix,
+	};
+	struct store_view view;
+	struct standing standing;
+
+	store_lookup(tarpit->store, &query, &view);
+	policy_judge_view(&config->policy, client, &view, &query.window,
+			  tarpit_circumstances(tarpit), &standing);
+	return standing.flagged;
+}
+
+void replay_scenario_lost(struct replay_scenario *scenario, const struct scenario_session *own,
+			  const struct sockaddr *address)
+{
+	struct prefix prefix;
+	struct client client;
+
+	if (own->session == NULL || !prefix_from_sockaddr(address, &prefix))
+		return;
+	client_identify(&prefix, &scenario->config->widths, &client);
+	if (is_flagged(scenario, &client))
+		replay_result_left(&scenario->result, &own->key);
 }
 
 void replay_scenario_close(struct replay_scenario *scenario, struct scenario_session *own)

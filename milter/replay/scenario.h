@@ -46,6 +46,9 @@ struct session *replay_scenario_session(struct replay_scenario *scenario,
 void replay_scenario_pause(struct replay_scenario *scenario, struct scenario_session *own);
 void replay_scenario_resume(struct replay_scenario *scenario, struct scenario_session *own,
 			    const struct connect_event *event);
+/* The client, at this address, left within a transaction: counted if it is flagged. */
+void replay_scenario_lost(struct replay_scenario *scenario, const struct scenario_session *own,
+			  const struct sockaddr *address);
 void replay_scenario_close(struct replay_scenario *scenario, struct scenario_session *own);
 
 #endif

@@ -511,6 +511,14 @@ static void take_removed(struct replay_sessions *sessions, const struct maillog_
 		message->is_settled = true;
 }
 
+static void take_lost(struct replay_sessions *sessions, const struct maillog_line *line)
+{
+	struct log_session *session = find_session(sessions, line);
+
+	if (session != NULL && line->in_mail)
+		add_event(sessions, MAILLOG_LOST, session, NULL, line);
+}
+
 static void take_disconnect(struct replay_sessions *sessions, const struct maillog_line *line)
 {
 	struct log_session *session = find_session(sessions, line);
@@ -518,6 +526,7 @@ static void take_disconnect(struct replay_sessions *sessions, const struct maill
 	if (session == NULL)
 		return;
 	note_authentication(session, line);
+	take_lost(sessions, line);
 	end_session(sessions, session);
 }
 
@@ -526,10 +535,11 @@ void replay_sessions_take(struct replay_sessions *sessions, const struct maillog
 {
 	typedef void take(struct replay_sessions * sessions, const struct maillog_line *line);
 	static take *const takes[] = {
-		[MAILLOG_CONNECT] = take_connect,     [MAILLOG_DISCONNECT] = take_disconnect,
-		[MAILLOG_REJECTED] = take_rejected,   [MAILLOG_HIDDEN] = take_rejected,
-		[MAILLOG_CLIENT] = take_client,	      [MAILLOG_QUEUED] = take_queued,
-		[MAILLOG_RECIPIENT] = take_recipient, [MAILLOG_REMOVED] = take_removed,
+		[MAILLOG_CONNECT] = take_connect, [MAILLOG_DISCONNECT] = take_disconnect,
+		[MAILLOG_LOST] = take_lost,	  [MAILLOG_REJECTED] = take_rejected,
+		[MAILLOG_HIDDEN] = take_rejected, [MAILLOG_CLIENT] = take_client,
+		[MAILLOG_QUEUED] = take_queued,	  [MAILLOG_RECIPIENT] = take_recipient,
+		[MAILLOG_REMOVED] = take_removed,
 	};
 
 	if ((size_t)line->kind >= sizeof(takes) / sizeof(takes[0]) || takes[line->kind] == NULL)

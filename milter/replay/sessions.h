@@ -37,7 +37,7 @@ struct log_session {
 	struct sockaddr_storage address;	/* the client's; ss_family 0: none */
 	char host[REPLAY_NAME_MAX * 4];	/* the client's, as in struct maillog_line */
 	/* The drive's. */
-	bool has_begun, has_greeted, has_ended, in_mail;
+	bool has_begun, has_greeted, has_left, has_ended, in_mail;
 	bool is_paused;			/* perhaps at its end: Sendmail does not log that */
 	struct log_message *mail;	/* that in_mail is about; only compared, never followed */
 	char sender[REPLAY_ADDRESS_MAX];

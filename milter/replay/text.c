@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/address.h"
 #include "base/printable.h"
 #include "report.h"
 
@@ -97,8 +98,8 @@ static void print_lines(const struct replay_report *report, FILE *out)
 	}
 	fputc('\n', out);
 	if (lines->submission > 0)
-		fprintf(out, "            %" PRIu64 " left out, of submission services\n",
-			lines->submission);
+		fprintf(out, "            %" PRIu64 " left out, of %s services\n",
+			lines->submission, lines->service != NULL ? "other" : "submission");
 	if (lines->misdated > 0)
 		fprintf(out, "            %" PRIu64 " of a time a day and more from the others'\n",
 			lines->misdated);
@@ -153,6 +154,8 @@ static void print_figures(struct replay_result *result, FILE *out)
 		replay_text_duration((int64_t)replay_result_sum(result->stalled_ms), text));
 	print_stages(result, out);
 	fprintf(out, "Deferrals   %" PRIu64 "\n", replay_result_sum(result->deferrals));
+	fprintf(out, "Left        %" PRIu64 " session%s of flagged clients, in a transaction\n",
+		result->sessions_left, plural(result->sessions_left));
 	fprintf(out, "At once     %u stall%s at most", result->concurrency.peak,
 		plural(result->concurrency.peak));
 	if (result->concurrency.peak > 0)
@@ -213,20 +216,44 @@ static void print_worst(struct replay_result *result, const struct replay_report
 	if (count == 0)
 		return;
 	fprintf(out, "\nWorst clients:\n");
-	fprintf(out, "  %-*s %-19s %8s %8s %8s %6s %11s  %s\n", width, "client", "first flagged",
-		"score", "rejected", "messages", "stalls", "stalled", "host");
+	fprintf(out, "  %-*s %-19s %8s %8s %8s %6s %11s %5s  %s\n", width, "client",
+		"first flagged", "score", "rejected", "messages", "stalls", "stalled", "left",
+		"host");
 	for (size_t i = 0; i < count; i++) {
 		const struct replay_client *client = worst[i];
 		char text[PREFIX_TEXT_MAX], flagged[REPLAY_TIME_MAX], stalled[REPLAY_TIME_MAX];
 		char host[HOST_TEXT_MAX];
 
-		fprintf(out, "  %-*s %-19s %8.2f %8" PRIu64 " %8" PRIu64 " %6" PRIu64 " %11s  %s\n",
+		fprintf(out,
+			"  %-*s %-19s %8.2f %8" PRIu64 " %8" PRIu64 " %6" PRIu64 " %11s %5" PRIu64
+			"  %s\n",
 			width, client_text(client, text),
 			replay_text_time(client->first_flagged_ms, REPLAY_TIME_MOMENT, flagged),
 			client->score_max, client->rejected, client->messages, client->stalls,
-			replay_text_duration(client->stalled_ms, stalled),
+			replay_text_duration(client->stalled_ms, stalled), client->left,
 			replay_text_plain(client->host[0] != '\0' ? client->host : "-", host,
 					  sizeof(host)));
+	}
+}
+
+static void print_candidates(const struct replay_result *result, const struct replay_report *report,
+			     FILE *out)
+{
+	const struct replay_candidate *most[REPLAY_ROWS_MAX];
+	size_t count = replay_candidates_most(result->candidates, most, report->rows);
+
+	if (count == 0)
+		return;
+	fprintf(out,
+		"\nCandidates for trap_recipients (probed by flagged clients, never accepted):\n");
+	fprintf(out, "  %8s %8s  %s\n", "probes", "clients", "address");
+	for (size_t i = 0; i < count; i++) {
+		char clients[REPLAY_TIME_MAX], address[ADDRESS_TEXT_MAX];
+
+		snprintf(clients, sizeof(clients), "%u%s", most[i]->clients,
+			 most[i]->clients == REPLAY_PROBERS_MAX ? "+" : "");
+		fprintf(out, "  %8" PRIu64 " %8s  %s\n", most[i]->probes, clients,
+			replay_text_plain(most[i]->address, address, sizeof(address)));
 	}
 }
 
@@ -304,7 +331,7 @@ struct figure {
 	uint64_t number;
 	bool is_duration; /* in milliseconds */
 };
-#define FIGURES 13
+#define FIGURES 14
 
 static struct figure figure_of(const struct replay_result *result, size_t row)
 {
@@ -319,6 +346,7 @@ static struct figure figure_of(const struct replay_result *result, size_t row)
 		{"Stalls", replay_result_sum(result->stalls), false},
 		{"Time stalled", replay_result_sum(result->stalled_ms), true},
 		{"Deferrals", replay_result_sum(result->deferrals), false},
+		{"Sessions left", result->sessions_left, false},
 		{"Stalls at once, at most", result->concurrency.peak, false},
 		{"  of max_stalls", result->concurrency.max_stalls, false},
 		{"  that would not have fitted", result->concurrency.over_budget, false},
@@ -378,6 +406,7 @@ static void print_only(struct replay_result *result, const struct replay_report 
 	print_figures(result, out);
 	print_innocents(result, report, out);
 	print_worst(result, report, out);
+	print_candidates(result, report, out);
 	print_picture(&result->concurrency, report, out);
 }
 
@@ -400,6 +429,7 @@ void replay_text_print(const struct replay_report *report, FILE *out)
 		fprintf(out, "\n%s  %s\n", letter(i, text),
 			replay_text_plain(scenario->name, name, sizeof(name)));
 		print_innocents(&scenario->result, report, out);
+		print_candidates(&scenario->result, report, out);
 		print_picture(&scenario->result.concurrency, report, out);
 	}
 }

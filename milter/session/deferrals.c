@@ -9,8 +9,14 @@
 
 /* A client's 421s get one log line in this time. */
 #define LINE_EVERY_MS 60000
-/* Sessions that are let in at once. */
+/* Sessions that are let in after so long a time, and as long. */
 #define LET_IN 2
+/*
+ * So many times that time without a 421 and the client has gone away. RFC 5321 (4.5.4.1) has
+ * senders wait for half an hour and more before they try again: with 1, those would never be let
+ * in.
+ */
+#define AWAY 8
 /* Clients that a flush tells of between two moments without the lock. */
 #define FLUSH_STEP 64
 
@@ -20,7 +26,8 @@
 struct deferred {
 	struct deferral last; /* its count is what is untold */
 	int64_t told_ms, since_ms, last_ms;
-	unsigned let_in;
+	unsigned places; /* sessions that may still come in, until */
+	int64_t places_end_ms;
 	UT_hash_handle hh; /* in the order of the last 421 */
 };
 
@@ -67,7 +74,21 @@ static struct deferred *find(const struct deferrals *deferrals, const struct pre
 	return deferred;
 }
 
-/* The client's entry, as the last that would be forgotten; NULL without memory. */
+/*
+ * False if 421s of the client that would be forgotten have not been told of: the log's counts are
+ * to add up.
+ */
+static bool make_room(struct deferrals *deferrals)
+{
+	if (HASH_COUNT(deferrals->clients) < deferrals->max)
+		return true;
+	if (deferrals->clients == NULL || deferrals->clients->last.decision.count > 0)
+		return false;
+	drop(deferrals, deferrals->clients);
+	return true;
+}
+
+/* The client's entry, as the last that would be forgotten; NULL without memory or room. */
 static struct deferred *renew(struct deferrals *deferrals, const struct prefix *client,
 			      int64_t now_ms)
 {
@@ -76,9 +97,7 @@ static struct deferred *renew(struct deferrals *deferrals, const struct prefix *
 	if (deferred != NULL) {
 		HASH_DEL(deferrals->clients, deferred);
 	} else {
-		if (HASH_COUNT(deferrals->clients) >= deferrals->max)
-			drop(deferrals, deferrals->clients);
-		deferred = calloc(1, sizeof(*deferred));
+		deferred = make_room(deferrals) ? calloc(1, sizeof(*deferred)) : NULL;
 		if (deferred == NULL)
 			return NULL;
 		deferred->last.client = *client;
@@ -104,6 +123,16 @@ static unsigned take_untold(struct deferrals *deferrals, struct deferred *deferr
 	return count;
 }
 
+/*
+ * After a change of the mode: no line tells both of 421s that were sent and of those that would
+ * have been.
+ */
+static bool is_of_other_mode(const struct deferred *deferred, const struct deferral *deferral)
+{
+	return deferred->last.decision.count > 0 &&
+	       deferred->last.decision.action != deferral->decision.action;
+}
+
 static void add_untold(struct deferrals *deferrals, struct deferred *deferred,
 		       const struct deferral *deferral)
 {
@@ -126,6 +155,8 @@ unsigned deferrals_note(struct deferrals *deferrals, const struct deferral *defe
 		deferred->last_ms = now_ms;
 		if (deferred->since_ms == NOT_SHUT_OUT)
 			deferred->since_ms = now_ms;
+	}
+	if (deferred != NULL && !is_of_other_mode(deferred, deferral)) {
 		add_untold(deferrals, deferred, deferral);
 		count = now_ms - deferred->told_ms >= LINE_EVERY_MS
 				? take_untold(deferrals, deferred, now_ms)
@@ -135,25 +166,30 @@ unsigned deferrals_note(struct deferrals *deferrals, const struct deferral *defe
 	return count;
 }
 
+static bool let_in(struct deferred *deferred, int64_t now_ms, int64_t longest_ms)
+{
+	if (now_ms - deferred->last_ms >= AWAY * longest_ms)
+		deferred->since_ms = NOT_SHUT_OUT;
+	if (deferred->since_ms != NOT_SHUT_OUT && now_ms - deferred->since_ms >= longest_ms) {
+		deferred->since_ms = NOT_SHUT_OUT;
+		deferred->places = LET_IN;
+		deferred->places_end_ms = now_ms + longest_ms;
+	}
+	if (deferred->places == 0 || now_ms >= deferred->places_end_ms)
+		return false;
+	deferred->places--;
+	return true;
+}
+
 bool deferrals_let_in(struct deferrals *deferrals, const struct prefix *client, int64_t now_ms,
 		      int64_t longest_ms)
 {
 	struct deferred *deferred;
-	bool is_let_in = false;
+	bool is_let_in;
 
 	pthread_mutex_lock(&deferrals->mutex);
 	deferred = find(deferrals, client);
-	if (deferred != NULL && now_ms - deferred->last_ms >= longest_ms) {
-		deferred->since_ms = NOT_SHUT_OUT;
-		deferred->let_in = 0;
-	} else if (deferred != NULL && deferred->since_ms != NOT_SHUT_OUT &&
-		   now_ms - deferred->since_ms >= longest_ms) {
-		is_let_in = true;
-		if (++deferred->let_in == LET_IN) {
-			deferred->since_ms = NOT_SHUT_OUT;
-			deferred->let_in = 0;
-		}
-	}
+	is_let_in = deferred != NULL && let_in(deferred, now_ms, longest_ms);
 	pthread_mutex_unlock(&deferrals->mutex);
 	return is_let_in;
 }
@@ -164,8 +200,7 @@ void deferrals_end(struct deferrals *deferrals, const struct prefix *client)
 
 	pthread_mutex_lock(&deferrals->mutex);
 	deferred = find(deferrals, client);
-	/* While the first of two waits the other one may still come in. */
-	if (deferred != NULL && deferred->let_in == 0)
+	if (deferred != NULL)
 		deferred->since_ms = NOT_SHUT_OUT;
 	pthread_mutex_unlock(&deferrals->mutex);
 }

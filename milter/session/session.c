@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Turns the events of an SMTP session into offences and accepted recipients of its client, and into verdicts. */
+/*
+ * Turns the events of an SMTP session into offences and accepted recipients of its client, and into
+ * verdicts.
+ */
 #include "state.h"
 
 #include <stdatomic.h>
@@ -93,10 +96,9 @@ static void note_end(struct session *s)
 	int64_t shortest_ms = mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, now_ms);
 	char text[160];
 
-	/* One that quits once it has read its answer takes a moment longer than an MTA whose client has gone. */
 	if (s->last_stall.end_ms != 0)
 		journal->outlasted(journal, s->last_stall.delay_ms,
-				   mta_timeout_is_abrupt(&s->last_stall, now_ms));
+				   mta_timeout_has_left(&s->last_stall, now_ms));
 	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
 		return;
 	snprintf(text, sizeof(text),
@@ -123,13 +125,18 @@ static void copy_text(char *copy, size_t size, const char *text)
 	snprintf(copy, size, "%s", text != NULL ? text : "");
 }
 
+static void note_mta(struct session *s, enum mta_finding finding)
+{
+	s->mta = finding;
+	atomic_store(&s->tarpit->mta, (int)finding);
+}
+
 /* Notes what the MTA says of itself and of the client's name. */
 static void introduce(struct session *s, const struct connect_event *event)
 {
 	copy_text(s->host, sizeof(s->host), event->host);
 	copy_text(s->mta_name, sizeof(s->mta_name), event->mta_name);
-	s->is_postfix =
-		event->mta_version != NULL && strncmp(event->mta_version, "Postfix", 7) == 0;
+	note_mta(s, mta_find((enum mta_kind)s->config->mta, &event->mta));
 	if (s->lacks_rejects && log_allowed(&lacks_rejects_limit))
 		warn_of_mta(s, MTA_REJECTS_NOT_OFFERED,
 			    "rejected recipients are not offered: nothing can be counted");
@@ -168,6 +175,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 
 	/* After a second connect the session is the later client's. libmilter lets none through. */
 	open_sessions_leave(tarpit->peers, &s->peer);
+	session_credit_drop(s);
 	s->is_watched = false;
 	introduce(s, event);
 	if (!identify(s, event)) {
@@ -178,6 +186,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 		return VERDICT_ACCEPT;
 	s->is_watched = true;
 	open_sessions_join(tarpit->peers, &s->peer, &s->client.key);
+	session_gateway_connected(s);
 	session_view_look_up(s, &st);
 	return session_verdict(s, STAGE_CONNECT, &st, true);
 }
@@ -195,7 +204,10 @@ enum verdict session_helo(struct session *s)
 	return session_verdict(s, STAGE_HELO, &st, true);
 }
 
-/* Postfix tells a certificate's subject only if Postfix trusts the certificate; other MTAs say so in {verify}. */
+/*
+ * Postfix tells a certificate's subject only if Postfix trusts the certificate; other MTAs say so
+ * in {verify}.
+ */
 static bool is_authenticated(const struct session *s, const struct mail_event *event)
 {
 	if (!s->config->exempt_authenticated)
@@ -205,7 +217,8 @@ static bool is_authenticated(const struct session *s, const struct mail_event *e
 		return true;
 	if (event->verify != NULL && *event->verify != '\0')
 		return strcmp(event->verify, "OK") == 0;
-	return s->is_postfix && event->cert_subject != NULL && *event->cert_subject != '\0';
+	return mta_kind_of(s->mta) == MTA_POSTFIX && event->cert_subject != NULL &&
+	       *event->cert_subject != '\0';
 }
 
 enum verdict session_mail(struct session *s, const struct mail_event *event)
@@ -232,7 +245,9 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	return session_verdict(s, STAGE_MAIL, &st, true);
 }
 
-/* Counts recipients that Sendmail has rejected without a callback, and only {nbadrcpts} tells of. */
+/*
+ * Counts recipients that Sendmail has rejected without a callback, and only {nbadrcpts} tells of.
+ */
 static void count_hidden(struct session *s, const char *bad_count, struct standing *st)
 {
 	const struct policy *policy = &s->config->policy;
@@ -258,8 +273,7 @@ static void count_rejected(struct session *s, const struct address *recipient,
 	uint64_t amount = policy_trap_amount(&config->policy);
 
 	if (code != NULL) {
-		unsigned weight =
-			offence_weight(config->offences, config->offences_count, code);
+		unsigned weight = offence_weight(config->offences, config->offences_count, code);
 
 		amount = policy_amount(&config->policy, weight, s->transaction.is_callout);
 		dsn_format(code, text);
@@ -284,14 +298,16 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	struct address recipient;
 	struct standing before, after;
 	struct dsn code;
-	/* Only Sendmail has {nbadrcpts}. */
-	bool is_sendmail = !s->is_postfix && event->bad_count != NULL;
-	enum rejection_outcome outcome =
-		rejection_classify(event->mailer, event->host, is_sendmail, &code);
+	enum rejection_outcome outcome;
 
 	if (!s->is_watched)
 		return VERDICT_ACCEPT;
 	note_callback(s);
+	if (mta_find_more(s->mta, event->bad_count) != s->mta)
+		note_mta(s, mta_find_more(s->mta, event->bad_count));
+	outcome = rejection_classify(
+		event->mailer, event->host,
+		mta_kind_of(s->mta) == MTA_SENDMAIL && event->bad_count != NULL, &code);
 	session_view_expire(s);
 	session_view_judge(s, &before);
 	after = before;
@@ -305,17 +321,20 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	} else {
 		if (recipients_rule(s->config->exempt_mailboxes, &recipient) != NULL)
 			return VERDICT_CONTINUE;
-		if (outcome == RCPT_REJECTED)
+		if (outcome == RCPT_REJECTED ||
+		    (outcome == RCPT_REFUSED &&
+		     offence_weight(s->config->offences, s->config->offences_count, &code) > 0))
 			count_rejected(s, &recipient, &code, &after);
 		else if (outcome == RCPT_ACCEPTED)
 			session_credit_note(s, &recipient);
 	}
 	/*
-	 * How long a flagged client waits, and whether it is refused, must not tell whether the recipient exists: the
-	 * score before this recipient decides, and where Postfix would ignore the 421 for a rejected recipient no
-	 * other one gets it.
+	 * How long a flagged client waits, and whether it is refused, must not tell whether the
+	 * recipient exists: the score before this recipient decides, and where the MTA may ignore
+	 * the 421 for a rejected recipient no other one gets it.
 	 */
-	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after, !s->is_postfix);
+	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after,
+			       mta_heeds_421_at_rcpt(mta_kind_of(s->mta)));
 }
 
 enum verdict session_data(struct session *s, const char *bad_count)
@@ -331,7 +350,7 @@ enum verdict session_data(struct session *s, const char *bad_count)
 	verdict = session_verdict(s, STAGE_DATA, &st, true);
 	/* The end of the message is worth asking for only if it earns something. */
 	return verdict == VERDICT_CONTINUE && session_credit_pending(s) == 0 ? VERDICT_ACCEPT
-									      : verdict;
+									     : verdict;
 }
 
 enum verdict session_end_of_message(struct session *s)

@@ -245,6 +245,7 @@ static void show_status(struct view *view, const json_t *answer)
 	struct table table = {.columns = pair_columns, .columns_count = 2};
 	const json_t *servers = get_array(view, answer, "servers");
 	const char *state = get_text(view, answer, "store_state");
+	const json_t *mta = json_object_get(answer, "mta");
 	char duration[DURATION_TEXT_MAX];
 
 	say(view, TABLE_STRONG, "tarpit-milter %s, up %s, mode %s",
@@ -252,6 +253,8 @@ static void show_status(struct view *view, const json_t *answer)
 	    duration_describe(get_integer(view, answer, "uptime_s") * 1000, duration),
 	    get_text(view, answer, "mode"));
 	fputc('\n', view->out);
+	add_pair(&table, "mta", TABLE_PLAIN, "%s: %s", get_text(view, mta, "kind"),
+		 get_text(view, mta, "why"));
 	add_pair(&table, "store", style_of_state(state), "%s, %s", get_text(view, answer, "store"),
 		 state);
 	for (size_t i = 0; i < json_array_size(servers); i++) {

@@ -42,11 +42,11 @@ static const char *const words[] = {
 };
 static const char *const variants[][8] = {
 	{NULL},
-	{"jitter=50", "threshold=1", NULL},
+	{"jitter=50", "threshold=1", "mta=sendmail", NULL},
 	{"threshold=0.01", "max_stalls=1", "max_flagged_sessions=1", "exempt_hosts=.example.com",
 	 NULL},
 	{"threshold=0.01", "max_stalls=2", "when_full=pass", "max_flagged_sessions=0",
-	 "max_stall_per_transaction=7s", "max_stall_per_session=20s", NULL},
+	 "max_stall_per_transaction=7s", "max_stall_per_session=20s", "mta=postfix", NULL},
 	{"threshold=2", "exempt_clients=", "exempt_authenticated=no", "good_credit=0",
 	 "count_distinct=no", "stall_at={connect,helo,mail,rcpt,data}", NULL},
 	{"threshold=1", "mode=observe", "max_stall_per_transaction=30s", NULL},
@@ -74,7 +74,9 @@ static struct account *account_of(struct play *play, const struct prefix *addres
 	return account;
 }
 
-/* --- the journal -------------------------------------------------------------------------------- */
+/*
+ * --- the journal --------------------------------------------------------------------------------
+ */
 
 static void on_rejected(const struct journal *journal, const struct journal_client *who,
 			const struct journal_rejection *rejection)
@@ -124,7 +126,9 @@ static void on_warned(const struct journal *journal, const char *mta_name, enum 
 	journal_log.warned(&journal_log, mta_name, kind, warning);
 }
 
-/* --- begin and end ------------------------------------------------------------------------------ */
+/*
+ * --- begin and end ------------------------------------------------------------------------------
+ */
 
 void play_begin(struct play *play, unsigned variant)
 {
@@ -154,7 +158,9 @@ void play_end(struct play *play)
 	fuzz_tarpit_end(&play->tarpit);
 }
 
-/* --- what an administrator and time do ---------------------------------------------------------- */
+/*
+ * --- what an administrator and time do ----------------------------------------------------------
+ */
 
 static void command(struct play *play, const char *name, const char *address)
 {
@@ -227,7 +233,9 @@ void play_administer(struct play *play, unsigned what, struct input *input)
 	}
 }
 
-/* --- events ------------------------------------------------------------------------------------- */
+/*
+ * --- events -------------------------------------------------------------------------------------
+ */
 
 static const char *take_word(struct play *play, struct input *input)
 {
@@ -257,6 +265,41 @@ static const struct sockaddr *take_address(struct input *input, struct sockaddr_
 	return (const struct sockaddr *)storage;
 }
 
+static bool has_text(const char *text)
+{
+	return text != NULL && text[0] != '\0';
+}
+
+/*
+ * What an MTA of this {v} sends: Postfix and Sendmail what they do, and others, by the length of
+ * it, any of the macros that tell them apart.
+ */
+static struct mta_signs signs_of(const char *version)
+{
+	size_t which = version == NULL			     ? 0
+		       : strcmp(version, "Postfix 3") == 0 ? 1
+		       : strcmp(version, "8.17.1") == 0    ? 7
+							     : strlen(version);
+
+	return (struct mta_signs){.version = version,
+				  .connections = (which & 1) != 0 ? version : NULL,
+				  .rate = (which & 2) != 0 ? version : NULL,
+				  .family = (which & 4) != 0 ? version : NULL};
+}
+
+/* What may be expected of the MTA at most: to wait so long, and to heed a 421 at RCPT. */
+static void note_mta(struct slot *slot, const struct config *config, const struct mta_signs *signs)
+{
+	bool is_auto = config->mta == MTA_UNKNOWN;
+	bool has_sendmails = has_text(signs->rate) || has_text(signs->family);
+
+	slot->is_silent = is_auto && !has_sendmails &&
+			  (!has_text(signs->connections) || !has_text(signs->version));
+	slot->may_heed = config->mta == MTA_SENDMAIL || (is_auto && has_sendmails);
+	slot->is_patient =
+		config->mta == MTA_POSTFIX || (is_auto && !has_sendmails && !slot->is_silent);
+}
+
 static void connect_slot(struct play *play, struct slot *slot, const struct told *told)
 {
 	const struct config *config = session_config(slot->session);
@@ -266,18 +309,12 @@ static void connect_slot(struct play *play, struct slot *slot, const struct told
 	bool has_address = prefix_from_sockaddr(event->address, &address);
 
 	slot->account = has_address ? account_of(play, &address) : NULL;
-	slot->is_postfix =
-		event->mta_version != NULL && strncmp(event->mta_version, "Postfix", 7) == 0;
+	note_mta(slot, config, &event->mta);
 	slot->is_left_alone = !has_address || exempt_has_client(config->exempt, &address, NULL) ||
 			      play->tarpit.open_sessions > MAX_SESSIONS ||
 			      (name != NULL && event->client_resolve != NULL &&
 			       strcmp(event->client_resolve, "OK") == 0 &&
 			       exempt_host_rule(config->exempt, name));
-}
-
-static bool has_text(const char *text)
-{
-	return text != NULL && text[0] != '\0';
 }
 
 void play_begin_event(struct play *play, struct slot *slot, enum event event, struct input *input,
@@ -287,7 +324,7 @@ void play_begin_event(struct play *play, struct slot *slot, enum event event, st
 	if (event == EVENT_CONNECT) {
 		told->connect.address = take_address(input, &told->address);
 		told->connect.host = take_word(play, input);
-		told->connect.mta_version = take_word(play, input);
+		told->connect.mta = signs_of(take_word(play, input));
 		told->connect.mta_name = take_word(play, input);
 		told->connect.client_name = take_word(play, input);
 		told->connect.client_resolve = take_word(play, input);
@@ -312,12 +349,16 @@ void play_begin_event(struct play *play, struct slot *slot, enum event event, st
 		told->rcpt.mailer = take_word(play, input);
 		told->rcpt.host = take_word(play, input);
 		told->rcpt.bad_count = take_word(play, input);
+		slot->may_heed = slot->may_heed || (slot->is_silent && has_text(told->rcpt.bad_count));
 	} else if (event == EVENT_DATA) {
 		told->rcpt.bad_count = take_word(play, input);
 	}
 }
 
-/* Whether all that was ever counted suffices to slow this client. Good recipients and time only help it. */
+/*
+ * Whether all that was ever counted suffices to slow this client. Good recipients and time only
+ * help it.
+ */
 static bool may_be_flagged(const struct play *play, const struct slot *slot)
 {
 	const struct policy *policy = &session_config(slot->session)->policy;
@@ -335,7 +376,10 @@ static bool may_be_flagged(const struct play *play, const struct slot *slot)
 	       (double)network >= 100 * policy->network_threshold - 1e-6;
 }
 
-/* Whether as many recipients of the client, or of its network, have passed as may: then limits are none. */
+/*
+ * Whether as many recipients of the client, or of its network, have passed as may: then limits are
+ * none.
+ */
 static bool may_be_spent(const struct play *play, const struct slot *slot)
 {
 	unsigned passed = 0;
@@ -354,8 +398,11 @@ static void check_verdict(const struct slot *slot, enum event event, const struc
 		address_parse(told->rcpt.recipient, &recipient);
 		if (recipients_rule(session_config(slot->session)->exempt_mailboxes, &recipient) != NULL)
 			CHECK(told->waited_ms == 0 && told->verdict != VERDICT_DEFER);
-		/* An accepted one is treated as a rejected one, for which Postfix ignores a 421. */
-		CHECK(told->verdict != VERDICT_DEFER || !slot->is_postfix);
+		/*
+		 * An accepted one is treated as a rejected one, for which only Sendmail heeds a
+		 * 421.
+		 */
+		CHECK(told->verdict != VERDICT_DEFER || slot->may_heed);
 	}
 	/* HELO ends nothing. */
 	CHECK(event != EVENT_HELO || told->verdict != VERDICT_ACCEPT);
@@ -369,7 +416,7 @@ void play_check_event(struct play *play, struct slot *slot, enum event event,
 	const struct config *config = session_config(slot->session);
 	bool is_slowed = told->waited_ms > 0 || told->verdict == VERDICT_DEFER;
 	int64_t timeout_ms = config->mta_timeout_ms > 0 ? config->mta_timeout_ms
-			     : slot->is_postfix		? 30000
+			     : slot->is_patient		? 30000
 							: 10000;
 
 	check_verdict(slot, event, told);

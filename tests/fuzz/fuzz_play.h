@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A tarpit that fuzz_session and fuzz_filter play with: what is said to it, and what it may answer. */
+/*
+ * A tarpit that fuzz_session and fuzz_filter play with: what is said to it, and what it may answer.
+ */
 #ifndef TARPIT_FUZZ_PLAY_H
 #define TARPIT_FUZZ_PLAY_H
 
@@ -43,7 +45,9 @@ struct slot {
 	struct session *session;
 	struct account *account; /* NULL: it has not connected, or has no address */
 	bool is_left_alone; /* it is exempt, or has authenticated, or is one too many */
-	bool is_postfix;
+	bool is_silent; /* the MTA tells nothing at connect that its kind shows by */
+	bool may_heed; /* a 421 at RCPT */
+	bool is_patient; /* mta_timeout = auto may be Postfix's */
 	int64_t transaction_ms, session_ms; /* waited */
 };
 

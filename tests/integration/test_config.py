@@ -13,13 +13,14 @@ EX_CONFIG = 78
 
 # What is promised: key -> default. --print-config, the example and the manual must say the same.
 DEFAULTS = {
-    "socket": "unix:/run/tarpit-milter/milter.sock", "socket_mode": "0660", "user": "tarpit-milter",
+    "socket": "unix:/run/tarpit-milter/milter.sock", "socket_mode": "0660", "socket_group": "",
+    "user": "tarpit-milter",
     "mode": "enforce", "store": "memory", "memcached_servers": ["127.0.0.1:11211"], "memcached_timeout": "50ms",
     "memcached_retry": "2s", "memcached_user": "", "memcached_password_file": "", "key_prefix": "tarpit",
     "memory_clients": "100000", "window": "4h", "threshold": "5",
-    "good_credit": "2", "recipient_delimiter": "+", "offences": ["5.2.2 0", "5.3.4 0", "5.*.* 1"], "hidden_weight": "0.5",
+    "good_credit": "2", "recipient_delimiter": "+", "offences": ["5.2.2 0", "5.3.4 0", "5.*.* 1"], "soft_offences": [], "hidden_weight": "0.5",
     "null_sender_weight": "0.25", "callout_senders": ["double-bounce@"], "count_distinct": "yes", "delay_min": "5s", "delay_max": "20s", "jitter": "10",
-    "stall_at": ["connect", "mail", "rcpt", "data"], "mta_timeout": "auto", "max_stalls": "40",
+    "stall_at": ["connect", "mail", "rcpt", "data"], "mta": "auto", "mta_timeout": "auto", "max_stalls": "40",
     "when_full": "defer", "max_flagged_sessions": "2", "max_stall_per_transaction": "4m",
     "max_stall_per_session": "10m", "pass_limit": "100", "defer_longest": "30m", "ipv4_prefix": "32", "ipv6_prefix": "64", "nat64_prefixes": [], "network_threshold": "20",
     "ipv4_network": "24", "ipv6_network": "48", "siege_threshold": "30", "siege_factor": "5",
@@ -69,15 +70,16 @@ PASSWORD_FILE.write("secret\n")
 PASSWORD_FILE.flush()
 
 OTHERS = {
-    "socket": "inet:8895@127.0.0.1", "socket_mode": "0600", "user": "nobody", "mode": "observe",
+    "socket": "inet:8895@127.0.0.1", "socket_mode": "0600", "socket_group": "mail", "user": "nobody",
+    "mode": "observe",
     "store": "memcached", "memcached_servers": ["mx1.example.com:11211", "[2001:db8::1]:11212", "/run/m.sock"],
     "memcached_timeout": "120ms", "memcached_retry": "30s", "memcached_user": "tarpit@mx",
     "memcached_password_file": PASSWORD_FILE.name, "key_prefix": "A.b_c-9", "memory_clients": "500",
     "window": "14d", "threshold": "0.01", "good_credit": "0", "recipient_delimiter": "-=",
     "offences": ["5.1.1 10", "5.*.2 0.25", "5.*.* 0"],
-    "hidden_weight": "0", "null_sender_weight": "1",
+    "soft_offences": ["4.7.1 1", "4.*.* 0.5"], "hidden_weight": "0", "null_sender_weight": "1",
     "callout_senders": ["probe@example.com", "verify@"], "count_distinct": "no", "delay_min": "100ms",
-    "delay_max": "90s", "jitter": "0", "stall_at": ["helo"], "mta_timeout": "2m", "max_stalls": "1",
+    "delay_max": "90s", "jitter": "0", "stall_at": ["helo"], "mta": "sendmail", "mta_timeout": "2m", "max_stalls": "1",
     "when_full": "pass", "max_flagged_sessions": "0", "max_stall_per_transaction": "299s",
     "max_stall_per_session": "1h", "pass_limit": "0", "defer_longest": "14d", "ipv4_prefix": "28", "ipv6_prefix": "56",
     "nat64_prefixes": ["2001:db8:64::/96", "64:ff9b:1:2:3:4::/96"], "network_threshold": "0",
@@ -180,6 +182,24 @@ def test_relative_file_of_clients_is_beside_the_one_that_names_it(tmp_path):
     assert "none: No such file" in result.stderr
 
 
+def test_trap_recipients_from_a_file(tmp_path):
+    traps = tmp_path / "traps"
+    traps.write_text("# on the old web page\nbait@example.org\n\nDead.Long@Example.com  # since 2019\n")
+    with Daemon(config_text=f'trap_recipients = {{"third@example.net", "@{traps}"}}\nstall_at = {{}}\n') as daemon:
+        for number, trap in enumerate(("bait@example.org", "dead.long@example.com", "third@example.net")):
+            with Session(daemon.address, f"192.0.2.{number}") as session:
+                session.mail()
+                session.rcpt(trap)
+                session.rcpt("bait@example.com")
+        assert [(event["client"], event["rcpt"], event["code"], event["weight"]) for event in daemon.events("reject")] == [
+            ("192.0.2.0", "bait@example.org", "trap", "5.00"), ("192.0.2.1", "dead.long@example.com", "trap", "5.00"),
+            ("192.0.2.2", "third@example.net", "trap", "5.00")]
+        assert len(daemon.events("flag")) == 3
+    traps.write_text("bait@example.org\nbait\n")
+    status, faults = check(config_text=f'trap_recipients = {{"@{traps}"}}\n')
+    assert status == 78 and len(faults) == 1 and faults[0].startswith(f"{traps}:2: trap_recipients: 'bait': "), faults
+
+
 def test_faults_in_a_file_of_clients_are_placed_there(tmp_path):
     friends = tmp_path / "friends"
     friends.write_text("192.0.2.0/24\nnonsense\n192.0.2.1/24\n")
@@ -204,6 +224,7 @@ FAULTS = [
     ('socket = "inet:8895@::1"', "socket", "version"),
     ('socket = "inet6:8895@127.0.0.1"', "socket", "version"),
     (f'socket = "unix:/{"x" * 120}"', "socket", "longer"),
+    ("socket_group = \"a b\"", "socket_group", "name of a group"),
     ("socket_mode = 0999", "socket_mode", "octal"),
     ("socket_mode = 01777", "socket_mode", "0777"),
     ("socket_mode = rw", "socket_mode", "octal"),
@@ -244,7 +265,9 @@ FAULTS = [
     ("threshold = nan", "threshold", "number"),
     ("good_credit = -1", "good_credit", "number"),
     ("good_credit = 101", "good_credit", "0 to 100"),
-    ('offences = {"4.2.0 1"}', "offences", "4.x.x never counts"),
+    ('offences = {"4.2.0 1"}', "offences", "4.x.x counts in soft_offences only"),
+    ('soft_offences = {"5.1.1 1"}', "soft_offences", "temporary"),
+    ('soft_offences = {"4.7.1"}', "soft_offences", "weight"),
     ('offences = {"5.1.1"}', "offences", "weight"),
     ('offences = {"5.1.1 11"}', "offences", "0 to 10"),
     ('offences = {"5.1.1 0.125"}', "offences", "two decimals"),
@@ -286,6 +309,8 @@ FAULTS = [
     ('exempt_hosts = {"."}', "exempt_hosts", "host name"),
     ('exempt_recipients = {"@example.com"}', "exempt_recipients", "local part"),
     ('exempt_recipients = {"a b"}', "exempt_recipients", "local part"),
+    ("mta = exim", "mta", "auto, postfix or sendmail"),
+    ("mta = {postfix, sendmail}", "mta", "one value, not a list"),
     ('trap_recipients = {"bait"}', "trap_recipients", "without a domain"),
     ('trap_recipients = {"a b@example.com"}', "trap_recipients", "address"),
     ('trap_recipients = {"@/no/such/file"}', "trap_recipients", "No such file"),

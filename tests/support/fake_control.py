@@ -55,7 +55,7 @@ class FakeControl:
         self.status = {
             "ok": True, "version": "0.1.0", "uptime_s": 273912, "mode": "enforce", "store": "memory",
             "store_state": "up", "servers": [], "sessions": 3, "max_sessions": 4032, "max_stalls": 40, "clients": 17,
-            "flagged": 2, "siege": {"on": False, "since": None, "score": 3.5, "mean": 1.25}}
+            "flagged": 2, "mta": {"kind": "postfix", "why": "no reason"}, "siege": {"on": False, "since": None, "score": 3.5, "mean": 1.25}}
         self.stalls = []
         self.clients = []
         self.raw = {}

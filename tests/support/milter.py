@@ -228,7 +228,8 @@ class Session:
         self.begin("connect", strings(self.name) + self._hostaddr(), {
             "j": "mx.example.org", "v": self.mta.version, "_": self.name, "client_addr": self.client or "",
             "client_name": "unknown" if self.name.startswith("[") else self.name, "client_resolve": self.resolve,
-            "daemon_name": "mx.example.org", "client_port": "43210", "client_connections": "1"})
+            "daemon_name": "mx.example.org", "client_port": "43210", "client_connections": "1",
+            **({} if self.mta.is_postfix else {"client_rate": "1", "daemon_family": "inet"})})
 
     def _hostaddr(self):
         if self.client is None:

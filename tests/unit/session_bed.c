@@ -227,12 +227,22 @@ void vacate(unsigned places)
 		stall_wait(tarpit.stalls, &occupied[i], &waited_ms);
 }
 
+struct mta_signs signs_of(const char *mta)
+{
+	bool is_sendmail = mta != NULL && strcmp(mta, SENDMAIL) == 0;
+
+	return (struct mta_signs){.version = mta,
+				  .connections = mta != NULL ? "1" : NULL,
+				  .rate = is_sendmail ? "1" : NULL,
+				  .family = is_sendmail ? "inet" : NULL};
+}
+
 enum verdict connect_as(struct session *session, const char *address, const char *mta)
 {
 	struct sockaddr_in ipv4 = {.sin_family = AF_INET};
 	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
 	struct connect_event event = {
-		.host = "client.example.net", .mta_version = mta, .mta_name = "mx.example.org"};
+		.host = "client.example.net", .mta = signs_of(mta), .mta_name = "mx.example.org"};
 
 	if (address != NULL && inet_pton(AF_INET, address, &ipv4.sin_addr) == 1)
 		event.address = (const struct sockaddr *)&ipv4;

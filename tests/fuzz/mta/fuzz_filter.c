@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * filter.c below a libmilter of our own: its callbacks in any order, with whatever macros, and with calls of
- * libmilter that fail. Beside them the same goes on as in fuzz_session.
+ * filter.c below a libmilter of our own: its callbacks in any order, with whatever macros, and with
+ * calls of libmilter that fail. Beside them the same goes on as in fuzz_session.
  */
 #include "fuzz_play.h"
 
@@ -25,7 +25,9 @@ static struct play play;
 static struct smfi_str contexts[SLOTS];
 static struct smfiDesc filter;
 
-/* --- libmilter ---------------------------------------------------------------------------------- */
+/*
+ * --- libmilter ----------------------------------------------------------------------------------
+ */
 
 int smfi_register(struct smfiDesc description)
 {
@@ -76,7 +78,10 @@ char *smfi_getsymval(SMFICTX *ctx, char *name)
 	const struct {
 		const char *name, *value;
 	} macros[] = {
-		{"v", told->connect.mta_version},
+		{"v", told->connect.mta.version},
+		{"{client_connections}", told->connect.mta.connections},
+		{"{client_rate}", told->connect.mta.rate},
+		{"{daemon_family}", told->connect.mta.family},
 		{"j", told->connect.mta_name},
 		{"{client_name}", told->connect.client_name},
 		{"{client_resolve}", told->connect.client_resolve},
@@ -95,7 +100,9 @@ char *smfi_getsymval(SMFICTX *ctx, char *name)
 	fuzz_failed(name, 0, "a macro that is asked for");
 }
 
-/* --- an MTA ------------------------------------------------------------------------------------- */
+/*
+ * --- an MTA -------------------------------------------------------------------------------------
+ */
 
 static void negotiate(SMFICTX *ctx, struct input *input)
 {

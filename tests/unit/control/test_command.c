@@ -12,6 +12,7 @@
 
 #include "control/command.h"
 #include "control/frame.h"
+#include "session/deferrals.h"
 #include "session/site.h"
 #include "store/memory.h"
 #include "session_bed.h"
@@ -212,6 +213,39 @@ static void status_has_it_all(void **state)
 		json_t *answer = ask("{\"command\":\"status\"}");
 
 		assert_non_null(member(json_object_get(answer, "counters"), stats_name(c)));
+		json_decref(answer);
+	}
+	finish();
+}
+
+static void status_tells_which_mta_the_last_session_came_from(void **state)
+{
+	static const struct {
+		const char *v, *bad_count, *mta;
+	} seen[] = {
+		{POSTFIX, NULL, "{\"kind\":\"postfix\",\"why\":\"it sends {client_connections} "
+				"without {client_rate}, and a name in {v}\"}"},
+		{SENDMAIL, "1", "{\"kind\":\"sendmail\",\"why\":\"it sends {client_rate} or "
+				"{daemon_family}, and no name in {v}\"}"},
+		{NULL, NULL, "{\"kind\":\"unknown\",\"why\":\"it sends no macro that tells it from "
+			     "others\"}"},
+		{NULL, "1", "{\"kind\":\"sendmail\",\"why\":\"it sends {nbadrcpts}\"}"},
+	};
+
+	(void)state;
+	BEGIN();
+	EXPECT("{\"command\":\"status\"}",
+	       {"mta", "{\"kind\":\"unknown\",\"why\":\"no session yet\"}"});
+	for (size_t i = 0; i < COUNT(seen); i++) {
+		struct session *session = session_open(&tarpit);
+		json_t *answer;
+
+		connect_as(session, "192.0.2.1", seen[i].v);
+		mail_from(session, "<x@example.net>");
+		rcpt_to(session, "<a@example.org>", "good", seen[i].bad_count);
+		session_close(session);
+		answer = ask("{\"command\":\"status\"}");
+		assert_string_equal(member(answer, "mta"), seen[i].mta);
 		json_decref(answer);
 	}
 	finish();
@@ -509,6 +543,23 @@ static void forgiven_client_is_forgotten(void **state)
 	finish();
 }
 
+static void forgiven_client_has_not_been_shut_out(void **state)
+{
+	static const char command[] = "{\"command\":\"forgive\",\"client\":\"192.0.2.1\"}";
+	struct deferral deferral = {.decision.action = ACTION_DEFER};
+
+	(void)state;
+	BEGIN();
+	assert_true(prefix_parse("192.0.2.1", &deferral.client));
+	deferrals_note(tarpit.deferrals, &deferral, 0);
+	assert_true(deferrals_let_in(tarpit.deferrals, &deferral.client, 60000, 60000));
+	deferrals_note(tarpit.deferrals, &deferral, 120000);
+	has_offended("192.0.2.1", 9);
+	EXPECT(command, {"ok", "true"});
+	assert_false(deferrals_let_in(tarpit.deferrals, &deferral.client, 180000, 60000));
+	finish();
+}
+
 static void open_sessions_are_told(void **state)
 {
 	struct open_session peer = {0};
@@ -654,6 +705,7 @@ int main(void)
 		TEST(broken_requests_are_refused),
 		TEST(refusals_have_a_form),
 		TEST(status_has_it_all),
+		TEST(status_tells_which_mta_the_last_session_came_from),
 		TEST(status_tells_of_a_siege),
 		TEST(stalls_are_listed),
 		TEST(worst_come_first),
@@ -666,6 +718,7 @@ int main(void)
 		TEST(exempt_client_is_listed_as_such),
 		TEST(flag_lasts_as_long_as_asked),
 		TEST(forgiven_client_is_forgotten),
+		TEST(forgiven_client_has_not_been_shut_out),
 		TEST(open_sessions_are_told),
 		TEST(servers_are_listed),
 		TEST(silence_of_memcached_is_told),

@@ -13,8 +13,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const kind_names[] = {"other",      "unreadable", "submission", "connect",
-					 "disconnect", "rejected",   "hidden",	   "client",
-					 "queued",     "recipient",  "removed"};
+					 "disconnect", "lost",	     "rejected",   "hidden",
+					 "client",     "queued",     "recipient",  "removed"};
 
 /* Fields as text: "kind queue_id=... address=...", those that the line has. */
 static void add_span(char *text, size_t size, const char *name, struct span span)
@@ -46,6 +46,8 @@ static void describe(const struct maillog_line *parsed, char *text, size_t size)
 		snprintf(text + strlen(text), size - strlen(text), " count=%u", parsed->count);
 	if (parsed->authenticated)
 		snprintf(text + strlen(text), size - strlen(text), " authenticated");
+	if (parsed->in_mail)
+		snprintf(text + strlen(text), size - strlen(text), " in-mail");
 }
 
 static bool is_within(struct span span, const char *line, size_t length)
@@ -69,7 +71,8 @@ static void check_within(const struct maillog_line *parsed, const char *line, si
 		assert_true(is_within(recipient, line, length));
 	if (parsed->kind == MAILLOG_REJECTED || parsed->kind == MAILLOG_RECIPIENT)
 		assert_non_null(parsed->recipient.text);
-	if (parsed->kind == MAILLOG_CONNECT || parsed->kind == MAILLOG_CLIENT)
+	if (parsed->kind == MAILLOG_CONNECT || parsed->kind == MAILLOG_LOST ||
+	    parsed->kind == MAILLOG_CLIENT)
 		assert_non_null(parsed->host.text);
 }
 

@@ -385,10 +385,10 @@ static void logs_of_real_mtas_are_read(void **state)
 		const char *name;
 		int kinds[MAILLOG_REMOVED + 1];
 	} rows[] = {
-		{"postfix-3.7.log", {14, 0, 0, 9, 9, 20, 0, 6, 4, 9, 4}},
-		{"postfix-3.10.log", {16, 0, 0, 9, 9, 20, 0, 6, 4, 9, 4}},
-		{"sendmail-8.17.log", {8, 0, 0, 0, 4, 19, 6, 0, 10, 5, 0}},
-		{"sendmail-8.18.log", {47, 0, 0, 10, 4, 19, 6, 0, 10, 7, 0}},
+		{"postfix-3.7.log", {12, 0, 0, 9, 9, 2, 20, 0, 6, 4, 9, 4}},
+		{"postfix-3.10.log", {14, 0, 0, 9, 9, 2, 20, 0, 6, 4, 9, 4}},
+		{"sendmail-8.17.log", {8, 0, 0, 0, 4, 0, 19, 6, 0, 10, 5, 0}},
+		{"sendmail-8.18.log", {47, 0, 0, 10, 4, 0, 19, 6, 0, 10, 7, 0}},
 	};
 
 	(void)state;

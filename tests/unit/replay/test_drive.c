@@ -281,6 +281,90 @@ static void test_lines(void **state)
 	}
 }
 
+#define LOST_AFTER(command) P "lost connection after " command FROM_P
+#define LOST_S S ID ": lost input channel from [192.0.2.1] to MTA after "
+#define ENDED P "disconnect" FROM_P
+
+static const struct {
+	const char *what;
+	const char *sets[4];
+	struct said lines[12];
+	uint64_t left;
+} left_rows[] = {
+	{"Postfix: hung up, once",
+	 {NULL},
+	 {FIVE(NO), {6, LOST_AFTER("RCPT")}, {6, LOST_AFTER("RCPT")}, {6, ENDED}},
+	 1},
+	{"Postfix: timed out",
+	 {NULL},
+	 {FIVE(NO), {6, P "timeout after MAIL" FROM_P}, {6, ENDED}},
+	 1},
+	{"Postfix: while it sent", {NULL}, {FIVE(NO), {6, LOST_AFTER("DATA (9 bytes)")}}, 1},
+	{"Postfix: said QUIT", {NULL}, {FIVE(NO), {6, ENDED}}, 0},
+	{"Postfix: outside a transaction",
+	 {NULL},
+	 {FIVE(NO), {6, LOST_AFTER("RSET")}, {6, ENDED}},
+	 0},
+	{"Postfix: before it was flagged",
+	 {"threshold=6"},
+	 {FIVE(NO), {6, LOST_AFTER("RCPT")}, {6, ENDED}, {7, NO("6")}, {8, ENDED}},
+	 0},
+	{"Postfix: when it was no longer flagged",
+	 {"window=1m"},
+	 {FIVE(NO), {6, ENDED}, {300, P "connect" FROM_P}, {301, LOST_AFTER("RCPT")}, {301, ENDED}},
+	 0},
+	{"Postfix: in two sessions",
+	 {NULL},
+	 {FIVE(NO),
+	  {6, LOST_AFTER("RCPT")},
+	  {6, ENDED},
+	  {7, P "connect" FROM_P},
+	  {8, LOST_AFTER("MAIL")},
+	  {8, ENDED}},
+	 2},
+	{"Postfix: who has logged in",
+	 {"threshold=1"},
+	 {FIVE(NO),
+	  {5, ENDED},
+	  {6, P "connect" FROM_P},
+	  {7, LOST_AFTER("RCPT")},
+	  {7, ENDED " ehlo=1 auth=1 mail=1 rcpt=0/1 commands=3/4"}},
+	 0},
+	{"exempt in the second session, by its name",
+	 {"exempt_hosts={.partner.test}"},
+	 {FIVE(NO),
+	  {6, ENDED},
+	  {7, P "connect from mx.partner.test[192.0.2.1]"},
+	  {8, P "lost connection after RCPT from mx.partner.test[192.0.2.1]"}},
+	 0},
+	{"Sendmail", {NULL}, {FIVE(UNKNOWN), {6, LOST_S "rcpt"}, {6, QUEUED_S("0")}}, 1},
+	{"Sendmail: outside a transaction",
+	 {NULL},
+	 {FIVE(UNKNOWN), {6, LOST_S "rset"}, {6, QUEUED_S("0")}},
+	 0},
+};
+
+static void test_who_left(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(left_rows); i++) {
+		const struct replay_client *worst;
+		uint64_t left = 0;
+
+		start_over(left_rows[i].sets);
+		for (size_t j = 0;
+		     j < COUNT(left_rows[i].lines) && left_rows[i].lines[j].text != NULL; j++)
+			take(1000 * left_rows[i].lines[j].at_s, left_rows[i].lines[j].text);
+		replay_drive_finish(drive);
+		if (replay_result_worst(result(), &worst, 1) > 0)
+			left = worst->left;
+		if (left != left_rows[i].left || result()->sessions_left != left)
+			fail_msg("%s: left %d, in all %d", left_rows[i].what, (int)left,
+				 (int)result()->sessions_left);
+		replay_drive_free(drive);
+	}
+}
+
 static void test_configurations_side_by_side(void **state)
 {
 	static const char *const sets[] = {"user=root", "threshold=3"};
@@ -336,7 +420,10 @@ static void test_flagged_client_that_delivers(void **state)
 	replay_drive_free(drive);
 }
 
-/* One that delivers all the time is still known after many others, and when it is flagged in the end. */
+/*
+ * One that delivers all the time is still known after many others, and when it is flagged in the
+ * end.
+ */
 /* A rejection of a client whose network is all its own. */
 static void take_probe(int64_t at_ms, int client, int recipient)
 {
@@ -368,7 +455,10 @@ static void test_siege(void **state)
 			assert_int_equal(result()->clients_flagged, 30);
 			assert_int_equal(result()->clients_by_siege, 29);
 			assert_int_equal(result()->sieges, 1);
-			/* It fell to five times its mean after nine minutes, and a minute later it ended. */
+			/*
+			 * It fell to five times its mean after nine minutes, and a minute later it
+			 * ended.
+			 */
 			assert_in_range(result()->siege_ms, 540000, 660000);
 		} else {
 			assert_int_equal(result()->clients_flagged, 1);
@@ -485,6 +575,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_who_left),
 		cmocka_unit_test(test_configurations_side_by_side),
 		cmocka_unit_test(test_flagged_client_that_delivers),
 		cmocka_unit_test(test_siege),

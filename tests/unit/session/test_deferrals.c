@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include <cmocka.h>
@@ -55,6 +56,13 @@ static void tell(const struct deferral *deferral, void *arg)
 	assert_int_equal(deferral->decision.reason, REASON_BUDGET);
 	told[deferral->address.address[3]] += deferral->decision.count;
 	++*count;
+}
+
+static void add_up(const struct deferral *deferral, void *arg)
+{
+	unsigned *count = arg;
+
+	*count += deferral->decision.count;
 }
 
 static unsigned flush(int64_t now_ms, bool is_end)
@@ -140,9 +148,27 @@ static void who_is_served_or_goes_away_begins_anew(void **state)
 	deferrals_end(deferrals, &deferral.client);
 	assert_true(is_let_in(62 * MINUTE));
 	note(1, 63 * MINUTE);
-	assert_false(is_let_in(93 * MINUTE));
-	note(1, 93 * MINUTE);
-	assert_false(is_let_in(94 * MINUTE));
+	assert_false(is_let_in((63 + 240) * MINUTE));
+	note(1, 303 * MINUTE);
+	assert_false(is_let_in(332 * MINUTE));
+	assert_true(is_let_in(333 * MINUTE));
+	/* The other one comes too late. */
+	assert_false(is_let_in(363 * MINUTE));
+}
+
+/* As RFC 5321 wants it. */
+static void who_tries_seldom_is_let_in(void **state)
+{
+	static const int64_t minutes[] = {30, 45, 60, 239};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(minutes) / sizeof(minutes[0]); i++) {
+		int64_t start = (int64_t)(i + 1) * 10000 * MINUTE;
+
+		assert_false(is_let_in(start));
+		note(1, start);
+		assert_true(is_let_in(start + minutes[i] * MINUTE));
+	}
 }
 
 static void who_was_deferred_longest_ago_is_forgotten(void **state)
@@ -157,6 +183,75 @@ static void who_was_deferred_longest_ago_is_forgotten(void **state)
 	assert_int_equal(note(2, 104), 1);
 }
 
+static void no_count_is_forgotten(void **state)
+{
+	unsigned all = 0, notes = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++)
+		for (uint8_t number = 0; number < 2 * MAX; number++, notes++)
+			all += note(number % (MAX + 1), round);
+	for (unsigned i = 0; i <= MAX; i++)
+		told[i] = 0;
+	assert_true(flush(MINUTE, true) > 0);
+	for (unsigned i = 0; i <= MAX; i++)
+		all += told[i];
+	assert_int_equal(all, notes);
+}
+
+static void a_line_is_of_one_mode(void **state)
+{
+	struct deferral observed = deferral_of(1);
+
+	(void)state;
+	observed.decision.action = ACTION_PASS;
+	observed.decision.instead_of = ACTION_DEFER;
+	assert_int_equal(deferrals_note(deferrals, &observed, 0), 1);
+	assert_int_equal(deferrals_note(deferrals, &observed, 1), 0);
+	assert_int_equal(note(1, 2), 1);
+	told[1] = 0;
+	assert_int_equal(flush(MINUTE, false), 1);
+	assert_int_equal(told[1], 1);
+	assert_int_equal(note(1, MINUTE + 1), 0);
+	assert_int_equal(flush(MINUTE + 2, true), 1);
+	assert_int_equal(told[1], 2);
+}
+
+#define THREADS 4
+#define NOTES 20000
+
+static void *hammer(void *argument)
+{
+	unsigned *count = argument;
+
+	for (unsigned i = 0; i < NOTES; i++) {
+		struct deferral deferral = deferral_of((uint8_t)(i * 7 % (2 * MAX)));
+
+		*count += deferrals_note(deferrals, &deferral, (int64_t)i * 10);
+		if (i % 3 == 0)
+			deferrals_let_in(deferrals, &deferral.client, (int64_t)i * 10, MINUTE);
+		if (i % 100 == 0)
+			deferrals_flush(deferrals, (int64_t)i * 10, false, add_up, count);
+	}
+	return NULL;
+}
+
+static void counts_of_threads_add_up(void **state)
+{
+	unsigned counts[THREADS] = {0}, all = 0;
+	pthread_t threads[THREADS];
+
+	(void)state;
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hammer, &counts[i]), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		all += counts[i];
+	}
+	deferrals_flush(deferrals, 0, true, add_up, &all);
+	assert_int_equal(all, THREADS * NOTES);
+}
+
 #define FRESH(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -166,7 +261,11 @@ int main(void)
 		FRESH(who_goes_away_leaves_its_count),
 		FRESH(two_sessions_come_in_after_the_longest_time),
 		FRESH(who_is_served_or_goes_away_begins_anew),
+		FRESH(who_tries_seldom_is_let_in),
 		FRESH(who_was_deferred_longest_ago_is_forgotten),
+		FRESH(no_count_is_forgotten),
+		FRESH(a_line_is_of_one_mode),
+		FRESH(counts_of_threads_add_up),
 	};
 
 	return cmocka_run_group_tests_name("deferrals", tests, NULL, NULL);

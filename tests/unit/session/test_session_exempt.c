@@ -129,7 +129,7 @@ static void exempt_clients_cost_nothing(void **state)
 		struct sockaddr_in ipv4 = {.sin_family = AF_INET};
 		struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6};
 		struct connect_event event = {.host = "client.example.net",
-					      .mta_version = POSTFIX,
+					      .mta = signs_of(POSTFIX),
 					      .client_name = rows[i].name,
 					      .client_resolve = rows[i].resolve};
 		struct session *session;

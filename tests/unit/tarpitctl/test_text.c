@@ -29,7 +29,7 @@
 	"\"shared\":true,\"mode\":\"enforce\",\"explanation\":\"8.25 bad - 2 x 1.00 good = 6.25\","
 #define STATUS_HEAD                                                                                \
 	"\"ok\":true,\"version\":\"0.1.0\",\"uptime_s\":11520,\"mode\":\"enforce\",\"sessions\":3,"\
-	"\"max_sessions\":4032,\"stalls\":1,\"max_stalls\":40,\"clients\":17,\"flagged\":2,"
+	"\"mta\":{\"kind\":\"postfix\",\"why\":\"it sends {x}\"},\"max_sessions\":4032,\"stalls\":1,\"max_stalls\":40,\"clients\":17,\"flagged\":2,"
 #define QUIET "\"siege\":{\"on\":false,\"since\":null,\"score\":3.5,\"mean\":1.25},"
 #define SIEGE "\"siege\":{\"on\":true,\"since\":1795226582,\"score\":45,\"mean\":2.126},"
 #define COUNTERS                                                                                   \
@@ -70,6 +70,7 @@ static const struct {
 	 "{\"server\":\"/run/m.sock\",\"state\":\"down\"}],\"counters\":{" COUNTERS ",\"new\":7}}",
 	 "tarpit-milter 0.1.0, up 3 h 12 min, mode enforce\n"
 	 "\n"
+	 "  mta       postfix: it sends {x}\n"
 	 "  store     memcached, degraded\n"
 	 "  servers   127.0.0.1:11211, up\n"
 	 "            /run/m.sock, down\n"
@@ -84,6 +85,7 @@ static const struct {
 	 "\"counters\":{" COUNTERS "}}",
 	 "tarpit-milter 0.1.0, up 3 h 12 min, mode enforce\n"
 	 "\n"
+	 "  mta       postfix: it sends {x}\n"
 	 "  store     memory, up\n"
 	 "  sessions  3 of 4032\n"
 	 "  stalls    1 of 40\n"
