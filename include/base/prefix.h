@@ -26,7 +26,7 @@ struct prefix {
 
 /* A session's client, as it is counted. */
 struct client {
-	struct prefix address;	/* of full length; the IPv4 one that a translator's address carries */
+	struct prefix address;	/* of full length; IPv4 where a translator's address carries it */
 	struct prefix via;	/* then that IPv6 address, as the MTA has it; else family is 0 */
 	struct prefix key;	/* what counts as one client */
 	struct prefix network;	/* the wider network; equal to key where there is none */
@@ -60,10 +60,11 @@ char *prefix_format(const struct prefix *prefix, char *text);
 char *prefix_format_address(const struct prefix *prefix, char *text);
 
 /*
- * Turns the address, or a prefix of 96 bits or more, of an IPv4 client behind a translator into the IPv4 one that it
- * carries: in 64:ff9b::/96, 64:ff9b:1::/48, ::ffff:0:0:0/96 and the site's own. Nobody behind a translator is loopback,
- * link-local or multicast, and private only behind the site's own: such an address stays what it is, for otherwise it
- * might be taken for one that is exempt. False if it does.
+ * Turns the address, or a prefix of 96 bits or more, of an IPv4 client behind a translator into the
+ * IPv4 one that it carries: in 64:ff9b::/96, 64:ff9b:1::/48, ::ffff:0:0:0/96 and the site's own.
+ * Nobody behind a translator is loopback, link-local or multicast, and private only behind the
+ * site's own: such an address stays what it is, for otherwise it might be taken for one that is
+ * exempt. False if it does.
  */
 bool prefix_untranslate(struct prefix *prefix, const struct client_widths *widths);
 

@@ -136,6 +136,21 @@ struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits)
 	return cut;
 }
 
+/* Whether all of the prefix is in one of the networks. */
+static bool is_in(const struct prefix *prefix, const struct prefix *networks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct prefix cut;
+
+		if (prefix->family != networks[i].family || prefix->bits < networks[i].bits)
+			continue;
+		cut = prefix_cut(prefix, networks[i].bits);
+		if (prefix_equal(&cut, &networks[i]))
+			return true;
+	}
+	return false;
+}
+
 bool prefix_is_private(const struct prefix *prefix)
 {
 	static const struct prefix ranges[] = {
@@ -144,16 +159,7 @@ bool prefix_is_private(const struct prefix *prefix)
 		{6, 7, {0xfc}},	    {6, 10, {0xfe, 0x80}}, {6, 128, {[15] = 1}},
 	};
 
-	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-		struct prefix cut;
-
-		if (prefix->family != ranges[i].family || prefix->bits < ranges[i].bits)
-			continue;
-		cut = prefix_cut(prefix, ranges[i].bits);
-		if (prefix_equal(&cut, &ranges[i]))
-			return true;
-	}
-	return false;
+	return is_in(prefix, ranges, COUNT(ranges));
 }
 
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
@@ -184,34 +190,20 @@ enum belief {
 	BELIEVE_PRIVATE
 };
 
-static bool is_in(const uint8_t *ipv4, const struct prefix *networks, size_t count)
-{
-	struct prefix address = {.family = 4, .bits = 32};
-
-	memcpy(address.address, ipv4, 4);
-	for (size_t i = 0; i < count; i++) {
-		struct prefix network = prefix_cut(&address, networks[i].bits);
-
-		if (prefix_equal(&network, &networks[i]))
-			return true;
-	}
-	return false;
-}
-
-/* Of RFC 6890's, those that no host sends from, and those that only hosts of the site do. */
+/* Of RFC 6890's, no host sends from the first, and only hosts of the site do from the others. */
 static bool is_believed(const uint8_t *ipv4, enum belief belief)
 {
 	static const struct prefix nobodys[] = {
 		{4, 8, {0}}, {4, 8, {127}}, {4, 16, {169, 254}}, {4, 3, {224}},
 	};
-	static const struct prefix private[] = {
-		{4, 8, {10}},	     {4, 12, {172, 16}},   {4, 16, {192, 168}},
-		{4, 10, {100, 64}}, {4, 24, {192, 0, 0}}, {4, 15, {198, 18}},
-	};
+	static const struct prefix further[] = {{4, 24, {192, 0, 0}}, {4, 15, {198, 18}}};
+	struct prefix address = {.family = 4, .bits = 32};
 
-	if (belief == BELIEVE_NONE || is_in(ipv4, nobodys, COUNT(nobodys)))
+	memcpy(address.address, ipv4, 4);
+	if (belief == BELIEVE_NONE || is_in(&address, nobodys, COUNT(nobodys)))
 		return false;
-	return belief == BELIEVE_PRIVATE || !is_in(ipv4, private, COUNT(private));
+	return belief == BELIEVE_PRIVATE ||
+	       (!prefix_is_private(&address) && !is_in(&address, further, COUNT(further)));
 }
 
 static enum belief belief_in(const struct prefix *prefix, const struct client_widths *widths)
@@ -227,7 +219,7 @@ static enum belief belief_in(const struct prefix *prefix, const struct client_wi
 	for (size_t i = 0; i < widths->translators_count; i++)
 		if (has_prefix(prefix, widths->translators[i].address, CARRIER_BYTES))
 			return BELIEVE_PRIVATE;
-	/* A /48, /56 or /64 of it would carry the address further left, and leave zeros here (RFC 6052 2.2). */
+	/* A /48, /56 or /64 of it carries the address further left, and has zeros here. */
 	if (has_prefix(prefix, local_use, sizeof(local_use)) &&
 	    memcmp(prefix->address + CARRIER_BYTES + 1, zeros, sizeof(zeros)) != 0)
 		return BELIEVE_PUBLIC;

@@ -95,7 +95,8 @@ static void sockaddrs_are_read(void **state)
 
 static void clients_have_a_key_and_a_network(void **state)
 {
-	static const struct client_widths widths = {32, 24, 64, 48, NULL, 0}, alone = {24, 24, 64, 64, NULL, 0};
+	static const struct client_widths widths = {32, 24, 64, 48, NULL, 0};
+	static const struct client_widths alone = {24, 24, 64, 64, NULL, 0};
 	struct prefix address;
 	struct client client;
 	char text[PREFIX_TEXT_MAX];
