@@ -55,7 +55,8 @@ struct config {
 	double siege_threshold, siege_factor;	/* siege_threshold 0: never */
 	int64_t siege_half_life_ms;
 	char *recipient_delimiter;		/* characters; empty for none */
-	struct client_widths widths;
+	struct client_widths widths;		/* with nat64_prefixes */
+	struct string_list nat64_prefixes;
 	struct string_list exempt_clients, exempt_hosts, exempt_recipients, trap_recipients;
 	struct string_list callout_senders;
 	struct exempt *exempt;			/* of the first two */

@@ -19,7 +19,7 @@ struct deferrals;
 /* What the log is to be told of a client's 421s. */
 struct deferral {
 	struct prefix client;	/* the key */
-	struct prefix address;	/* of the last one */
+	struct prefix address, via;	/* of the last one; via as in struct client */
 	struct journal_decision decision;	/* of the last one; its count is of all */
 };
 

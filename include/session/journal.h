@@ -17,6 +17,7 @@
 struct journal_client {
 	const struct client *client;
 	const char *address;	/* without prefix length */
+	const char *via;	/* the translator's address, which is what the MTA has; or empty */
 	const char *host;	/* the name that the MTA gave */
 };
 

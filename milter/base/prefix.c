@@ -8,26 +8,36 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Where an IPv4 address stands in an IPv4-mapped IPv6 one (RFC 4291 2.5.5.2). */
-#define MAPPED_BITS 96
-#define MAPPED_BYTES (MAPPED_BITS / 8)
+/* RFC 4291 2.5.5.2, RFC 6052 2.2 */
+#define CARRIER_BYTES (TRANSLATOR_BITS / 8)
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static uint8_t full_length(const struct prefix *prefix)
 {
 	return prefix->family == 4 ? 32 : 128;
 }
 
+static bool has_prefix(const struct prefix *prefix, const uint8_t *bytes, size_t count)
+{
+	return prefix->family == 6 && prefix->bits >= TRANSLATOR_BITS &&
+	       memcmp(prefix->address, bytes, count) == 0;
+}
+
+static void take_carried(struct prefix *prefix)
+{
+	prefix->family = 4;
+	prefix->bits = (uint8_t)(prefix->bits - TRANSLATOR_BITS);
+	memmove(prefix->address, prefix->address + CARRIER_BYTES, 4);
+	memset(prefix->address + 4, 0, sizeof(prefix->address) - 4);
+}
+
 static void unmap(struct prefix *prefix)
 {
-	static const uint8_t mapped[MAPPED_BYTES] = {[10] = 0xff, [11] = 0xff};
+	static const uint8_t mapped[CARRIER_BYTES] = {[10] = 0xff, [11] = 0xff};
 
-	if (prefix->family != 6 || prefix->bits < MAPPED_BITS ||
-	    memcmp(prefix->address, mapped, sizeof(mapped)) != 0)
-		return;
-	prefix->family = 4;
-	prefix->bits = (uint8_t)(prefix->bits - MAPPED_BITS);
-	memmove(prefix->address, prefix->address + MAPPED_BYTES, 4);
-	memset(prefix->address + 4, 0, sizeof(prefix->address) - 4);
+	if (has_prefix(prefix, mapped, sizeof(mapped)))
+		take_carried(prefix);
 }
 
 bool prefix_from_sockaddr(const struct sockaddr *address, struct prefix *prefix)
@@ -126,6 +136,21 @@ struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits)
 	return cut;
 }
 
+/* Whether all of the prefix is in one of the networks. */
+static bool is_in(const struct prefix *prefix, const struct prefix *networks, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct prefix cut;
+
+		if (prefix->family != networks[i].family || prefix->bits < networks[i].bits)
+			continue;
+		cut = prefix_cut(prefix, networks[i].bits);
+		if (prefix_equal(&cut, &networks[i]))
+			return true;
+	}
+	return false;
+}
+
 bool prefix_is_private(const struct prefix *prefix)
 {
 	static const struct prefix ranges[] = {
@@ -134,16 +159,7 @@ bool prefix_is_private(const struct prefix *prefix)
 		{6, 7, {0xfc}},	    {6, 10, {0xfe, 0x80}}, {6, 128, {[15] = 1}},
 	};
 
-	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-		struct prefix cut;
-
-		if (prefix->family != ranges[i].family || prefix->bits < ranges[i].bits)
-			continue;
-		cut = prefix_cut(prefix, ranges[i].bits);
-		if (prefix_equal(&cut, &ranges[i]))
-			return true;
-	}
-	return false;
+	return is_in(prefix, ranges, COUNT(ranges));
 }
 
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
@@ -167,15 +183,78 @@ char *prefix_format(const struct prefix *prefix, char *text)
 	return text;
 }
 
-void client_identify(const struct prefix *address, const struct client_widths *widths,
-		     struct client *client)
+/* How far an IPv4 address that a translator's carries is believed. */
+enum belief {
+	BELIEVE_NONE,
+	BELIEVE_PUBLIC, /* RFC 6052 3.1: the well-known prefix carries no others */
+	BELIEVE_PRIVATE
+};
+
+/* Of RFC 6890's, no host sends from the first, and only hosts of the site do from the others. */
+static bool is_believed(const uint8_t *ipv4, enum belief belief)
+{
+	static const struct prefix nobodys[] = {
+		{4, 8, {0}}, {4, 8, {127}}, {4, 16, {169, 254}}, {4, 3, {224}},
+	};
+	static const struct prefix further[] = {{4, 24, {192, 0, 0}}, {4, 15, {198, 18}}};
+	struct prefix address = {.family = 4, .bits = 32};
+
+	memcpy(address.address, ipv4, 4);
+	if (belief == BELIEVE_NONE || is_in(&address, nobodys, COUNT(nobodys)))
+		return false;
+	return belief == BELIEVE_PRIVATE ||
+	       (!prefix_is_private(&address) && !is_in(&address, further, COUNT(further)));
+}
+
+static enum belief belief_in(const struct prefix *prefix, const struct client_widths *widths)
+{
+	static const uint8_t well_known[CARRIER_BYTES] = {0x00, 0x64, 0xff, 0x9b};
+	static const uint8_t siit[CARRIER_BYTES] = {[8] = 0xff, [9] = 0xff}; /* RFC 2765 2.1 */
+	static const uint8_t local_use[] = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01};
+	static const uint8_t zeros[3] = {0};
+
+	if (has_prefix(prefix, well_known, sizeof(well_known)) ||
+	    has_prefix(prefix, siit, sizeof(siit)))
+		return BELIEVE_PUBLIC;
+	for (size_t i = 0; i < widths->translators_count; i++)
+		if (has_prefix(prefix, widths->translators[i].address, CARRIER_BYTES))
+			return BELIEVE_PRIVATE;
+	/* A /48, /56 or /64 of it carries the address further left, and has zeros here. */
+	if (has_prefix(prefix, local_use, sizeof(local_use)) &&
+	    memcmp(prefix->address + CARRIER_BYTES + 1, zeros, sizeof(zeros)) != 0)
+		return BELIEVE_PUBLIC;
+	return BELIEVE_NONE;
+}
+
+bool prefix_untranslate(struct prefix *prefix, const struct client_widths *widths)
+{
+	if (!is_believed(prefix->address + CARRIER_BYTES, belief_in(prefix, widths)))
+		return false;
+	take_carried(prefix);
+	return true;
+}
+
+void client_identify_plain(const struct prefix *address, const struct client_widths *widths,
+			   struct client *client)
 {
 	bool is_ipv4 = address->family == 4;
 
 	client->address = *address;
+	client->via = (struct prefix){0};
 	client->key = prefix_cut(address, is_ipv4 ? widths->ipv4_prefix : widths->ipv6_prefix);
 	client->network =
 		prefix_cut(&client->key, is_ipv4 ? widths->ipv4_network : widths->ipv6_network);
+}
+
+void client_identify(const struct prefix *address, const struct client_widths *widths,
+		     struct client *client)
+{
+	struct prefix carried = *address;
+	bool is_translated = prefix_untranslate(&carried, widths);
+
+	client_identify_plain(&carried, widths, client);
+	if (is_translated)
+		client->via = *address;
 }
 
 bool client_has_network(const struct client *client)

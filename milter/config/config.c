@@ -30,6 +30,7 @@ void config_release(struct config *config)
 			string_list_free(field);
 	}
 	free(config->offences);
+	free(config->widths.translators);
 	exempt_free(config->exempt);
 	recipients_free(config->exempt_mailboxes);
 	recipients_free(config->traps);

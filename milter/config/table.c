@@ -94,6 +94,8 @@ const struct config_key config_keys[] = {
 	 "0, or 1 to 100000", 1, 1e5, .has_zero = true},
 	{"ipv4_network", KIND_INTEGER, FIELD(widths.ipv4_network), "24", "8 to 32", 8, 32},
 	{"ipv6_network", KIND_INTEGER, FIELD(widths.ipv6_network), "48", "16 to 128", 16, 128},
+	{"nat64_prefixes", KIND_LIST, FIELD(nat64_prefixes), "",
+	 "IPv6 NETWORK/96, each once, 64 at most", .add = config_add_translator},
 	{"exempt_clients", KIND_LIST, FIELD(exempt_clients), "127.0.0.0/8, ::1",
 	 "ADDRESS, NETWORK/BITS or @FILE", .add = config_add_client,
 	 .add_line = config_add_client_line, .allowed_line = "an address or NETWORK/BITS"},

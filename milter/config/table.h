@@ -65,6 +65,7 @@ bool config_add_server(struct config *config, const char *text, char *error, siz
 bool config_add_offence(struct config *config, const char *text, char *error, size_t size);
 bool config_add_soft_offence(struct config *config, const char *text, char *error, size_t size);
 bool config_add_stage(struct config *config, const char *text, char *error, size_t size);
+bool config_add_translator(struct config *config, const char *text, char *error, size_t size);
 bool config_add_client(struct config *config, const char *text, char *error, size_t size);
 bool config_add_host(struct config *config, const char *text, char *error, size_t size);
 bool config_add_recipient(struct config *config, const char *text, char *error, size_t size);

@@ -23,6 +23,7 @@
 #define NAME_MAX_LENGTH 64
 #define DELIMITERS_MAX 8
 #define MEMCACHED_USER_MAX 128
+#define TRANSLATORS_MAX 64
 
 static bool in_range(const struct config_key *key, double value, char *error, size_t size)
 {
@@ -373,6 +374,31 @@ bool config_add_stage(struct config *config, const char *text, char *error, size
 		return true;
 	}
 	return error_set(error, size, "no such stage");
+}
+
+bool config_add_translator(struct config *config, const char *text, char *error, size_t size)
+{
+	struct client_widths *widths = &config->widths;
+	struct prefix prefix, *translators;
+
+	if (!prefix_parse_cut(text, &prefix) || prefix.family != 6)
+		return error_set(error, size, "not an IPv6 network");
+	if (prefix.bits != TRANSLATOR_BITS)
+		return error_set(error, size, "not a /96");
+	if (!prefix_parse(text, &prefix))
+		return error_set(error, size, "host bits are set");
+	for (size_t i = 0; i < widths->translators_count; i++)
+		if (prefix_equal(&widths->translators[i], &prefix))
+			return error_set(error, size, "named twice");
+	if (widths->translators_count == TRANSLATORS_MAX)
+		return error_set(error, size, "one too many");
+	translators = reallocarray(widths->translators, widths->translators_count + 1,
+				   sizeof(*translators));
+	if (translators == NULL)
+		return error_set(error, size, "out of memory");
+	translators[widths->translators_count++] = prefix;
+	widths->translators = translators;
+	return keep(&config->nat64_prefixes, text, error, size);
 }
 
 bool config_add_client(struct config *config, const char *text, char *error, size_t size)

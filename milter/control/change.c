@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "judge/exempt.h"
 #include "request.h"
 #include "session/deferrals.h"
 #include "session/open_sessions.h"
@@ -56,9 +55,9 @@ void change_flag(struct request *r)
 	struct log_line line;
 	bool is_shared;
 
-	if (exempt_has_client(r->config->exempt, &r->prefix, &rule)) {
+	if (request_is_exempt(r, &rule)) {
 		request_refuse(r, COMMAND_REFUSED, "%s is exempt: exempt_clients has %s",
-			       prefix_format(&r->prefix, client), prefix_format(&rule, rule_text));
+			       prefix_format(&r->written, client), prefix_format(&rule, rule_text));
 		return;
 	}
 	is_shared = store_flag(r->tarpit->store, &query, until_s);

@@ -53,6 +53,8 @@ static bool take_client(struct request *r, const char *name, const json_t *value
 	if (!prefix_parse_cut(text, &r->prefix))
 		return request_refuse(r, COMMAND_USAGE, "%.100s: neither an address nor a prefix",
 				      text);
+	r->written = r->prefix;
+	prefix_untranslate(&r->prefix, widths);
 	is_ipv4 = r->prefix.family == 4;
 	bits = is_ipv4 ? widths->ipv4_prefix : widths->ipv6_prefix;
 	if (r->prefix.bits < bits) {

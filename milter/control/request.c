@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/printable.h"
+#include "judge/exempt.h"
 
 /* Digits of numbers: no more than the arithmetic is good for. */
 #define PRECISION 12
@@ -97,6 +98,12 @@ struct store_query request_query(const struct request *r)
 		.window = request_window(r),
 		.key_prefix = r->config->key_prefix,
 	};
+}
+
+bool request_is_exempt(const struct request *r, struct prefix *rule)
+{
+	return exempt_has_client(r->config->exempt, &r->prefix, rule) ||
+	       exempt_has_client(r->config->exempt, &r->written, rule);
 }
 
 bool request_is_remembered(const struct store_view *view)

@@ -20,7 +20,8 @@ struct request {
 	const struct config *config;
 	uid_t uid;
 	/* the arguments, checked */
-	struct prefix prefix;	/* of the client, as the user wrote it */
+	struct prefix prefix;	/* of the client, of which the user wrote an address or prefix */
+	struct prefix written;	/* that itself, which may be a translator's */
 	struct client client;
 	json_int_t number;	/* 0: not given */
 	/* the answer: an object, whose "ok" is true unless request_refuse was called */
@@ -48,6 +49,8 @@ void request_put_shared(struct request *request, bool is_shared, const char *war
 
 struct window request_window(const struct request *request);
 struct store_query request_query(const struct request *request);
+/* Whether exempt_clients has a rule that covers all of the client that was named, and which. */
+bool request_is_exempt(const struct request *request, struct prefix *rule);
 /* Whether the store remembers a count or a flag of the client. */
 bool request_is_remembered(const struct store_view *view);
 

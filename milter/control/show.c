@@ -253,28 +253,26 @@ static void put_entry(struct request *r, json_t *row, const struct client *clien
 			    open_sessions_count(r->tarpit->peers, &client->key));
 }
 
-/* Sets "exempt", and returns whether the client is. rule_text holds PREFIX_TEXT_MAX. */
-static bool put_exempt(struct request *r, json_t *row, const struct prefix *client, char *rule_text)
+/* Sets "exempt" to the rule; NULL for none. rule_text holds PREFIX_TEXT_MAX. */
+static void put_exempt(struct request *r, json_t *row, const struct prefix *rule, char *rule_text)
 {
-	struct prefix rule;
 	json_t *object;
 
-	if (!exempt_has_client(r->config->exempt, client, &rule)) {
+	if (rule == NULL) {
 		request_put(r, row, "exempt", json_null());
-		return false;
+		return;
 	}
 	object = json_object();
 	request_put_text(r, object, "key", "exempt_clients");
-	request_put_text(r, object, "rule", prefix_format(&rule, rule_text));
+	request_put_text(r, object, "rule", prefix_format(rule, rule_text));
 	request_put(r, row, "exempt", object);
-	return true;
 }
 
 void show_list(struct request *r)
 {
 	struct walk walk = {.request = r,
 			    .wanted = r->number > 0 ? (size_t)r->number : LIST_DEFAULT};
-	char rule[PREFIX_TEXT_MAX];
+	char rule_text[PREFIX_TEXT_MAX];
 	json_t *array = json_array();
 
 	walk.worst = calloc(2 * walk.wanted, sizeof(*walk.worst));
@@ -288,8 +286,10 @@ void show_list(struct request *r)
 	for (size_t i = 0; i < walk.count; i++) {
 		const struct worst *one = &walk.worst[i];
 		json_t *row = json_object();
+		struct prefix rule;
+		bool is_exempt = exempt_has_client(r->config->exempt, &one->client.key, &rule);
 
-		put_exempt(r, row, &one->client.key, rule);
+		put_exempt(r, row, is_exempt ? &rule : NULL, rule_text);
 		put_entry(r, row, &one->client, &one->view, &one->standing);
 		request_append(r, array, row);
 	}
@@ -353,7 +353,8 @@ static void put_explanation(struct request *r, const struct store_view *view,
 void show_client(struct request *r)
 {
 	struct store_query query = request_query(r);
-	char text[PREFIX_TEXT_MAX], rule[PREFIX_TEXT_MAX];
+	char text[PREFIX_TEXT_MAX], rule_text[PREFIX_TEXT_MAX];
+	struct prefix rule;
 	struct store_view view;
 	struct standing st;
 	bool is_exempt, is_known;
@@ -362,8 +363,8 @@ void show_client(struct request *r)
 	policy_judge_view(&r->config->policy, &r->client, &view, &query.window,
 			  tarpit_circumstances(r->tarpit), &st);
 	request_put_text(r, r->answer, "address", prefix_format_address(&r->client.address, text));
-	/* The prefix as the user wrote it is exempt if one rule covers all of it. */
-	is_exempt = put_exempt(r, r->answer, &r->prefix, rule);
+	is_exempt = request_is_exempt(r, &rule);
+	put_exempt(r, r->answer, is_exempt ? &rule : NULL, rule_text);
 	/* An exempt client is never slowed, whatever its counts. */
 	if (is_exempt)
 		st.flagged = false;
@@ -374,7 +375,7 @@ void show_client(struct request *r)
 	put_arithmetic(r, &view, &query.window, &st);
 	request_put_integer(r, r->answer, "stalls", count_stalls(r));
 	put_mode(r);
-	put_explanation(r, &view, &st, is_exempt ? rule : NULL);
+	put_explanation(r, &view, &st, is_exempt ? rule_text : NULL);
 	request_put_shared(r, !view.is_local,
 			   "memcached did not answer: this is what this host knows");
 	if (!is_known)

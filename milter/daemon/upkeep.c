@@ -14,10 +14,14 @@
 static void tell_deferred(const struct deferral *deferral, void *argument)
 {
 	const struct journal *journal = argument;
-	char address[PREFIX_TEXT_MAX];
+	char address[PREFIX_TEXT_MAX], via[PREFIX_TEXT_MAX] = "";
 	const struct journal_client who = {
-		.address = prefix_format_address(&deferral->address, address), .host = ""};
+		.address = prefix_format_address(&deferral->address, address),
+		.via = via,
+		.host = ""};
 
+	if (deferral->via.family != 0)
+		prefix_format_address(&deferral->via, via);
 	journal->deferred(journal, &who, &deferral->decision);
 }
 

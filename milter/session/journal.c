@@ -45,6 +45,13 @@ static void log_client(struct log_line *line, const struct journal_client *who)
 	log_put(line, "host", "%s", who->host);
 }
 
+/* At the end of a line, for those who read the others by their place. */
+static void log_via(struct log_line *line, const struct journal_client *who)
+{
+	if (who->via[0] != '\0')
+		log_put(line, "via", "%s", who->via);
+}
+
 static void count_session(const struct journal *journal, enum journal_session what)
 {
 	static const enum stats_counter counters[] = {
@@ -83,6 +90,7 @@ static void log_rejected(const struct journal *journal, const struct journal_cli
 	log_put(&line, "flagged", "%s", st->flagged ? "yes" : "no");
 	if (is_hidden)
 		log_put(&line, "count", "%u", rejection->count);
+	log_via(&line, who);
 	log_end(&line);
 }
 
@@ -106,6 +114,7 @@ static void log_flagged(const struct journal *journal, const struct journal_clie
 		log_put(&line, "by_hand", "yes");
 	if (st->by_siege)
 		log_put(&line, "by_siege", "yes");
+	log_via(&line, who);
 	log_end(&line);
 }
 
@@ -119,6 +128,7 @@ static void log_stall(const struct journal_client *who, const struct journal_dec
 	log_put(&line, "delay_ms", "%lld", (long long)decision->delay_ms);
 	log_put(&line, "score", "%.2f", decision->score);
 	log_put(&line, "active", "%u", decision->active);
+	log_via(&line, who);
 	log_end(&line);
 }
 
@@ -139,6 +149,7 @@ static void log_not_stalled(const struct journal_client *who,
 		log_put(&line, "delay_ms", "%lld", (long long)decision->delay_ms);
 	if (decision->count > 0)
 		log_put(&line, "count", "%u", decision->count);
+	log_via(&line, who);
 	log_end(&line);
 }
 
@@ -186,6 +197,7 @@ static void log_released(const struct journal *journal, const struct journal_cli
 	log_put(&line, "stage", "%s", stall->stage);
 	log_put(&line, "waited_ms", "%lld", (long long)waited_ms);
 	log_put(&line, "reason", "%s", stall_end_name(end));
+	log_via(&line, who);
 	log_end(&line);
 }
 

@@ -50,7 +50,7 @@ int64_t session_mono_ms(const struct session *s)
 struct journal_client session_journal_client(const struct session *s)
 {
 	return (struct journal_client){
-		.client = &s->client, .address = s->address, .host = s->host};
+		.client = &s->client, .address = s->address, .via = s->via, .host = s->host};
 }
 
 static void warn_of_mta(const struct session *s, enum mta_warning kind, const char *warning)
@@ -113,7 +113,8 @@ static bool is_exempt(const struct session *s, const struct connect_event *event
 	const struct exempt *exempt = s->config->exempt;
 	const char *name = event->client_name != NULL ? event->client_name : event->host;
 
-	if (exempt_has_client(exempt, &s->client.address, NULL))
+	if (exempt_has_client(exempt, &s->client.address, NULL) ||
+	    (s->client.via.family != 0 && exempt_has_client(exempt, &s->client.via, NULL)))
 		return true;
 	return name != NULL && event->client_resolve != NULL &&
 	       strcmp(event->client_resolve, "OK") == 0 && exempt_host_rule(exempt, name) != NULL;
@@ -149,7 +150,10 @@ static bool identify(struct session *s, const struct connect_event *event)
 	if (!prefix_from_sockaddr(event->address, &address))
 		return false;
 	client_identify(&address, &s->config->widths, &s->client);
-	prefix_format_address(&address, s->address);
+	prefix_format_address(&s->client.address, s->address);
+	s->via[0] = '\0';
+	if (s->client.via.family != 0)
+		prefix_format_address(&s->client.via, s->via);
 	return !is_exempt(s, event);
 }
 

@@ -37,6 +37,7 @@ struct session {
 	struct client client;
 	struct open_session peer;
 	char address[PREFIX_TEXT_MAX];
+	char via[PREFIX_TEXT_MAX];	/* as the MTA has it, of a translator's client */
 	char host[SESSION_HOST_MAX];
 	char mta_name[SESSION_HOST_MAX];
 	bool is_watched;	/* has connected, and is not exempt */

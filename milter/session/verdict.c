@@ -15,8 +15,10 @@
 
 static unsigned note_deferral(const struct session *s, const struct journal_decision *decision)
 {
-	struct deferral deferral = {
-		.client = s->client.key, .address = s->client.address, .decision = *decision};
+	struct deferral deferral = {.client = s->client.key,
+				    .address = s->client.address,
+				    .via = s->client.via,
+				    .decision = *decision};
 
 	return deferrals_note(s->tarpit->deferrals, &deferral, session_mono_ms(s));
 }

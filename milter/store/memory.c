@@ -177,7 +177,7 @@ static void identify(const struct prefix *key, const struct client_widths *width
 	struct prefix address = *key;
 
 	address.bits = key->family == 4 ? 32 : 128;
-	client_identify(&address, widths, client);
+	client_identify_plain(&address, widths, client);
 	client->key = *key;
 }
 

@@ -60,7 +60,7 @@ static struct play *current; /* fake_clock's hooks carry no argument */
 
 static struct account *account_of(struct play *play, const struct prefix *address)
 {
-	static const struct client_widths widths = {32, 24, 64, 48};
+	static const struct client_widths widths = {32, 24, 64, 48, NULL, 0};
 	struct account *account = play->accounts;
 	struct client client;
 

@@ -32,6 +32,8 @@ OFFENDERS = {
     "192.0.2.8": FLAG_OF_ANOTHER.replace(" ", "\u00a0"),
     "192.0.2.9": f"{'x' * 190} {FLAG_OF_ANOTHER}",
     "2001:db8:9::1": f"\\x0A{STAMP}{FLAG_OF_ANOTHER}",
+    # What connects here is a translator's address.
+    "64:ff9b::cb00:7109": f"{FLAG_OF_ANOTHER} via={HARMLESS}",
 }
 # Recipients and senders of a client that is rejected, and never flagged.
 HOSTILE_RECIPIENTS = [
@@ -51,6 +53,8 @@ STRANGERS = [
     f"tarpit-milter[1]: control: command={FLAG_OF_ANOTHER}",
     f"tarpit-milter[1]: {FLAG_OF_ANOTHER[:60]}",
     f"tarpit-milter[1]: {FLAG_OF_ANOTHER} and=more",
+    f"tarpit-milter[1]: {FLAG_OF_ANOTHER} via={HARMLESS} and=more",
+    f"tarpit-milter[1]: {FLAG_OF_ANOTHER} via=localhost",
     f"tarpit-milter[1]: {FLAG_OF_ANOTHER}".replace("flag:", "stall:"),
     f"tarpit-milter[1]: {FLAG_OF_ANOTHER}".replace(HARMLESS, "localhost"),
 ]
@@ -159,15 +163,17 @@ def test_the_other_filter_finds_who_is_answered_421(config, stamp, tmp_path):
     log.write_text("".join(f"{stamp(now)} mx {line}\n" for line in misleading))
     assert found(config, log, name="tarpit-milter-defer") == []
     with Daemon({**OPTIONS, "stall_at": "{mail}", "max_stalls": "1", "threshold": "1", "delay_max": "2s", "delay_min": "2s"}) as daemon:
-        for client in ("192.0.2.1", "2001:db8:1:2::3"):
+        for client in ("192.0.2.1", "2001:db8:1:2::3", "64:ff9b::cb00:7109"):
             offend(daemon.address, client)
-        with Session(daemon.address, "192.0.2.1") as waiting, Session(daemon.address, "2001:db8:1:2::3") as refused:
+        with Session(daemon.address, "192.0.2.1") as waiting, Session(daemon.address, "2001:db8:1:2::3") as refused, \
+                Session(daemon.address, "64:ff9b::cb00:7109") as translated:
             waiting.begin_mail()
             wait_until(lambda: daemon.events("stall"), 10)
             assert refused.mail().is_deferral
+            assert translated.mail().is_deferral
         lines = daemon.log_lines("defer")
     log.write_text("".join(f"{stamp(now)} mx tarpit-milter[1]: {line}\n" for line in lines))
-    assert found(config, log, name="tarpit-milter-defer") == ["2001:db8:1:2::3"]
+    assert found(config, log, name="tarpit-milter-defer") == ["2001:db8:1:2::3", "64:ff9b::cb00:7109"]
 
 
 def client_of(config, directory):

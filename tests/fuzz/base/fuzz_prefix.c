@@ -24,6 +24,7 @@ static void check(const struct prefix *prefix)
 
 static void identify(const struct prefix *address, struct input *input)
 {
+	struct prefix translator = prefix_cut(address, 96);
 	struct client_widths widths = {
 		.ipv4_prefix = (uint8_t)(8 + take_byte(input) % 25),
 		.ipv6_prefix = (uint8_t)(16 + take_byte(input) % 113),
@@ -32,7 +33,18 @@ static void identify(const struct prefix *address, struct input *input)
 
 	widths.ipv4_network = (uint8_t)(8 + take_byte(input) % (widths.ipv4_prefix - 7U));
 	widths.ipv6_network = (uint8_t)(16 + take_byte(input) % (widths.ipv6_prefix - 15U));
+	widths.translators = &translator;
+	widths.translators_count = take_byte(input) % 2;
 	client_identify(address, &widths, &client);
+	if (client.via.family != 0) {
+		CHECK(prefix_equal(&client.via, address));
+		CHECK(client.address.family == 4 && client.address.bits == 32);
+		CHECK(memcmp(client.address.address, address->address + 12, 4) == 0);
+		CHECK(client.address.address[0] != 127 && client.address.address[0] != 0);
+	} else {
+		CHECK(prefix_equal(&client.address, address));
+	}
+	check(&client.address);
 	check(&client.key);
 	check(&client.network);
 	CHECK(client.network.bits <= client.key.bits && client.key.bits <= client.address.bits);

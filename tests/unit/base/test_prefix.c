@@ -95,7 +95,8 @@ static void sockaddrs_are_read(void **state)
 
 static void clients_have_a_key_and_a_network(void **state)
 {
-	static const struct client_widths widths = {32, 24, 64, 48}, alone = {24, 24, 64, 64};
+	static const struct client_widths widths = {32, 24, 64, 48, NULL, 0};
+	static const struct client_widths alone = {24, 24, 64, 64, NULL, 0};
 	struct prefix address;
 	struct client client;
 	char text[PREFIX_TEXT_MAX];
@@ -110,6 +111,95 @@ static void clients_have_a_key_and_a_network(void **state)
 	client_identify(&address, &alone, &client);
 	assert_string_equal(prefix_format(&client.key, text), "192.0.2.0/24");
 	assert_false(client_has_network(&client));
+}
+
+static void translators_clients_are_the_ones_they_carry(void **state)
+{
+	struct prefix own[2];
+	struct client_widths widths = {32, 24, 64, 48, own, COUNT(own)};
+	static const struct {
+		const char *address, *carried;	/* NULL: it stays what it is */
+	} rows[] = {
+		/* RFC 6052, RFC 8215, SIIT, and the site's own. */
+		{"64:ff9b::c000:207", "192.0.2.7"},
+		{"64:ff9b:1::c000:207", "192.0.2.7"},
+		{"64:ff9b:1:abcd:ef:1:c000:207", "192.0.2.7"},
+		{"::ffff:0:c000:207", "192.0.2.7"},
+		{"2001:db8:64::c000:207", "192.0.2.7"},
+		{"2001:db8:64:1:2:3:c000:207", "192.0.2.7"},
+		/* Only the site's own carry private addresses, */
+		{"64:ff9b::a00:1", NULL},
+		{"64:ff9b::ac1f:ffff", NULL},
+		{"64:ff9b::ac20:1", "172.32.0.1"},
+		{"64:ff9b::c0a8:101", NULL},
+		{"64:ff9b::6440:1", NULL},
+		{"64:ff9b::c612:1", NULL},
+		{"64:ff9b::c000:1", NULL},
+		{"64:ff9b:1::a00:1", NULL},
+		{"::ffff:0:a00:1", NULL},
+		{"2001:db8:64::a00:1", "10.0.0.1"},
+		{"2001:db8:64::c0a8:101", "192.168.1.1"},
+		/* and nobody's the ones that no host can send from. */
+		{"64:ff9b::7f00:1", NULL},
+		{"64:ff9b:1::7f00:1", NULL},
+		{"::ffff:0:7f00:1", NULL},
+		{"2001:db8:64::7f00:1", NULL},
+		{"2001:db8:64::", NULL},
+		{"2001:db8:64::a9fe:1", NULL},
+		{"2001:db8:64::e000:1", NULL},
+		{"2001:db8:64::ffff:ffff", NULL},
+		{"::1", NULL},
+		/* A /48 and a /64 of 64:ff9b:1::/48 carry 203.0.113.9 elsewhere. */
+		{"64:ff9b:1:cb00:71:900::", NULL},
+		{"64:ff9b:1:1:cb:71:900:0", NULL},
+		/* Neighbours, 6to4 and Teredo are hosts of their own. */
+		{"64:ff9b::1:c000:207", NULL},
+		{"64:ff9b:2::c000:207", NULL},
+		{"2001:db8:64::1:c000:207", NULL},
+		{"2002:c000:207::1", NULL},
+		{"2001:0:c000:207::3fff:fdf8", NULL},
+	};
+
+	(void)state;
+	assert_true(prefix_parse("2001:db8:64::/96", &own[0]));
+	assert_true(prefix_parse("2001:db8:64:1:2:3::/96", &own[1]));
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *carried = rows[i].carried;
+		char text[PREFIX_TEXT_MAX];
+		struct prefix address;
+		struct client client;
+
+		assert_true(prefix_parse(rows[i].address, &address));
+		client_identify(&address, &widths, &client);
+		prefix_format_address(&client.address, text);
+		if (strcmp(text, carried != NULL ? carried : rows[i].address) != 0)
+			fail_msg("%s: %s", rows[i].address, text);
+		assert_int_equal(client.key.bits, carried != NULL ? 32 : 64);
+		if (carried != NULL)
+			assert_true(prefix_equal(&client.via, &address));
+		else
+			assert_int_equal(client.via.family, 0);
+		client_identify_plain(&address, &widths, &client);
+		assert_true(prefix_equal(&client.address, &address));
+		assert_int_equal(client.via.family, 0);
+	}
+}
+
+static void prefixes_of_translators_clients_are_theirs_too(void **state)
+{
+	static const struct client_widths widths = {24, 24, 64, 48, NULL, 0};
+	struct prefix prefix;
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	assert_true(prefix_parse("64:ff9b::c000:200/120", &prefix));
+	assert_true(prefix_untranslate(&prefix, &widths));
+	assert_string_equal(prefix_format(&prefix, text), "192.0.2.0/24");
+	assert_true(prefix_parse("64:ff9b::/95", &prefix));
+	assert_false(prefix_untranslate(&prefix, &widths));
+	assert_string_equal(prefix_format(&prefix, text), "64:ff9b::/95");
+	assert_true(prefix_parse("192.0.2.7", &prefix));
+	assert_false(prefix_untranslate(&prefix, &widths));
 }
 
 static void private_ranges_are_known(void **state)
@@ -144,6 +234,8 @@ int main(void)
 		cmocka_unit_test(host_bits_are_cut_off_on_request),
 		cmocka_unit_test(sockaddrs_are_read),
 		cmocka_unit_test(clients_have_a_key_and_a_network),
+		cmocka_unit_test(translators_clients_are_the_ones_they_carry),
+		cmocka_unit_test(prefixes_of_translators_clients_are_theirs_too),
 	};
 
 	return cmocka_run_group_tests_name("prefix", tests, NULL, NULL);

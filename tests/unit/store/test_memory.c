@@ -17,8 +17,8 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define WINDOW 1000
 
-static const struct client_widths widths = {32, 24, 64, 48};
-static const struct client_widths no_network = {32, 32, 64, 64};
+static const struct client_widths widths = {32, 24, 64, 48, NULL, 0};
+static const struct client_widths no_network = {32, 32, 64, 64, NULL, 0};
 
 static int start_with(void **state, size_t max_clients)
 {

@@ -21,7 +21,7 @@
 #define NOW_S (INT64_C(1) * WINDOW * LENGTH_S)
 #define MANY 1000
 
-static const struct client_widths widths = {32, 24, 64, 48};
+static const struct client_widths widths = {32, 24, 64, 48, NULL, 0};
 static const struct window window = {.index = WINDOW, .length_s = LENGTH_S};
 static const struct store_event offence = {.side = SIDE_BAD, .amount = 100};
 

@@ -273,7 +273,7 @@ static void note_visit(const struct client *client, const struct store_view *vie
 
 static void each_client_is_shown_once(void **state)
 {
-	const struct client_widths widths = {32, 24, 64, 48};
+	const struct client_widths widths = {32, 24, 64, 48, NULL, 0};
 	struct store_query query = make_query("192.0.2.1", 1000);
 	struct store *store = *state;
 	unsigned visits[256] = {0};
