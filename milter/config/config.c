@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "judge/certificates.h"
 #include "judge/exempt.h"
 #include "judge/recipients.h"
 #include "table.h"
@@ -30,6 +31,7 @@ void config_release(struct config *config)
 			string_list_free(field);
 	}
 	free(config->offences);
+	certificates_free(config->certificates);
 	exempt_free(config->exempt);
 	recipients_free(config->exempt_mailboxes);
 	recipients_free(config->traps);
