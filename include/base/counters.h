@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is counted of a client, window by window, and the keys and values that memcached keeps it under. Pure. */
+/*
+ * What is counted of a client, window by window, and the keys and values that memcached keeps it
+ * under. Pure.
+ */
 #ifndef TARPIT_BASE_COUNTERS_H
 #define TARPIT_BASE_COUNTERS_H
 
@@ -12,7 +15,10 @@
 /* Longest key and its NUL: memcached allows 250 bytes. Longest key_prefix. */
 #define COUNTERS_KEY_MAX 160
 #define COUNTERS_KEY_PREFIX_MAX 32
-/* No counter goes beyond this, in hundredths: a greater one that memcached holds is not a count of ours. */
+/*
+ * No counter goes beyond this, in hundredths: a greater one that memcached holds is not a count of
+ * ours.
+ */
 #define COUNTERS_MAX UINT64_C(1000000000000)
 
 /* A stretch of time in which offences are counted together. */
@@ -23,8 +29,9 @@ struct window {
 };
 
 /*
- * Counters of one client or network, of this window and the one before, in hundredths: of offences, of recipients
- * that earned credit, and of a flagged client's recipients that passed without a wait.
+ * Counters of one client or network, of this window and the one before, in hundredths: of offences,
+ * of recipients that earned credit, and of a flagged client's recipients that passed without a
+ * wait.
  */
 struct tally {
 	uint64_t bad_now, bad_previous, good_now, good_previous, passed_now, passed_previous;
@@ -35,7 +42,10 @@ enum side { SIDE_BAD, SIDE_GOOD, SIDE_PASSED, SIDE_COUNT };
 struct window window_at(int64_t wall_ms, uint32_t length_s);
 /* The wall clock that window_at was given, in seconds since the epoch. */
 int64_t window_now_s(const struct window *window);
-/* Turns a tally of window `from` into one of window `to`: counters move to `previous`, or are too old. */
+/*
+ * Turns a tally of window `from` into one of window `to`: counters move to `previous`, or are too
+ * old.
+ */
 void tally_roll(struct tally *tally, int64_t from, int64_t to);
 void tally_add(struct tally *tally, const struct tally *more);
 /* Never falls below 0. */
@@ -56,7 +66,10 @@ size_t counters_seen_key(char *key, const char *prefix, const struct prefix *cli
 /* PREFIX:1:siege:MINUTE: what strangers offended on all hosts, in that minute since the epoch. */
 size_t counters_site_key(char *key, const char *prefix, int64_t minute);
 
-/* Reads decimal digits with blanks behind, at most COUNTERS_MAX; value need not end in a NUL. False for all else. */
+/*
+ * Reads decimal digits with blanks behind, at most COUNTERS_MAX; value need not end in a NUL. False
+ * for all else.
+ */
 bool counters_parse(const char *value, size_t length, uint64_t *counter);
 
 #endif

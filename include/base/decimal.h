@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /*
- * Reads digits, and perhaps a point and `decimals` more at most: times 10^decimals, that is *value. No sign, no
- * exponent, 12 digits before the point at most. Returns what follows the number, or NULL if there is none.
+ * Reads digits, and perhaps a point and `decimals` more at most: times 10^decimals, that is *value.
+ * No sign, no exponent, 12 digits before the point at most. Returns what follows the number, or
+ * NULL if there is none.
  */
 const char *decimal_parse(const char *text, unsigned decimals, int64_t *value);
 

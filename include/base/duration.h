@@ -10,13 +10,19 @@
 #define DURATION_TEXT_MAX 64
 
 /*
- * Milliseconds of a duration as the configuration has it: 500ms 20s 5m 4h 2d; a bare number is seconds.
- * False if it is none. One that is beyond all ranges is a large number.
+ * Milliseconds of a duration as the configuration has it: 500ms 20s 5m 4h 2d; a bare number is
+ * seconds. False if it is none. One that is beyond all ranges is a large number.
  */
 bool duration_parse(const char *text, int64_t *ms);
-/* In that form, in the largest unit that is exact: "90s", "4h". text holds DURATION_TEXT_MAX; returned too. */
+/*
+ * In that form, in the largest unit that is exact: "90s", "4h". text holds DURATION_TEXT_MAX;
+ * returned too.
+ */
 char *duration_format(int64_t ms, char *text);
-/* For people, rounded: "500 ms", "5.9 s", "4 h", "1 d 2 h". text holds DURATION_TEXT_MAX; returned too. */
+/*
+ * For people, rounded: "500 ms", "5.9 s", "4 h", "1 d 2 h". text holds DURATION_TEXT_MAX; returned
+ * too.
+ */
 char *duration_describe(int64_t ms, char *text);
 
 #endif

@@ -6,7 +6,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Puts reason into error, cut to size bytes with the NUL. Always false, for the caller to return. Thread-safe. */
+/*
+ * Puts reason into error, cut to size bytes with the NUL. Always false, for the caller to return.
+ * Thread-safe.
+ */
 bool error_set(char *error, size_t size, const char *reason);
 
 #endif

@@ -12,7 +12,10 @@
 int hash_init(void);
 /* For tables in this process. Thread-safe, as are the next two. */
 unsigned hash_table(const void *data, size_t length);
-/* The same on every host with the same key_prefix. One recipient has two hashes: it may be accepted and rejected. */
+/*
+ * The same on every host with the same key_prefix. One recipient has two hashes: it may be accepted
+ * and rejected.
+ */
 uint64_t hash_recipient(const char *key_prefix, enum side side, const char *address);
 /* A random number, uniform from -1 to 1. */
 double hash_chance(void);

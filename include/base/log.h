@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Log events: one line each, `event: key=value key=value ...`, nothing but printable ASCII in it. */
+/*
+ * Log events: one line each, `event: key=value key=value ...`, nothing but printable ASCII in it.
+ */
 #ifndef TARPIT_BASE_LOG_H
 #define TARPIT_BASE_LOG_H
 
@@ -8,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest value after escaping, quotes included, and longest line, in bytes. Longer ones are cut. */
+/*
+ * Longest value after escaping, quotes included, and longest line, in bytes. Longer ones are cut.
+ */
 #define LOG_VALUE_MAX 200
 #define LOG_LINE_MAX 3000
 
@@ -29,8 +33,8 @@ struct log_limit {
 };
 
 /*
- * Lines go to sink from now on. At first, and for NULL, that is stderr: a line that its reader does not take at once
- * is lost, and counted. Thread-safe.
+ * Lines go to sink from now on. At first, and for NULL, that is stderr: a line that its reader does
+ * not take at once is lost, and counted. Thread-safe.
  */
 void log_to(log_sink *sink);
 /* For sinks: the line that tells how many lines nobody took. text holds LOG_LOST_MAX. */
@@ -39,7 +43,10 @@ void log_lost(char *text, unsigned lost);
 /* The least urgent priority that is still logged. Thread-safe. */
 void log_set_level(int priority);
 
-/* All three are thread-safe. log_put escapes, quotes and cuts the value, and never leaves one out for its content. */
+/*
+ * All three are thread-safe. log_put escapes, quotes and cuts the value, and never leaves one out
+ * for its content.
+ */
 void log_begin(struct log_line *line, int priority, const char *event);
 void log_put(struct log_line *line, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -49,8 +56,9 @@ void log_end(struct log_line *line);
 void log_message(int priority, const char *event, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* True at most once a minute for this limit. Thread-safe. */
+/* True at most once a minute for this limit, or once in so long a time. Thread-safe. */
 bool log_allowed(struct log_limit *limit);
+bool log_allowed_every(struct log_limit *limit, int64_t ms);
 
 /* LOG_MAIL for "mail", LOG_INFO for "info", ...; -1 for a name that is none. */
 int log_facility(const char *name);

@@ -11,7 +11,9 @@ struct sockaddr;
 /* "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128" and its NUL. */
 #define PREFIX_TEXT_MAX 52
 
-/* Host bits are zero and there is no padding, so that prefixes may be compared and hashed as bytes. */
+/*
+ * Host bits are zero and there is no padding, so that prefixes may be compared and hashed as bytes.
+ */
 struct prefix {
 	uint8_t family;		/* 4 or 6 */
 	uint8_t bits;		/* 0 to 32 or 128 */
@@ -32,11 +34,18 @@ struct client_widths {
 
 /* False for NULL and for what is neither AF_INET nor AF_INET6. ::ffff:a.b.c.d becomes a.b.c.d. */
 bool prefix_from_sockaddr(const struct sockaddr *address, struct prefix *prefix);
-/* "192.0.2.1", "192.0.2.0/24", "2001:db8::/32"; false if it is none of these, or has host bits set. */
+/*
+ * "192.0.2.1", "192.0.2.0/24", "2001:db8::/32"; false if it is none of these, or has host bits set.
+ */
 bool prefix_parse(const char *text, struct prefix *prefix);
 /* The same, but host bits are cut off, which is what their writer probably meant. */
 bool prefix_parse_cut(const char *text, struct prefix *prefix);
 struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits);
+/*
+ * Whether all of it is loopback, link-local, private (RFC 1918, RFC 4193) or shared by a provider
+ * (RFC 6598).
+ */
+bool prefix_is_private(const struct prefix *prefix);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
 /* Writes "192.0.2.1/32", or RFC 5952's form for IPv6. text holds PREFIX_TEXT_MAX; returned too. */
 char *prefix_format(const struct prefix *prefix, char *text);

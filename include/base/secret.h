@@ -14,8 +14,9 @@ struct secret {
 };
 
 /*
- * Reads the one line of a file. NULL with the reason in error: the file can't be read, is no regular file, gives
- * any permission to others than its owner and group, lets its group write, or belongs to a third user.
+ * Reads the one line of a file. NULL with the reason in error: the file can't be read, is no
+ * regular file, gives any permission to others than its owner and group, lets its group write, or
+ * belongs to a third user.
  */
 struct secret *secret_read(const char *path, char *error, size_t size);
 /* Wipes and frees the password. NULL is allowed. */

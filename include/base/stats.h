@@ -46,14 +46,16 @@ enum stats_family {
 enum mta_warning {
 	MTA_TIMEOUT_SHORT,		/* sessions end right after stalls */
 	MTA_REJECTS_NOT_OFFERED,
+	MTA_PRIVATE_CLIENT,		/* a client with a private address is flagged */
+	MTA_ONE_CLIENT,			/* most sessions are of one address */
 	MTA_WARNING_COUNT
 };
 void stats_add_labelled(enum stats_family family, unsigned index, uint64_t amount);
 uint64_t stats_get_labelled(enum stats_family family, unsigned index);
 
 /*
- * Rejected recipients by enhanced status code, or "hidden"; the codes are the MTA's. There is room for
- * STATS_CODES different ones, further ones are counted as "other". tell is called without lock.
+ * Rejected recipients by enhanced status code, or "hidden"; the codes are the MTA's. There is room
+ * for STATS_CODES different ones, further ones are counted as "other". tell is called without lock.
  */
 #define STATS_CODES 64
 #define STATS_CODE_MAX 16
@@ -61,8 +63,8 @@ void stats_add_code(const char *code, uint64_t amount);
 void stats_each_code(void (*tell)(const char *code, uint64_t count, void *arg), void *arg);
 
 /*
- * Durations in microseconds: of stalls, of those that ran their course by whether the client was still there, and of
- * calls to memcached.
+ * Durations in microseconds: of stalls, of those that ran their course by whether the client was
+ * still there, and of calls to memcached.
  */
 enum stats_histogram {
 	HISTOGRAM_STALL,
@@ -74,7 +76,8 @@ enum stats_histogram {
 #define STATS_BUCKETS_MAX 16
 struct stats_distribution {
 	size_t buckets;				/* including the last, which has no bound */
-	double bounds[STATS_BUCKETS_MAX];	/* upper ones in seconds, inclusive; the last is infinite */
+	/* upper ones in seconds, inclusive; the last is infinite */
+	double bounds[STATS_BUCKETS_MAX];
 	uint64_t counts[STATS_BUCKETS_MAX];	/* of each bucket alone */
 	uint64_t count, sum_us;
 };

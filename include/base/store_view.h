@@ -23,7 +23,8 @@ enum announcement { ANNOUNCED_NOTHING, ANNOUNCED_SIEGE, ANNOUNCED_FLAG };
 struct store_view {
 	int64_t window;		/* index of the window that the tallies are of */
 	struct tally client, network;
-	struct tally kept;	/* good counts of the client's that only this host knows; part of client */
+	/* good counts of the client's that only this host knows; part of client */
+	struct tally kept;
 	bool has_trap;		/* as far as this host knows, a trap is among its offences */
 	bool by_hand;		/* an administrator has flagged the client */
 	int64_t by_hand_until_s;	/* since the epoch; 0: the flag does not say */

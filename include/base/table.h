@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * uthash as this project uses it: keyed, so that no client can choose collisions, and without exit() when memory
- * runs out. An element that could not be added has hh.tbl NULL.
+ * uthash as this project uses it: keyed, so that no client can choose collisions, and without
+ * exit() when memory runs out. An element that could not be added has hh.tbl NULL.
  */
 #ifndef TARPIT_BASE_TABLE_H
 #define TARPIT_BASE_TABLE_H

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The configuration: an immutable snapshot, read from file and command line, counted by reference. */
+/*
+ * The configuration: an immutable snapshot, read from file and command line, counted by reference.
+ */
 #ifndef TARPIT_CONFIG_H
 #define TARPIT_CONFIG_H
 
@@ -27,6 +29,7 @@ struct config {
 	/* A field for each key; tarpit-milter.conf(5) says what each means. */
 	char *socket;
 	unsigned socket_mode;
+	char *socket_group;			/* empty: the user's */
 	char *user;
 	bool observe;
 	bool use_memcached;
@@ -37,8 +40,8 @@ struct config {
 	size_t memory_clients;
 	uint32_t window_s;
 	struct policy policy;
-	struct string_list offences_text;	/* as written, for --print-config */
-	struct offence *offences;
+	struct string_list offences_text, soft_offences_text;	/* as written, for --print-config */
+	struct offence *offences;		/* of both */
 	size_t offences_count;
 	bool count_distinct;
 	bool stall_at[STAGE_COUNT];
@@ -69,8 +72,8 @@ struct config {
 };
 
 /*
- * Reads file, then the KEY=VALUE texts in sets; file may be NULL for none. A file that is missing is a
- * fault only if file_must_exist. NULL if there were faults. The snapshot has one reference.
+ * Reads file, then the KEY=VALUE texts in sets; file may be NULL for none. A file that is missing
+ * is a fault only if file_must_exist. NULL if there were faults. The snapshot has one reference.
  * One caller at a time (libconfuse is not thread-safe).
  */
 struct config *config_load(const char *file, bool file_must_exist, const char *const *sets,
@@ -82,12 +85,16 @@ void config_release(struct config *config);	/* NULL is allowed */
 /* Every key, in a form that config_load reads back. */
 void config_print(const struct config *config, FILE *out);
 /*
- * Gives a new snapshot the old one's values of the keys that need a restart, and names those that differ in keys,
- * separated by blanks and cut to size. fresh must not be shared yet. False if out of memory.
+ * Gives a new snapshot the old one's values of the keys that need a restart, and names those that
+ * differ in keys, separated by blanks and cut to size. fresh must not be shared yet. False if out
+ * of memory.
  */
 bool config_keep_fixed(struct config *fresh, const struct config *old, char *keys, size_t size);
 
-/* The variable that holds the current snapshot, with a lock. Its functions are thread-safe but for the last free. */
+/*
+ * The variable that holds the current snapshot, with a lock. Its functions are thread-safe but for
+ * the last free.
+ */
 struct config_box;
 /* Takes over the caller's reference. NULL if out of memory. */
 struct config_box *config_box_new(struct config *config);

@@ -5,14 +5,21 @@
 
 #include <stddef.h>
 
-/* Every fault found, a line each: FILE:LINE: key: reason (what is allowed). Zero it before the first. */
+/*
+ * Every fault found, a line each: FILE:LINE: key: reason (what is allowed). Zero it before the
+ * first.
+ */
 struct faults {
 	char *text;	/* NULL: none yet, or out of memory */
 	size_t length, count;
 };
 
-/* Adds a line, in which every byte that is not printable ASCII is '?'. Out of memory, it is counted only. */
-void faults_add(struct faults *faults, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Adds a line, in which every byte that is not printable ASCII is '?'. Out of memory, it is counted
+ * only.
+ */
+void faults_add(struct faults *faults, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 void faults_free(struct faults *faults);
 
 #endif

@@ -10,7 +10,10 @@
 
 struct certificates;
 
-/* What the MTA says of a client's certificate; NULL: nothing. Postfix says the subject only, which is the CN there. */
+/*
+ * What the MTA says of a client's certificate; NULL: nothing. Postfix says the subject only, which
+ * is the CN there.
+ */
 struct certificate {
 	const char *verify;		/* {verify} */
 	const char *subject;		/* {cert_subject} */
@@ -22,7 +25,8 @@ struct certificate {
 struct certificates *certificates_new(void);	/* NULL if out of memory */
 void certificates_free(struct certificates *certificates);
 /* A fingerprint, a common name, or a whole subject (/CN=...). False with the reason in error. */
-bool certificates_add(struct certificates *certificates, const char *text, char *error, size_t size);
+bool certificates_add(struct certificates *certificates, const char *text, char *error,
+		      size_t size);
 /* From here on it may be read by any thread. */
 void certificates_seal(struct certificates *certificates);
 

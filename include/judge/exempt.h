@@ -19,7 +19,10 @@ bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_
 /* Sorts; false if out of memory. From here on it may be read by any thread. */
 bool exempt_seal(struct exempt *exempt);
 
-/* Whether all of this prefix is in a network of the list, which *rule is set to unless rule is NULL. */
+/*
+ * Whether all of this prefix is in a network of the list, which *rule is set to unless rule is
+ * NULL.
+ */
 bool exempt_has_client(const struct exempt *exempt, const struct prefix *address, struct prefix *rule);
 /* For a name that the MTA has verified both ways: the rule, owned by exempt, or NULL. */
 const char *exempt_host_rule(const struct exempt *exempt, const char *name);

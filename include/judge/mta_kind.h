@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which MTA this is, found by what it tells a filter, and what that MTA does with a filter's answers. Pure. */
+/*
+ * Which MTA this is, found by what it tells a filter, and what that MTA does with a filter's
+ * answers. Pure.
+ */
 #ifndef TARPIT_JUDGE_MTA_KIND_H
 #define TARPIT_JUDGE_MTA_KIND_H
 
@@ -38,9 +41,15 @@ enum mta_kind mta_kind_of(enum mta_finding finding);
 /* A sentence for people. */
 const char *mta_finding_text(enum mta_finding finding);
 
-/* Whether a 421 at a recipient that the MTA rejects anyway closes the session. If in doubt it does not. */
+/*
+ * Whether a 421 at a recipient that the MTA rejects anyway closes the session. If in doubt it does
+ * not.
+ */
 bool mta_heeds_421_at_rcpt(enum mta_kind kind);
-/* How long the MTA waits for a filter's answer to a command by default. If in doubt the shortest of them. */
+/*
+ * How long the MTA waits for a filter's answer to a command by default. If in doubt the shortest of
+ * them.
+ */
 int64_t mta_default_timeout_ms(enum mta_kind kind);
 
 /* "postfix", "sendmail"; MTA_UNKNOWN is "unknown". */

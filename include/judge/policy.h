@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The arithmetic of which client is flagged and how long its commands wait. Pure; see tarpit-milter.conf(5). */
+/*
+ * The arithmetic of which client is flagged and how long its commands wait. Pure; see tarpit-
+ * milter.conf(5).
+ */
 #ifndef TARPIT_JUDGE_POLICY_H
 #define TARPIT_JUDGE_POLICY_H
 
@@ -25,21 +28,25 @@ struct circumstances {
 	double elapsed;		/* the fraction of the current window that has gone, 0 to 1 */
 	bool by_hand;		/* an administrator has flagged the client */
 	bool in_siege;		/* the site is under siege: see siege.h */
-	uint64_t pending_good;	/* hundredths, of recipients whose message has not reached its end yet */
+	/* hundredths, of recipients whose message has not reached its end yet */
+	uint64_t pending_good;
 };
 
 /* How a client stands at one moment. */
 struct standing {
 	double bad, good, score;	/* its own */
-	double passed;			/* recipients that passed without a wait: its own, or its dirty network's */
+	/* recipients that passed without a wait: its own, or its dirty network's */
+	double passed;
 	double kept_good;		/* of good, what only this host knows */
 	bool has_trap;			/* a trap is among its offences */
 	bool has_credit;		/* it has good counts, those that are pending apart */
 	double threshold;		/* from which score the client is flagged */
 	double network_score;
-	double inherited_score;		/* from a dirty network, by a client with an offence of its own; else 0 */
+	/* from a dirty network, by a client with an offence of its own; else 0 */
+	double inherited_score;
 	double effective_score;		/* what the delay is reckoned from */
-	bool network_dirty;		/* then threshold is 1 at most, and any offence of this window counts */
+	/* then threshold is 1 at most, and any offence of this window counts */
+	bool network_dirty;
 	bool by_siege;			/* flagged by the siege, and nothing else */
 	bool by_hand;			/* an administrator has flagged the client */
 	bool flagged;
@@ -51,8 +58,9 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 		  struct standing *standing);
 
 /*
- * The same from what a store said of the client, perhaps in an earlier window: its counts are taken on to now,
- * and a flag by hand ends when by_hand_until_s is reached. Of circumstances, elapsed and by_hand are not looked at.
+ * The same from what a store said of the client, perhaps in an earlier window: its counts are taken
+ * on to now, and a flag by hand ends when by_hand_until_s is reached. Of circumstances, elapsed and
+ * by_hand are not looked at.
  */
 void policy_judge_view(const struct policy *policy, const struct client *client,
 		       const struct store_view *view, const struct window *now,
@@ -64,7 +72,10 @@ uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_s
 /* Hundredths that a trap adds: enough to flag a client at once. */
 uint64_t policy_trap_amount(const struct policy *policy);
 
-/* Milliseconds for a flagged client, before what session and MTA allow; chance, for the jitter, is from -1 to 1. */
+/*
+ * Milliseconds for a flagged client, before what session and MTA allow; chance, for the jitter, is
+ * from -1 to 1.
+ */
 int64_t policy_delay_ms(const struct policy *policy, const struct standing *standing, double chance);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A list of recipients, or of senders: whole addresses, and local parts that stand for every domain. Immutable once sealed. */
+/*
+ * A list of recipients, or of senders: whole addresses, and local parts that stand for every
+ * domain. Immutable once sealed.
+ */
 #ifndef TARPIT_JUDGE_RECIPIENTS_H
 #define TARPIT_JUDGE_RECIPIENTS_H
 
@@ -16,7 +19,9 @@ void recipients_free(struct recipients *recipients);
 bool recipients_add(struct recipients *recipients, const char *text, char *error, size_t size);
 /* From here on it may be read by any thread. */
 void recipients_seal(struct recipients *recipients);
-/* The entry, owned by recipients, or NULL, as for each address that is not plain (see address.h). */
+/*
+ * The entry, owned by recipients, or NULL, as for each address that is not plain (see address.h).
+ */
 const char *recipients_rule(const struct recipients *recipients, const struct address *address);
 
 #endif

@@ -9,6 +9,9 @@
 
 #include "maillog/span.h"
 
+/* What a line says it stands for; no session of Postfix has more recipients refused. */
+#define MAILLOG_TIMES_MAX 1000
+
 enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
 
 /*
@@ -24,7 +27,8 @@ enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
 enum maillog_kind {
 	MAILLOG_OTHER,		/* a log's line of which a milter would have seen nothing */
 	MAILLOG_UNREADABLE,	/* no log's line, or an MTA's line that is cut or garbled */
-	MAILLOG_SUBMISSION,	/* of a Postfix service for the site's own users */
+	/* of a Postfix service for the site's own users, or not asked for */
+	MAILLOG_SUBMISSION,
 	MAILLOG_CONNECT,	/* address */
 	/*
 	 * The process's session has ended: address. Postfix: authenticated since 3.0. Sendmail:
@@ -32,8 +36,8 @@ enum maillog_kind {
 	 */
 	MAILLOG_DISCONNECT,
 	/*
-	 * Postfix only: the client hung up without QUIT, or was silent for too long: address, in_mail.
-	 * DISCONNECT follows.
+	 * Postfix only: the client hung up without QUIT, or was silent for too long: address,
+	 * in_mail. DISCONNECT follows.
 	 */
 	MAILLOG_LOST,
 	/*
@@ -71,7 +75,7 @@ enum maillog_kind {
 
 /*
  * Spans point into the line, but for a code that the line only implies. Of OTHER, UNREADABLE and
- * SUBMISSION nothing but the kind has a meaning.
+ * SUBMISSION nothing but the kind and the last three members has a meaning.
  */
 struct maillog_line {
 	enum maillog_kind kind;
@@ -87,7 +91,12 @@ struct maillog_line {
 	unsigned count;
 	bool authenticated;	/* by SMTP AUTH; a client certificate is not told */
 	bool aborted;		/* a QUEUED of Sendmail whose message never came */
-	bool in_mail;		/* lost after MAIL, RCPT or DATA (BDAT), the last command that came */
+	/* lost after MAIL, RCPT or DATA (BDAT), the last command that came */
+	bool in_mail;
+	bool is_of_mta;		/* of OTHER too: Postfix or Sendmail has logged it */
+	/* OTHER, syslogd's line: the one before it in the file was logged `times` more times. */
+	bool is_repetition;
+	unsigned times;		/* else 1, or as often as rsyslog says that it was logged */
 };
 
 /*
@@ -96,6 +105,13 @@ struct maillog_line {
  */
 void maillog_line_parse(const char *text, size_t length, size_t stamp_length,
 			struct maillog_line *line);
+/*
+ * The same, with those sessions of Postfix only whose service is so named: "submission-haproxy" and
+ * "postfix/submission-haproxy" log as postfix/submission-haproxy/smtpd, "postfix" as postfix/smtpd.
+ * NULL: of all but those for the site's own users.
+ */
+void maillog_line_parse_service(const char *text, size_t length, size_t stamp_length,
+				const char *service, struct maillog_line *line);
 /* Takes the first recipient off others. False if there is none left. */
 bool maillog_line_next_recipient(struct span *others, struct span *recipient);
 

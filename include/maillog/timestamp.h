@@ -2,7 +2,8 @@
 /*
  * Time stamps of logs: syslog's "Nov  1 02:03:04" without a year or with one behind the day, RFC
  * 3339 with or without fractions, RFC 5424, journalctl's short-iso, short-full and short-unix; each
- * with or without syslog's "<22>" before it.
+ * with or without syslog's "<22>" before it. Names may be of another language. A container's stamp
+ * stands in front of the line's own, and counts.
  */
 #ifndef TARPIT_MAILLOG_TIMESTAMP_H
 #define TARPIT_MAILLOG_TIMESTAMP_H
@@ -57,11 +58,14 @@ void maillog_timestamp_survey(struct maillog_timestamps *stamps, int64_t latest_
 int maillog_timestamp_first_year(const struct maillog_timestamps *stamps);
 /*
  * Reads the stamp that the line begins with: milliseconds since the epoch, and the stamp's length
- * with the blank after it. False if there is none. A stamp without a zone, or with a zone's name
- * that is not UTC, is local time (TZ); in the hour that a change of clocks repeats, the first one
- * until the log steps back. Times step back where the log's lines do.
+ * with what is before it, the blank after it, and further stamps. False if there is none. A stamp
+ * without a zone, or with a zone's name that is not UTC, is local time (TZ); in the hour that a
+ * change of clocks repeats, the first one until the log steps back. Times step back where the log's
+ * lines do.
  */
 bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
 			    int64_t *wall_ms, size_t *stamp_length);
+/* The length of a stamp that text begins with, and of the blank after it; 0: there is none. */
+size_t maillog_timestamp_length(const char *text, size_t length);
 
 #endif

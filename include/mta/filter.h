@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Turns libmilter's callbacks into a session's events. Only filter.c includes libmilter's header. */
+/*
+ * Turns libmilter's callbacks into a session's events. Only filter.c includes libmilter's header.
+ */
 #ifndef TARPIT_MTA_FILTER_H
 #define TARPIT_MTA_FILTER_H
 
@@ -13,14 +15,14 @@ int filter_register(struct tarpit *tarpit, const char *socket);
 /* Binds and listens. 0 or -1. */
 int filter_open(void);
 /*
- * Calls smfi_main in a thread with HUP, TERM and INT blocked, and returns when that does: 0 if libmilter took one
- * of these signals (see signal_thread.h), -1 if it can't serve.
+ * Calls smfi_main in a thread with HUP, TERM and INT blocked, and returns when that does: 0 if
+ * libmilter took one of these signals (see signal_thread.h), -1 if it can't serve.
  */
 int filter_run(void);
 
 /*
- * Connects to the daemon's own socket and hangs up: libmilter's worker pool then looks for sessions that would
- * otherwise wait behind a stalled worker. Never blocks. Thread-safe.
+ * Connects to the daemon's own socket and hangs up: libmilter's worker pool then looks for sessions
+ * that would otherwise wait behind a stalled worker. Never blocks. Thread-safe.
  */
 void filter_nudge(void);
 /* How many callbacks run now. Thread-safe. */

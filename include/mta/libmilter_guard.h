@@ -6,12 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether libmilter calls libmilter_guard.c's pthread_create: not in a program that is linked fully static. */
+/*
+ * Whether libmilter calls libmilter_guard.c's pthread_create: not in a program that is linked fully
+ * static.
+ */
 bool libmilter_guard_is_linked(void);
 
 /*
- * From here on, a thread that nobody in this process can start is replaced by a spare thread, as soon as there
- * is one; up to waiting_max functions may wait for that. Once, before libmilter runs. 0, or an errno.
+ * From here on, a thread that nobody in this process can start is replaced by a spare thread, as
+ * soon as there is one; up to waiting_max functions may wait for that. Once, before libmilter runs.
+ * 0, or an errno.
  */
 int libmilter_guard_start(size_t waiting_max);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a configuration would have done to the sessions of a mail log: drives session/session.c with a memory store
- * and a clock that the log's time stamps move.
+ * What a configuration would have done to the sessions of a mail log: drives session/session.c with
+ * a memory store and a clock that the log's time stamps move.
  */
 #ifndef TARPIT_REPLAY_H
 #define TARPIT_REPLAY_H

@@ -25,7 +25,8 @@ struct journal_rejection {
 	const char *recipient;	/* canonical; empty if hidden */
 	const char *sender;	/* "<>" if null */
 	unsigned count;		/* recipients: 1 unless hidden */
-	uint64_t amount;	/* hundredths added: 0 for a recipient that had been counted before */
+	/* hundredths added: 0 for a recipient that had been counted before */
+	uint64_t amount;
 	const struct standing *standing;	/* of the client, after this rejection */
 };
 
@@ -49,7 +50,8 @@ struct journal_decision {
 	int64_t delay_ms;	/* of a stall, made or not for REASON_OBSERVE; else 0 */
 	double score;		/* of a stall */
 	unsigned active;	/* of a stall: how many there are, with this one */
-	unsigned count;		/* of 421s: how many a log line is to tell of; 0: none now. See deferrals.h */
+	/* of 421s: how many a log line is to tell of; 0: none now. See deferrals.h */
+	unsigned count;
 };
 
 enum journal_session {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/clock.h"
+#include "session/gateway.h"
 #include "session/mta_timeout.h"
 #include "config/config.h"
 #include "judge/certificates.h"
@@ -34,16 +35,20 @@ struct tarpit {
 	unsigned max_sessions;		/* beyond these, sessions pass unwatched */
 	_Atomic unsigned open_sessions;
 	struct mta_timeout mta_timeout;
+	struct gateway gateway;
 	_Atomic int mta;		/* enum mta_finding, of the last session */
 };
 
 enum verdict {
 	VERDICT_CONTINUE,
-	VERDICT_ACCEPT,		/* no more callbacks: of the session at connect, of the message later */
+	/* no more callbacks: of the session at connect, of the message later */
+	VERDICT_ACCEPT,
 	VERDICT_DEFER,		/* 421 */
 };
 
-/* What the MTA tells at connect. A text is NULL where the MTA does not say; so in the other events. */
+/*
+ * What the MTA tells at connect. A text is NULL where the MTA does not say; so in the other events.
+ */
 struct connect_event {
 	const char *host;		/* xxfi_connect's name */
 	const struct sockaddr *address;	/* NULL: none */
@@ -72,19 +77,25 @@ void session_close(struct session *session);	/* NULL is allowed */
 
 /* The snapshot that the session keeps. */
 const struct config *session_config(const struct session *session);
-/* Before session_connect: the MTA does not offer SMFIP_RCPT_REJ, to show recipients that it rejects. */
+/*
+ * Before session_connect: the MTA does not offer SMFIP_RCPT_REJ, to show recipients that it
+ * rejects.
+ */
 void session_rejects_not_offered(struct session *session);
 
 /*
- * One thread at a time for each session. Each blocks as long as the store takes, and a stall: at most
- * max_stall_per_session. bad_count is {nbadrcpts}, NULL from Postfix.
+ * One thread at a time for each session. Each blocks as long as the store takes, and a stall: at
+ * most max_stall_per_session. bad_count is {nbadrcpts}, NULL from Postfix.
  */
 enum verdict session_connect(struct session *session, const struct connect_event *event);
 enum verdict session_helo(struct session *session);
 enum verdict session_mail(struct session *session, const struct mail_event *event);
 enum verdict session_rcpt(struct session *session, const struct rcpt_event *event);
 enum verdict session_data(struct session *session, const char *bad_count);
-/* After a session_data that said CONTINUE: the message has reached its end, or the MTA has given it up. */
+/*
+ * After a session_data that said CONTINUE: the message has reached its end, or the MTA has given it
+ * up.
+ */
 enum verdict session_end_of_message(struct session *session);
 void session_abort(struct session *session);
 

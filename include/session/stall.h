@@ -45,24 +45,32 @@ struct stall {
 	struct stall *prev, *next;
 };
 
-/* Each stall that begins calls wakeup, which may be NULL, without a lock: see filter_nudge. NULL if out of memory. */
+/*
+ * Each stall that begins calls wakeup, which may be NULL, without a lock: see filter_nudge. NULL if
+ * out of memory.
+ */
 struct stalls *stalls_new(const struct clock *clock, unsigned budget, void (*wakeup)(void));
 void stalls_free(struct stalls *stalls);
 
 /*
- * Takes a place in the budget. False, with nothing taken, if there is none in this part of it, or the stall's network
- * has a quarter of it already.
+ * Takes a place in the budget. False, with nothing taken, if there is none in this part of it, or
+ * the stall's network has a quarter of it already.
  */
 bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share share);
-/* Waits stall->delay_ms, or until the stall is woken, and gives the place back. waited_ms is how long that took. */
+/*
+ * Waits stall->delay_ms, or until the stall is woken, and gives the place back. waited_ms is how
+ * long that took.
+ */
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms);
 
+/* Whether a stall of this network would find a place now. */
+bool stalls_have_room(struct stalls *stalls, const struct prefix *network);
 /* Ends a stall that has begun, before its stall_wait, as forgiven. */
 void stall_wake(struct stalls *stalls, struct stall *stall);
 
 /*
- * Ends all stalls of a client, as forgiven; or all that there are and will be, as the daemon stops. They end at
- * once. Returns how many.
+ * Ends all stalls of a client, as forgiven; or all that there are and will be, as the daemon stops.
+ * They end at once. Returns how many.
  */
 unsigned stalls_forgive(struct stalls *stalls, const struct prefix *client);
 unsigned stalls_stop(struct stalls *stalls);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Counts on their way to a shared store, and who owes them: this host does, until the shared store has been
- * told. Thread-safe.
+ * Counts on their way to a shared store, and who owes them: this host does, until the shared store
+ * has been told. Thread-safe.
  */
 #ifndef TARPIT_STORE_DEBTS_H
 #define TARPIT_STORE_DEBTS_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store/memory.h"
 #include "store/store.h"
 
 #define DEBTS_MAX 12
@@ -32,19 +33,22 @@ struct debts {
 enum debt_step {
 	DEBT_NOT_TOLD,		/* certainly: this host owes it */
 	DEBT_TOLD,
-	DEBT_MAYBE_TOLD,	/* without an answer: taken as told, for telling it again could count it twice */
+	/* without an answer: taken as told, for telling it again could count it twice */
+	DEBT_MAYBE_TOLD,
 };
 
 /* What an event counts, for its client and for the network. */
 void debts_of_event(const struct store_query *query, const struct store_event *event,
 		    struct debts *debts);
+/* All that is known of a client or network, as debts. */
+void debts_of_known(const struct memory_debt *known, struct debts *debts);
 /* Adds what memory has of the client's history and its network's, which it forgets. */
 void debts_take_history(struct store *memory, const struct store_query *query, struct debts *debts);
 /* Clients and networks whose debts there is room for. */
 #define DEBTS_ENTRIES_MAX 2
 /*
- * Takes what memory owes to that owner of so many clients and networks; false if there is nothing. The caller
- * settles the debts once: until then they are not part of what memory shows.
+ * Takes what memory owes to that owner of so many clients and networks; false if there is nothing.
+ * The caller settles the debts once: until then they are not part of what memory shows.
  */
 bool debts_take(struct store *memory, unsigned owner, unsigned entries, struct debts *debts);
 /* The same, but one count only, and of that no more than one offence of weight 1. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The store inside this process, and what a memcached store falls back on. Never blocks for long. */
+/*
+ * The store inside this process, and what a memcached store falls back on. Never blocks for long.
+ */
 #ifndef TARPIT_STORE_MEMORY_H
 #define TARPIT_STORE_MEMORY_H
 
@@ -14,8 +16,9 @@
 struct store *memory_store_new(size_t max_clients);
 
 /*
- * For a store that has a shared one in front: which recipients of a message, moved to the front, earn credit that the
- * shared one is to be told. Returns how many: none for a client without an offence, whose credit is kept here.
+ * For a store that has a shared one in front: which recipients of a message, moved to the front,
+ * earn credit that the shared one is to be told. Returns how many: none for a client without an
+ * offence, whose credit is kept here.
  */
 size_t memory_earn(struct store *store, const struct store_query *query,
 		   struct store_recipient *recipients, size_t count);
@@ -32,8 +35,10 @@ void memory_take_history(struct store *store, const struct store_query *query,
  */
 
 /* True if this recipient had not been seen in this window; it is noted. */
-bool memory_see(struct store *store, const struct prefix *client, int64_t window, uint64_t recipient);
-void memory_learn(struct store *store, const struct store_query *query, const struct store_view *view);
+bool memory_see(struct store *store, const struct prefix *client, int64_t window,
+		uint64_t recipient);
+void memory_learn(struct store *store, const struct store_query *query,
+		  const struct store_view *view);
 /* Adds what is owed for this client and network to what the shared store said, sets announced. */
 void memory_amend(struct store *store, const struct store_query *query, struct store_view *view);
 
@@ -47,6 +52,18 @@ struct memory_debt {
 	int64_t window;
 	struct tally owed;	/* of window and of the one before */
 };
+
+/* What the shared store said of a client or network, and was told, of the last two windows. */
+struct memory_known {
+	struct memory_debt counts;
+	int64_t by_hand_until_s;	/* 0: not flagged by hand */
+};
+
+/*
+ * Copies all of that, clients before networks, which takes a millisecond for ten thousand; the
+ * caller frees it. NULL without memory, or if there is nothing.
+ */
+struct memory_known *memory_copy_known(struct store *store, size_t *count);
 
 /* Takes one debt out; false if there is none. The caller settles it, once, or puts it back. */
 bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *debt);

@@ -41,7 +41,10 @@ struct store_site {
 	uint64_t sums[STORE_SITE_MINUTES];	/* out: of this minute, the one before ... */
 };
 
-/* An accepted recipient, by hashes as hash_recipient makes them of its mailbox and of its "@domain". */
+/*
+ * An accepted recipient, by hashes as hash_recipient makes them of its mailbox and of its
+ * "@domain".
+ */
 struct store_recipient {
 	uint64_t mailbox, domain;
 	bool is_distinct;	/* earns credit once a window */
@@ -59,15 +62,16 @@ struct store_ops {
 	bool (*record)(struct store *store, const struct store_query *query,
 		       const struct store_event *event, struct store_view *view);
 	/*
-	 * How many recipients of its domain, this one among them, may still earn credit for the client in this window:
-	 * 0 for one that has done so, UINT_MAX for any number. As far as this host knows; never asks another one.
+	 * How many recipients of its domain, this one among them, may still earn credit for the
+	 * client in this window: 0 for one that has done so, UINT_MAX for any number. As far as
+	 * this host knows; never asks another one.
 	 */
 	unsigned (*credit_left)(struct store *store, const struct store_query *query,
 				const struct store_recipient *recipient);
 	/*
-	 * The message of these recipients, STORE_RECIPIENTS_MAX at most, has reached its end. What they earn is kept on
-	 * this host as long as the client has not offended, and goes along with its first offence. Whether view shows
-	 * now what is remembered; else it is as it was.
+	 * The message of these recipients, STORE_RECIPIENTS_MAX at most, has reached its end. What
+	 * they earn is kept on this host as long as the client has not offended, and goes along
+	 * with its first offence. Whether view shows now what is remembered; else it is as it was.
 	 */
 	bool (*credit)(struct store *store, const struct store_query *query,
 		       const struct store_recipient *recipients, size_t count, struct store_view *view);
@@ -75,15 +79,15 @@ struct store_ops {
 	bool (*announce)(struct store *store, const struct prefix *client,
 			 enum announcement announcement);
 	/*
-	 * By an administrator: flags a client by hand until that moment (seconds since the epoch), or
-	 * forgets all there is of it, what it added to its network's counters included. False if a
-	 * shared store could not be told; what this process remembers has changed all the same.
+	 * By an administrator: flags a client by hand until that moment (seconds since the epoch),
+	 * or forgets all there is of it, what it added to its network's counters included. False if
+	 * a shared store could not be told; what this process remembers has changed all the same.
 	 */
 	bool (*flag)(struct store *store, const struct store_query *query, int64_t until_s);
 	bool (*forgive)(struct store *store, const struct store_query *query);
 	/*
-	 * Shows each client that this process remembers, in no order, with its counts as of that window.
-	 * Sessions are not held up meanwhile; other callers of `each` are.
+	 * Shows each client that this process remembers, in no order, with its counts as of that
+	 * window. Sessions are not held up meanwhile; other callers of `each` are.
 	 */
 	void (*each)(struct store *store, const struct client_widths *widths,
 		     const struct window *window, store_visit *visit, void *arg);

@@ -35,8 +35,8 @@ static bool is_host_char(char c)
 }
 
 /*
- * RFC 5322's atext and RFC 6531's, but not ! and %: user%host@here and host!user@here are what Postfix and
- * Sendmail take for user@host.
+ * RFC 5322's atext and RFC 6531's, but not ! and %: user%host@here and host!user@here are what
+ * Postfix and Sendmail take for user@host.
  */
 static bool is_local_char(char c)
 {

@@ -256,6 +256,9 @@ int listen_set_mode(const char *path, mode_t mode)
 		return -1;
 	if ((status.st_mode & 07777) == mode)
 		return 0;
-	/* Not chmod: the directory may be another user's, who could have put a link there meanwhile. */
+	/*
+	 * Not chmod: the directory may be another user's, who could have put a link there
+	 * meanwhile.
+	 */
 	return fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW);
 }

@@ -38,7 +38,10 @@ static bool write_line(const char *line)
 	return true;
 }
 
-/* A log_sink. A session that logs does not wait for a reader: what a full pipe does not take is lost. */
+/*
+ * A log_sink. A session that logs does not wait for a reader: what a full pipe does not take is
+ * lost.
+ */
 static void write_stderr(int priority, const char *line)
 {
 	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -144,11 +147,15 @@ void log_message(int priority, const char *event, const char *format, ...)
 
 bool log_allowed(struct log_limit *limit)
 {
+	return log_allowed_every(limit, MINUTE_MS);
+}
+
+bool log_allowed_every(struct log_limit *limit, int64_t ms)
+{
 	int64_t now = clock_now_ms();
 	int64_t next = atomic_load(&limit->next_ms);
 
-	return now >= next &&
-	       atomic_compare_exchange_strong(&limit->next_ms, &next, now + MINUTE_MS);
+	return now >= next && atomic_compare_exchange_strong(&limit->next_ms, &next, now + ms);
 }
 
 struct name {

@@ -50,8 +50,8 @@ static void enqueue(int priority, const char *line)
 }
 
 /*
- * A queue that was full takes nothing until half of it is free, and first tells how much was left out. The mutex is
- * held.
+ * A queue that was full takes nothing until half of it is free, and first tells how much was left
+ * out. The mutex is held.
  */
 static void enqueue_after_loss(int priority, const char *line)
 {

@@ -126,6 +126,26 @@ struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits)
 	return cut;
 }
 
+bool prefix_is_private(const struct prefix *prefix)
+{
+	static const struct prefix ranges[] = {
+		{4, 8, {10}},	    {4, 8, {127}},	   {4, 10, {100, 64}},
+		{4, 12, {172, 16}}, {4, 16, {169, 254}},   {4, 16, {192, 168}},
+		{6, 7, {0xfc}},	    {6, 10, {0xfe, 0x80}}, {6, 128, {[15] = 1}},
+	};
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		struct prefix cut;
+
+		if (prefix->family != ranges[i].family || prefix->bits < ranges[i].bits)
+			continue;
+		cut = prefix_cut(prefix, ranges[i].bits);
+		if (prefix_equal(&cut, &ranges[i]))
+			return true;
+	}
+	return false;
+}
+
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;

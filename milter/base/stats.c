@@ -46,8 +46,8 @@ static struct code other_code = {.text = "other"};
 
 #define BOUNDS 12
 /*
- * Upper bounds in microseconds; the last bucket has none. A stall ends a little after its delay, and those
- * are round numbers, or an MTA's timeout less 2 s: hence bounds a little above.
+ * Upper bounds in microseconds; the last bucket has none. A stall ends a little after its delay,
+ * and those are round numbers, or an MTA's timeout less 2 s: hence bounds a little above.
  */
 #define STALL_BOUNDS                                                                               \
 	100000, 550000, 1100000, 2200000, 3300000, 5500000, 8500000, 11000000, 16000000, 21000000, \

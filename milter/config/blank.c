@@ -54,7 +54,9 @@ static char *end_of_comment(char *p, char *end)
 	return last != NULL ? last : end;
 }
 
-/* What follows the comment or token that begins at p; NULL if it never ends, and reason says what. */
+/*
+ * What follows the comment or token that begins at p; NULL if it never ends, and reason says what.
+ */
 static char *end_of_token(char *p, char *end, const char **reason)
 {
 	char *last;

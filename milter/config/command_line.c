@@ -20,8 +20,8 @@ char *config_trim(char *text)
 }
 
 /*
- * Takes the quotes off the text that begins at *next, in place, and moves *next past it. The text ends
- * at end (a comma, or 0 for none) outside of quotes, or where the whole does.
+ * Takes the quotes off the text that begins at *next, in place, and moves *next past it. The text
+ * ends at end (a comma, or 0 for none) outside of quotes, or where the whole does.
  */
 static char *take_value(char **next, char end)
 {

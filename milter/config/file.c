@@ -118,8 +118,8 @@ __attribute__((format(printf, 2, 0))) static void on_error(cfg_t *cfg, const cha
 }
 
 /*
- * libconfuse calls it for each value once the value has its slot in the option: the first one after `=`; behind the
- * default, which is one value, the first one after `+=`.
+ * libconfuse calls it for each value once the value has its slot in the option: the first one after
+ * `=`; behind the default, which is one value, the first one after `+=`.
  */
 static int on_value(cfg_t *cfg, cfg_opt_t *option, const char *value, void *result)
 {
@@ -162,8 +162,8 @@ static int parse_text(cfg_t *cfg, char *text, size_t length)
 }
 
 /*
- * In place of libconfuse's own include(), which leaks a file that has a fault, and after ten such reloads takes no
- * file any more.
+ * In place of libconfuse's own include(), which leaks a file that has a fault, and after ten such
+ * reloads takes no file any more.
  */
 static int on_include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
 {
@@ -229,8 +229,8 @@ static cfg_t *new_parser(const struct string_list *unknown)
 }
 
 /*
- * Where an allocation fails, libconfuse 3.3 asserts and its lexer exits: so no parser is made unless there is
- * memory in plenty, several times the length of the text.
+ * Where an allocation fails, libconfuse 3.3 asserts and its lexer exits: so no parser is made
+ * unless there is memory in plenty, several times the length of the text.
  */
 static bool has_memory(size_t length)
 {

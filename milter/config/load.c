@@ -59,8 +59,8 @@ static void clear_values(struct assignment *assignment)
 }
 
 /*
- * Reads an @FILE. A relative path is beside the file that names it, or else in the working directory. The caller
- * frees the text and *path. NULL with errno.
+ * Reads an @FILE. A relative path is beside the file that names it, or else in the working
+ * directory. The caller frees the text and *path. NULL with errno.
  */
 static char *read_list_file(const struct value *value, char **path, size_t *length)
 {
@@ -81,7 +81,7 @@ static char *read_list_file(const struct value *value, char **path, size_t *leng
 
 /* Reads the items of an @FILE, one a line, with comments from # to the line's end. */
 static void read_items(struct loader *loader, const struct config_key *key,
-			 const struct value *value)
+		       const struct value *value)
 {
 	char reason[REASON_MAX], *path, *text, *next;
 	size_t length;
@@ -215,7 +215,10 @@ bool config_load_assign(struct loader *loader, const struct config_key *key, boo
 	if (assignment->file == NULL)
 		loader->out_of_memory = true;
 	assignment->line = line;
-	/* Of two keys that contradict each other, one whose line is not known is not the one to name. */
+	/*
+	 * Of two keys that contradict each other, one whose line is not known is not the one to
+	 * name.
+	 */
 	if (!loader->is_preset)
 		assignment->order = line > 0 ? ++loader->order : 1;
 	return true;

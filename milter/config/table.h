@@ -31,8 +31,10 @@ struct config_key {
 	double min, max;		/* of numbers; of durations in milliseconds */
 	bool has_zero;			/* 0 is allowed, too */
 	bool fixed;			/* a change needs a restart of the daemon */
-	const char *words[2];		/* of a boolean: false and true; of a list: what may stand in its place */
-	/* What a text must be, and what takes one item of a list. False with the reason in error. */
+	const char *words[2];		/* of a boolean: false and true; of a list: in its place */
+	/*
+	 * What a text must be, and what takes one item of a list. False with the reason in error.
+	 */
 	bool (*check)(const char *text, char *error, size_t size);
 	bool (*add)(struct config *config, const char *text, char *error, size_t size);
 	/* What takes a line of an @FILE, where an item may name one, and what a line may be. */
@@ -42,7 +44,8 @@ struct config_key {
 
 extern const struct config_key config_keys[];
 extern const size_t config_keys_count;
-extern const char *const config_facilities[], *const config_levels[], *const config_mtas[];	/* NULL-terminated */
+/* NULL-terminated */
+extern const char *const config_facilities[], *const config_levels[], *const config_mtas[];
 
 /* The key whose name is these bytes, or NULL. */
 const struct config_key *config_key_find(const char *name, size_t length);
@@ -62,6 +65,7 @@ bool config_value_parse(const struct config_key *key, const char *text, void *fi
 /* For `add`: each checks one item of a list and puts it into the snapshot. */
 bool config_add_server(struct config *config, const char *text, char *error, size_t size);
 bool config_add_offence(struct config *config, const char *text, char *error, size_t size);
+bool config_add_soft_offence(struct config *config, const char *text, char *error, size_t size);
 bool config_add_stage(struct config *config, const char *text, char *error, size_t size);
 bool config_add_client(struct config *config, const char *text, char *error, size_t size);
 bool config_add_host(struct config *config, const char *text, char *error, size_t size);
@@ -76,6 +80,7 @@ bool config_add_trap_line(struct config *config, const char *text, char *error, 
 bool config_add_certificate_line(struct config *config, const char *text, char *error, size_t size);
 
 /* For `check`: each tells whether a text may be a key's value. */
+bool config_check_group(const char *text, char *error, size_t size);
 bool config_check_delimiter(const char *text, char *error, size_t size);
 bool config_check_user(const char *text, char *error, size_t size);
 bool config_check_key_prefix(const char *text, char *error, size_t size);

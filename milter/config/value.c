@@ -230,7 +230,10 @@ bool config_check_password_file(const char *text, char *error, size_t size)
 		return true;
 	if (*text != '/')
 		return error_set(error, size, "not an absolute path");
-	/* --check-config may run as a user that can't read the file. The daemon, which must, reads it at start. */
+	/*
+	 * --check-config may run as a user that can't read the file. The daemon, which must, reads
+	 * it at start.
+	 */
 	if (access(text, R_OK) != 0 && errno == EACCES)
 		return true;
 	secret = secret_read(text, error, size);
@@ -334,18 +337,30 @@ bool config_add_server(struct config *config, const char *text, char *error, siz
 	return keep(&config->memcached_servers, text, error, size);
 }
 
-bool config_add_offence(struct config *config, const char *text, char *error, size_t size)
+static bool add_offence(struct config *config, const char *text, bool is_soft, char *error,
+			size_t size)
 {
 	struct offence offence, *offences;
 
-	if (!offence_parse(text, &offence, error, size))
+	if (!offence_parse(text, is_soft, &offence, error, size))
 		return false;
 	offences = reallocarray(config->offences, config->offences_count + 1, sizeof(*offences));
 	if (offences == NULL)
 		return error_set(error, size, "out of memory");
 	config->offences = offences;
 	offences[config->offences_count++] = offence;
-	return keep(&config->offences_text, text, error, size);
+	return keep(is_soft ? &config->soft_offences_text : &config->offences_text, text, error,
+		    size);
+}
+
+bool config_add_offence(struct config *config, const char *text, char *error, size_t size)
+{
+	return add_offence(config, text, false, error, size);
+}
+
+bool config_add_soft_offence(struct config *config, const char *text, char *error, size_t size)
+{
+	return add_offence(config, text, true, error, size);
 }
 
 bool config_add_stage(struct config *config, const char *text, char *error, size_t size)
@@ -386,7 +401,8 @@ bool config_add_callout(struct config *config, const char *text, char *error, si
 	char local[256];
 
 	if (length >= sizeof(local) || strchr(text, '@') == NULL)
-		return error_set(error, size, "neither an address nor a local part with an @ behind it");
+		return error_set(error, size,
+				 "neither an address nor a local part with an @ behind it");
 	snprintf(local, sizeof(local), "%s", text);
 	if (local[length - 1] == '@')
 		local[length - 1] = '\0';
@@ -427,6 +443,11 @@ bool config_add_certificate(struct config *config, const char *text, char *error
 	return (*text == '@' || strcasecmp(text, "no") == 0 || config->exempt_verified ||
 		config_add_certificate_line(config, text, error, size)) &&
 	       keep(&config->exempt_certificates, text, error, size);
+}
+
+bool config_check_group(const char *text, char *error, size_t size)
+{
+	return *text == '\0' || config_check_user(text, error, size);
 }
 
 bool config_check_delimiter(const char *text, char *error, size_t size)

@@ -306,8 +306,8 @@ static void put_arithmetic(struct request *r, const struct store_view *view,
 	struct standing around;
 
 	tally_roll(&network, view->window, now->index);
-	policy_judge(policy, &network, NULL,
-		     &(struct circumstances){.elapsed = now->elapsed}, &around);
+	policy_judge(policy, &network, NULL, &(struct circumstances){.elapsed = now->elapsed},
+		     &around);
 	request_put_integer(r, r->answer, "window_s", r->config->window_s);
 	request_put_real(r, r->answer, "threshold", policy->threshold);
 	request_put_real(r, r->answer, "good_credit", policy->good_credit);

@@ -46,8 +46,8 @@
 #define STOP_REPLIES_MS 20
 #define STOP_STEP_MS 5
 /*
- * How long libmilter's signal thread is looked for: milliseconds will do where the machine is idle. Longer than the
- * 5 s that smfi_main may take to return once libmilter has a TERM.
+ * How long libmilter's signal thread is looked for: milliseconds will do where the machine is idle.
+ * Longer than the 5 s that smfi_main may take to return once libmilter has a TERM.
  */
 #define PARK_MS 6000
 /* Clients whose 421s are remembered; 200 bytes each. */
@@ -158,7 +158,10 @@ static void *serve(void *argument)
 
 	while (sem_wait(&d->may_serve) != 0)
 		;
-	/* While the signal thread is being parked libmilter may take a TERM: main gets another one for it. */
+	/*
+	 * While the signal thread is being parked libmilter may take a TERM: main gets another one
+	 * for it.
+	 */
 	if (filter_run() != 0 || !atomic_load(&d->is_parking))
 		atomic_store(&d->has_ended, true);
 	kill(getpid(), SIGTERM);
@@ -179,7 +182,10 @@ static int block_signals(struct daemon *d)
 	d->signals = signalfd(-1, &mask, SFD_CLOEXEC);
 	if (d->signals < 0 || pthread_sigmask(SIG_BLOCK, &mask, NULL) != 0 ||
 	    sigaction(SIGPIPE, &ignore, NULL) != 0 ||
-	    /* Whoever started the daemon may ignore it: then the kernel would reap tarpit-store before its keeper. */
+	    /*
+	     * Whoever started the daemon may ignore it: then the kernel would reap tarpit-store
+	     * before its keeper.
+	     */
 	    sigaction(SIGCHLD, &keep, NULL) != 0)
 		return daemon_fail(d, EX_OSERR, "can't arrange for signals");
 	return EX_OK;
@@ -201,7 +207,7 @@ static void start_observers(struct daemon *d)
 					  .arg = d,
 					  .reload = reload,
 					  .is_refused = d->config->use_memcached ? is_store_worker
-											 : NULL};
+										 : NULL};
 	char error[256];
 	int result;
 
@@ -232,7 +238,10 @@ static int start_threads(struct daemon *d)
 	code = build(d);
 	if (code != EX_OK)
 		return code;
-	/* Each descriptor may be a session that wants a thread, and libmilter has some threads of its own. */
+	/*
+	 * Each descriptor may be a session that wants a thread, and libmilter has some threads of
+	 * its own.
+	 */
 	if (libmilter_guard_start(2 * (d->sessions_max + DESCRIPTORS_RESERVED)) != 0 ||
 	    pthread_create(&d->thread, NULL, serve, d) != 0 || !upkeep_start(d))
 		return daemon_fail(d, EX_OSERR, "can't start a thread");
@@ -269,8 +278,7 @@ static void log_status(const struct daemon *d)
 	log_begin(&line, LOG_NOTICE, "status");
 	line.wanted = true; /* whatever log_level says */
 	log_put(&line, "version", "%s", PACKAGE_VERSION);
-	log_put(&line, "uptime_s", "%" PRId64,
-		(clock_now_ms() - d->started_ms) / 1000);
+	log_put(&line, "uptime_s", "%" PRId64, (clock_now_ms() - d->started_ms) / 1000);
 	log_put(&line, "mode", "%s", config->observe ? "observe" : "enforce");
 	log_put(&line, "store", "%s", config->use_memcached ? "memcached" : "memory");
 	log_put(&line, "store_state", "%s", store_state(d->tarpit.store));
@@ -306,8 +314,8 @@ static int attend(struct daemon *d)
 }
 
 /*
- * Ends the stalls, gives their answers time to leave, and leaves the rest to the end of the process.
- * smfi_stop would only wait for seconds, and cut off sessions that are still stalled.
+ * Ends the stalls, gives their answers time to leave, and leaves the rest to the end of the
+ * process. smfi_stop would only wait for seconds, and cut off sessions that are still stalled.
  */
 static void stop(struct daemon *d, int signal_number)
 {
@@ -351,7 +359,10 @@ static int start(struct daemon *d)
 		code = process_detach(&d->ready, reason, sizeof(reason));
 	if (code != EX_OK)
 		return daemon_fail(d, code, reason);
-	/* Without this thread each session would write to the log itself, and wait where the log daemon hangs. */
+	/*
+	 * Without this thread each session would write to the log itself, and wait where the log
+	 * daemon hangs.
+	 */
 	if (!d->options->foreground && log_writer_start() != 0)
 		return daemon_fail(d, EX_OSERR, "can't start a thread");
 	code = find_user(d);

@@ -118,8 +118,8 @@ static int parse(struct arguments *arguments, int argc, char **argv)
 static void print_version(void)
 {
 	printf("tarpit-milter %s\n%s\n%s\n%s\n%s\n%s\n", PACKAGE_VERSION, filter_version(),
-	       memcached_store_library_version(), config_library_version(), command_library_version(),
-	       hash_library_version());
+	       memcached_store_library_version(), config_library_version(),
+	       command_library_version(), hash_library_version());
 	if (metrics_http_version() != NULL)
 		printf("libmicrohttpd %s\n", metrics_http_version());
 #ifdef HAVE_SYSTEMD

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Larger files are not read, longer lines are cut, and parameters nested more deeply are given up. */
+/*
+ * Larger files are not read, longer lines are cut, and parameters nested more deeply are given up.
+ */
 #define FILE_MAX (128 * 1024)
 #define VALUE_MAX 4096
 #define EXPANSIONS_MAX 20
@@ -23,8 +25,8 @@
 enum { SERVICE, TYPE, PRIVATE, UNPRIVILEGED, CHROOT, WAKEUP, MAXPROC, COMMAND, COLUMNS };
 
 /*
- * Takes the next logical line: one that begins with a blank continues the one before; comments and empty
- * lines don't count, in the midst of one either.
+ * Takes the next logical line: one that begins with a blank continues the one before; comments and
+ * empty lines don't count, in the midst of one either.
  */
 static bool next_line(const char **text, char line[VALUE_MAX])
 {
@@ -151,7 +153,9 @@ static void read_main_cf(const char *main_cf, const char *socket, struct postfix
 		snprintf(files->queue, sizeof(files->queue), "%s", DEFAULT_QUEUE_DIRECTORY);
 }
 
-/* Postfix takes a relative path, and any path of a chrooted service, as below its queue directory. */
+/*
+ * Postfix takes a relative path, and any path of a chrooted service, as below its queue directory.
+ */
 static bool is_path(const struct postfix_files *files, const char *path, const char *ours)
 {
 	size_t length = strlen(files->queue);
@@ -162,7 +166,10 @@ static bool is_path(const struct postfix_files *files, const char *path, const c
 	       strcmp(ours + length + 1, path + strspn(path, "/")) == 0;
 }
 
-/* Whether Postfix's unix:PATH or inet:HOST:PORT is the daemon's unix:PATH or inet:PORT@HOST: by path or by port. */
+/*
+ * Whether Postfix's unix:PATH or inet:HOST:PORT is the daemon's unix:PATH or inet:PORT@HOST: by
+ * path or by port.
+ */
 static bool is_ours(const struct postfix_files *files, const char *milter)
 {
 	const char *ours = strchr(files->socket, ':'), *port;
@@ -231,7 +238,10 @@ static bool find_milters(const char *main_cf, char *options, char milters[VALUE_
 	return found && expand(main_cf, milters);
 }
 
-/* Whether this line of master.cf is of a service that asks the daemon and has a process limit; fills limit. */
+/*
+ * Whether this line of master.cf is of a service that asks the daemon and has a process limit;
+ * fills limit.
+ */
 static bool read_service(const struct postfix_files *files, char *line, struct postfix_limit *limit)
 {
 	char *columns[COLUMNS], milters[VALUE_MAX], *rest = line;
@@ -273,7 +283,10 @@ bool postfix_limit_parse(const char *main_cf, const char *master_cf, const char 
 	return found;
 }
 
-/* A regular file's text, up to a NUL if the file has one; NULL if it can't be read. Does not wait for a pipe's writer. */
+/*
+ * A regular file's text, up to a NUL if the file has one; NULL if it can't be read. Does not wait
+ * for a pipe's writer.
+ */
 static char *read_text(const char *directory, const char *name)
 {
 	char path[VALUE_MAX], *text = NULL;

@@ -11,9 +11,9 @@ struct postfix_limit {
 };
 
 /*
- * Of the services that have this socket (the value of the key socket) in smtpd_milters, the one with the fewest
- * processes. False if there is none, if none of them is limited, or if a value has other parameters than $name,
- * ${name} and $(name). Pure.
+ * Of the services that have this socket (the value of the key socket) in smtpd_milters, the one
+ * with the fewest processes. False if there is none, if none of them is limited, or if a value has
+ * other parameters than $name, ${name} and $(name). Pure.
  */
 bool postfix_limit_parse(const char *main_cf, const char *master_cf, const char *socket,
 			 struct postfix_limit *limit);

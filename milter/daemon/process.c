@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* User, limits, detaching, pid file and service manager: what the daemon asks of the system for its process. */
+/*
+ * User, limits, detaching, pid file and service manager: what the daemon asks of the system for its
+ * process.
+ */
 #include "process.h"
 
 #include <errno.h>
@@ -31,6 +34,21 @@
 /* libmilter polls all sessions for each command: more sessions would make all commands slow. */
 #define DESCRIPTORS_MAX 65536
 
+int process_find_group(const char *name, gid_t *gid, char *error, size_t size)
+{
+	char buffer[16384];
+	struct group group, *found = NULL;
+	int result = getgrnam_r(name, &group, buffer, sizeof(buffer), &found);
+
+	if (found != NULL) {
+		*gid = group.gr_gid;
+		return EX_OK;
+	}
+	snprintf(error, size, "socket_group %s: %s", name,
+		 result != 0 ? strerror(result) : "no such group");
+	return result != 0 ? EX_OSERR : EX_NOUSER;
+}
+
 int process_find_user(const char *name, struct process_user *user, char *error, size_t size)
 {
 	struct passwd *entry;
@@ -54,7 +72,10 @@ int process_find_user(const char *name, struct process_user *user, char *error, 
 
 int process_become(const struct process_user *user, char *error, size_t size)
 {
-	/* No program that this process runs may get a capability. Only a process that has none may not drop them. */
+	/*
+	 * No program that this process runs may get a capability. Only a process that has none may
+	 * not drop them.
+	 */
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	if (initgroups(user->name, user->gid) != 0 || setgid(user->gid) != 0 ||
@@ -99,8 +120,9 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 }
 
 /*
- * The tasks that a control group and those above it still allow. Shortens the group's path. The root is read, too:
- * in a container the root may be a group with a limit, and the only one that can be seen.
+ * The tasks that a control group and those above it still allow. Shortens the group's path. The
+ * root is read, too: in a container the root may be a group with a limit, and the only one that can
+ * be seen.
  */
 static uint64_t group_tasks_left(const char *mount, const char *controller, char *group)
 {
@@ -276,8 +298,9 @@ static bool is_pid_file(int fd)
 }
 
 /*
- * A user who can open the pid file can lock it, and keep the daemon from starting: only its owner may. That is not
- * the user that the daemon becomes, who could have root's scripts kill another process.
+ * A user who can open the pid file can lock it, and keep the daemon from starting: only its owner
+ * may. That is not the user that the daemon becomes, who could have root's scripts kill another
+ * process.
  */
 int process_pid_file(const char *path, char *error, size_t size)
 {

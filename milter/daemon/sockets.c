@@ -35,6 +35,26 @@ static bool make_directory(const struct daemon *d, const char *path, char *error
 	return true;
 }
 
+/* Gives the milter's socket to the user that the daemon becomes, and to socket_group. */
+static int give_socket(const struct daemon *d, const char *path)
+{
+	uid_t uid = d->changes_user ? d->user.uid : (uid_t)-1;
+	gid_t gid = d->changes_user ? d->user.gid : (gid_t)-1;
+	char reason[512], error[256];
+	int code = EX_OK;
+
+	if (d->config->socket_group[0] != '\0')
+		code = process_find_group(d->config->socket_group, &gid, error, sizeof(error));
+	if (code != EX_OK)
+		return daemon_fail(d, code, error);
+	if (((uid != (uid_t)-1 || gid != (gid_t)-1) && lchown(path, uid, gid) != 0) ||
+	    listen_set_mode(path, d->config->socket_mode) != 0) {
+		snprintf(reason, sizeof(reason), "socket %s: %s", path, strerror(errno));
+		return daemon_fail(d, EX_OSERR, reason);
+	}
+	return EX_OK;
+}
+
 static int open_socket(struct daemon *d)
 {
 	const char *path = listen_path(&d->address);
@@ -52,7 +72,9 @@ static int open_socket(struct daemon *d)
 	}
 	if (filter_register(&d->tarpit, d->config->socket) != 0)
 		return daemon_fail(d, EX_SOFTWARE, "libmilter refuses to register");
-	/* The socket must not be open to more users than socket_mode says, not even for a moment. */
+	/*
+	 * The socket must not be open to more users than socket_mode says, not even for a moment.
+	 */
 	umask_before = umask(0777 & ~d->config->socket_mode);
 	code = filter_open();
 	umask(umask_before);
@@ -61,12 +83,7 @@ static int open_socket(struct daemon *d)
 		return daemon_fail(d, EX_UNAVAILABLE, reason);
 	}
 	d->has_socket = true;
-	if (path != NULL && ((d->changes_user && lchown(path, d->user.uid, d->user.gid) != 0) ||
-			     listen_set_mode(path, d->config->socket_mode) != 0)) {
-		snprintf(reason, sizeof(reason), "socket %s: %s", path, strerror(errno));
-		return daemon_fail(d, EX_OSERR, reason);
-	}
-	return EX_OK;
+	return path != NULL ? give_socket(d, path) : EX_OK;
 }
 
 static void open_control(struct daemon *d)

@@ -43,21 +43,30 @@ int daemon_fail(const struct daemon *d, int code, const char *reason);
 void daemon_open_log(const struct daemon *d);
 
 /*
- * Makes the pid file, and binds libmilter's socket and the control socket: EX_OK or another sysexits code. Mail is
- * served without a control socket if need be.
+ * Makes the pid file, and binds libmilter's socket and the control socket: EX_OK or another
+ * sysexits code. Mail is served without a control socket if need be.
  */
 int sockets_open(struct daemon *d);
 /* Removes the pid file and the sockets that this daemon has made; config holds their paths. */
 void sockets_remove(const struct daemon *d, const struct config *config);
 
-/* Starts the thread that does once a second what no session has time for. False if it can't be started. */
+/*
+ * Starts the thread that does once a second what no session has time for. False if it can't be
+ * started.
+ */
 bool upkeep_start(struct daemon *d);
-/* Has the log told of 421s that no line has told of: for a minute, or at the end at all. Thread-safe. */
+/*
+ * Has the log told of 421s that no line has told of: for a minute, or at the end at all. Thread-
+ * safe.
+ */
 void upkeep_tell_deferred(const struct daemon *d, bool is_end);
 
 /* Sets the limit of descriptors, and how many sessions may be open below it. */
 void limits_apply(struct daemon *d);
-/* How many stalls there may be: fewer than max_stalls where descriptors or threads are short, which is logged. */
+/*
+ * How many stalls there may be: fewer than max_stalls where descriptors or threads are short, which
+ * is logged.
+ */
 unsigned limits_stalls(const struct daemon *d);
 /* What Postfix allows; false if no file that can be read says that Postfix asks this daemon. */
 bool limits_read_postfix(const struct daemon *d, struct postfix_limit *limit);
@@ -65,8 +74,8 @@ bool limits_read_postfix(const struct daemon *d, struct postfix_limit *limit);
 void limits_compare(const struct daemon *d, const struct postfix_limit *limit);
 
 /*
- * Reads the configuration again, for a HUP or for the control socket's thread: see struct control_host. argument
- * is the struct daemon. Thread-safe.
+ * Reads the configuration again, for a HUP or for the control socket's thread: see struct
+ * control_host. argument is the struct daemon. Thread-safe.
  */
 bool reload(void *argument, struct faults *faults, char *needs_restart, size_t size);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is done once a second outside any session: hosts tell each other of sieges, the log of 421s. */
+/*
+ * What is done once a second outside any session: hosts tell each other of sieges, the log of 421s.
+ */
 #include "state.h"
 
 #include <stdatomic.h>

@@ -10,7 +10,10 @@
 
 #include "names.h"
 
-/* With its kind in front: "cn:" a common name, "dn:" a subject, "only:" the CN that is all of one, "fp:". */
+/*
+ * With its kind in front: "cn:" a common name, "dn:" a subject, "only:" the CN that is all of one,
+ * "fp:" a fingerprint.
+ */
 #define NAME_MAX_LENGTH 512
 #define ITEM_MAX_LENGTH (NAME_MAX_LENGTH - 6)
 
@@ -70,8 +73,8 @@ static bool is_printable(const char *text)
 /* What was meant as a choice rather than as somebody's name. */
 static bool is_word(const char *text)
 {
-	static const char *const words[] = {"no",  "off", "false", "none",     "yes",
-					    "on",  "true", "all",   "verified"};
+	static const char *const words[] = {"no", "off",  "false", "none",    "yes",
+					    "on", "true", "all",   "verified"};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasecmp(text, words[i]) == 0)
@@ -113,7 +116,8 @@ bool certificates_add(struct certificates *certificates, const char *text, char 
 	else if (looks_like_a_fingerprint(text))
 		return add(certificates, "fp", digits);
 	else if (*text != '/' && strchr(text, '=') != NULL)
-		reason = "a whole subject begins with a slash, as in /O=Example/CN=mail.example.com";
+		reason =
+			"a whole subject begins with a slash, as in /O=Example/CN=mail.example.com";
 	else if (*text == '/' && strchr(text, '=') == NULL)
 		reason = "neither a subject nor a common name";
 	else if (*text != '/')
@@ -135,7 +139,10 @@ static bool is_told(const char *macro)
 	return macro != NULL && *macro != '\0';
 }
 
-/* Sendmail, and whoever else says {verify}, says so there. Postfix has no {verify}, and tells trusted subjects only. */
+/*
+ * Sendmail, and whoever else says {verify}, says so there. Postfix has no {verify}, and tells trusted
+ * subjects only.
+ */
 bool certificate_is_verified(const struct certificate *certificate, enum mta_kind mta)
 {
 	if (is_told(certificate->verify))
@@ -163,7 +170,10 @@ static int digit_value(char c)
 	return found != NULL ? (int)(found - digits) : -1;
 }
 
-/* Sendmail writes blanks and some signs as +XX (RFC 3461's xtext). The text is cut to the copy's size. */
+/*
+ * Sendmail writes blanks and some signs as +XX (RFC 3461's xtext). The text is cut to the copy's
+ * size.
+ */
 static void decode(const char *text, char copy[NAME_MAX_LENGTH])
 {
 	size_t length = 0;

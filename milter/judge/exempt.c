@@ -40,31 +40,6 @@ static bool fail(char *error, size_t size, const char *reason)
 	return false;
 }
 
-bool exempt_add_client(struct exempt *exempt, const char *text, char *error, size_t size)
-{
-	struct prefix prefix;
-	char meant[PREFIX_TEXT_MAX];
-
-	if (!prefix_parse(text, &prefix)) {
-		if (!prefix_parse_cut(text, &prefix))
-			return fail(error, size, "neither an address nor a network");
-		snprintf(error, size, "host bits are set: was %s meant?",
-			 prefix_format(&prefix, meant));
-		return false;
-	}
-	if (exempt->clients_count == exempt->clients_room) {
-		size_t room = exempt->clients_room == 0 ? 16 : exempt->clients_room * 2;
-		struct prefix *clients = reallocarray(exempt->clients, room, sizeof(*clients));
-
-		if (clients == NULL)
-			return fail(error, size, "out of memory");
-		exempt->clients = clients;
-		exempt->clients_room = room;
-	}
-	exempt->clients[exempt->clients_count++] = prefix;
-	return true;
-}
-
 /* Letters, digits, '-' and '_' in labels of 1 to 63, with dots between. */
 static bool is_host_name(const char *text)
 {
@@ -85,6 +60,41 @@ static bool is_host_name(const char *text)
 		}
 	}
 	return label > 0;
+}
+
+static bool has_letter(const char *text)
+{
+	while (*text != '\0' && !isalpha((unsigned char)*text))
+		text++;
+	return *text != '\0';
+}
+
+bool exempt_add_client(struct exempt *exempt, const char *text, char *error, size_t size)
+{
+	struct prefix prefix;
+	char meant[PREFIX_TEXT_MAX];
+
+	if (!prefix_parse(text, &prefix)) {
+		if (!prefix_parse_cut(text, &prefix))
+			return fail(error, size,
+				    has_letter(text) && is_host_name(*text == '.' ? text + 1 : text)
+					    ? "a host name: exempt_hosts is for those"
+					    : "neither an address nor a network");
+		snprintf(error, size, "host bits are set: was %s meant?",
+			 prefix_format(&prefix, meant));
+		return false;
+	}
+	if (exempt->clients_count == exempt->clients_room) {
+		size_t room = exempt->clients_room == 0 ? 16 : exempt->clients_room * 2;
+		struct prefix *clients = reallocarray(exempt->clients, room, sizeof(*clients));
+
+		if (clients == NULL)
+			return fail(error, size, "out of memory");
+		exempt->clients = clients;
+		exempt->clients_room = room;
+	}
+	exempt->clients[exempt->clients_count++] = prefix;
+	return true;
 }
 
 bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_t size)

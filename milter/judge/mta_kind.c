@@ -27,16 +27,19 @@ static bool is_told(const char *macro)
 	return macro != NULL && *macro != '\0';
 }
 
-/* Sendmail's {v} is "8.17.1.9"; Postfix's is "NAME VERSION", and either may have been changed, or left out. */
+/*
+ * Sendmail's {v} is "8.17.1.9"; Postfix's is "NAME VERSION", and either may have been changed, or
+ * left out.
+ */
 static bool is_bare_version(const char *text)
 {
 	return *text >= '0' && *text <= '9' && strchr(text, ' ') == NULL;
 }
 
 /*
- * Of these macros, all of which are asked for, Postfix (3.7, 3.10) has {client_connections} alone, and Sendmail (8.17,
- * 8.18) all. Postfix's milter_macro_v and milter_macro_defaults can change what it sends: so what does not
- * fit together is nobody's.
+ * Of these macros, all of which are asked for, Postfix (3.7, 3.10) has {client_connections} alone,
+ * and Sendmail (8.17, 8.18) all. Postfix's milter_macro_v and milter_macro_defaults can change what
+ * it sends: so what does not fit together is nobody's.
  */
 enum mta_finding mta_find(enum mta_kind configured, const struct mta_signs *signs)
 {
@@ -72,8 +75,9 @@ const char *mta_finding_text(enum mta_finding finding)
 }
 
 /*
- * Postfix ignores it. Were it sent where it is ignored, a harvester beyond the limits would go on at full speed, and
- * the 421 that its accepted recipients get would tell them from the others; a wait in its place costs little.
+ * Postfix ignores it. Were it sent where it is ignored, a harvester beyond the limits would go on
+ * at full speed, and the 421 that its accepted recipients get would tell them from the others; a
+ * wait in its place costs little.
  */
 bool mta_heeds_421_at_rcpt(enum mta_kind kind)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reckons a client's score from its counters, whether it is flagged, and how long its commands wait. */
+/*
+ * Reckons a client's score from its counters, whether it is flagged, and how long its commands
+ * wait.
+ */
 #include "judge/policy.h"
 
 #include <math.h>
@@ -37,7 +40,10 @@ static void weigh(const struct policy *policy, const struct tally *tally,
 	st->has_credit = (tally->good_now | tally->good_previous) > 0;
 }
 
-/* What its neighbours have done. In a dirty network the clients that are slowed share what may pass. */
+/*
+ * What its neighbours have done. In a dirty network the clients that are slowed share what may
+ * pass.
+ */
 static void weigh_network(const struct policy *policy, const struct tally *network,
 			  const struct circumstances *circumstances, struct standing *st)
 {
@@ -51,8 +57,8 @@ static void weigh_network(const struct policy *policy, const struct tally *netwo
 	if (!st->network_dirty)
 		return;
 	st->threshold = fmin(policy->threshold, DIRTY_THRESHOLD);
-	st->passed = fmax(st->passed,
-			  fade(network->passed_now, network->passed_previous, elapsed));
+	if (!st->has_credit)
+		st->passed = fmax(st->passed, fade(network->passed_now, network->passed_previous, elapsed));
 }
 
 void policy_judge(const struct policy *policy, const struct tally *client,
@@ -67,7 +73,10 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 	if (network != NULL)
 		weigh_network(policy, network, circumstances, standing);
 
-	/* It has an offence of this window that its credit does not make up for, or as much as one of before. */
+	/*
+	 * It has an offence of this window that its credit does not make up for, or as much as one
+	 * of before.
+	 */
 	is_offender = standing->score >= DIRTY_THRESHOLD - ROUNDING ||
 		      (client->bad_now > 0 && standing->score > ROUNDING);
 	if (standing->network_dirty && is_offender) {
@@ -91,9 +100,8 @@ void policy_judge_view(const struct policy *policy, const struct client *client,
 	struct tally own = view->client, network = view->network, kept = view->kept;
 
 	circumstances.elapsed = now->elapsed;
-	circumstances.by_hand =
-		view->by_hand &&
-		(view->by_hand_until_s == 0 || view->by_hand_until_s > window_now_s(now));
+	circumstances.by_hand = view->by_hand && (view->by_hand_until_s == 0 ||
+						  view->by_hand_until_s > window_now_s(now));
 	tally_roll(&own, view->window, now->index);
 	tally_roll(&network, view->window, now->index);
 	policy_judge(policy, &own, client_has_network(client) ? &network : NULL, &circumstances,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads what the MTA says of a recipient, and what weight the configuration gives its RFC 3463 code. */
+/*
+ * Reads what the MTA says of a recipient, and what weight the configuration gives its RFC 3463
+ * code.
+ */
 #include "judge/rejection.h"
 
 #include <stdio.h>
@@ -110,16 +113,19 @@ static bool parse_weight(const char *text, uint16_t *weight)
 	return decimals != 0 && value <= OFFENCE_WEIGHT_MAX;
 }
 
-bool offence_parse(const char *text, struct offence *offence, char *error, size_t size)
+bool offence_parse(const char *text, bool is_soft, struct offence *offence, char *error,
+		   size_t size)
 {
 	const char *rest;
 
-	if (text[0] != '5' || text[1] != '.') {
-		snprintf(error, size,
-			 text[0] == '4' ? "4.x.x never counts"
-					: "not a pattern of permanent errors");
+	if (text[0] != (is_soft ? '4' : '5') || text[1] != '.') {
+		snprintf(error, size, "not a pattern of %s",
+			 is_soft	  ? "temporary errors, 4.x.x"
+			 : text[0] == '4' ? "permanent errors: 4.x.x counts in soft_offences only"
+					  : "permanent errors");
 		return false;
 	}
+	offence->is_soft = is_soft;
 	rest = parse_pattern_part(text + 2, '.', &offence->subject);
 	if (rest != NULL)
 		rest = parse_pattern_part(rest, ' ', &offence->detail);
@@ -137,12 +143,11 @@ bool offence_parse(const char *text, struct offence *offence, char *error, size_
 
 unsigned offence_weight(const struct offence *offences, size_t count, const struct dsn *code)
 {
-	if (code->class != 5)
-		return 0;
 	for (size_t i = 0; i < count; i++) {
 		const struct offence *o = &offences[i];
 
-		if ((o->subject < 0 || o->subject == code->subject) &&
+		if (code->class == (o->is_soft ? 4 : 5) &&
+		    (o->subject < 0 || o->subject == code->subject) &&
 		    (o->detail < 0 || o->detail == code->detail))
 			return o->weight;
 	}

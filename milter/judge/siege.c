@@ -63,7 +63,10 @@ static void begin_hour(struct siege *siege)
 
 static void advance(struct siege *siege, const struct siege_settings *settings, int64_t now_ms)
 {
-	/* The daemon says something every second: this was the clock, set after a boot, or a gap in a log. */
+	/*
+	 * The daemon says something every second: this was the clock, set after a boot, or a gap in
+	 * a log.
+	 */
 	if (now_ms - siege->now_ms > LEAP_MS) {
 		siege_init(siege, now_ms);
 		return;
@@ -76,8 +79,8 @@ static void advance(struct siege *siege, const struct siege_settings *settings, 
 }
 
 /*
- * The time before it began to watch is unknown, and no part of the mean; but an hour at least is, or
- * the first offences would be their own mean.
+ * The time before it began to watch is unknown, and no part of the mean; but an hour at least is,
+ * or the first offences would be their own mean.
  */
 static double mean(const struct siege *siege)
 {

@@ -2,17 +2,50 @@
 /* Reads the header of a log line in each form that loggers write. */
 #include "header.h"
 
+#include <strings.h>
+
 /* A host name, and the facility that some loggers put on either side of it: "mail.info". */
 #define WORDS_BEFORE_TAG 3
 
-/* RFC 5424: the version "1" stands in front of the stamp, perhaps behind a priority. */
+/*
+ * RFC 5424: the version "1" stands in front of the stamp, perhaps behind a priority, and then
+ * perhaps behind what is of a container.
+ */
 static bool is_rfc5424(struct span stamp)
 {
-	struct span priority;
+	struct span before;
 
-	if (span_skip(&stamp, "<") && !span_cut(&stamp, ">", &priority))
+	return span_skip(&stamp, "1 ") || span_cut(&stamp, ">1 ", &before);
+}
+
+static bool is_one_of(struct span word, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		if (word.length == strlen(*names) &&
+		    strncasecmp(word.text, *names, word.length) == 0)
+			return true;
+	return false;
+}
+
+/* "INFO", "[notice]", "mail.info", "<mail.info>"; but mx.example.info is a host. */
+static bool is_level(struct span word)
+{
+	static const char *const levels[] = {"debug", "info",  "notice", "warn",  "warning", "err",
+					     "error", "fatal", "crit",	 "alert", "emerg",   NULL};
+	static const char *const facilities[] = {"mail",   "daemon", "user",   "syslog", "local0",
+						 "local1", "local2", "local3", "local4", "local5",
+						 "local6", "local7", NULL};
+	struct span facility;
+
+	if (word.text[0] == '<')
+		return true;
+	if (word.text[0] == '[')
+		word = span_from(word, 1);
+	if (word.length > 0 && word.text[word.length - 1] == ']')
+		word.length--;
+	if (span_cut_last(&word, ".", &facility) && !is_one_of(facility, facilities))
 		return false;
-	return span_skip(&stamp, "1 ");
+	return is_one_of(word, levels);
 }
 
 /* "host program pid message-id data text", where "-" stands for nothing. */
@@ -48,13 +81,15 @@ static bool read_tagged(struct span *text, struct maillog_header *header)
 	struct span word, inside;
 
 	for (int i = 0;; i++) {
-		if (!span_word(text, &word))
-			return false;
+		do
+			if (!span_word(text, &word))
+				return false;
+		while (word.length == 0);
 		if (word.length > 1 && word.text[word.length - 1] == ':')
 			break;
 		if (i == WORDS_BEFORE_TAG)
 			return false;
-		if (header->host_name.text == NULL && word.length > 0 && word.text[0] != '<')
+		if (header->host_name.text == NULL && !is_level(word))
 			header->host_name = word;
 	}
 	header->program = span_upto(word, word.length - 1);

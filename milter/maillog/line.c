@@ -3,14 +3,35 @@
 #include "maillog/line.h"
 
 #include "header.h"
+#include "maillog/timestamp.h"
 #include "mta.h"
 
-/* syslogd's own line, which has no tag. */
-static bool tells_repetition(struct span text)
+/* "last message repeated 5 times", syslogd's own line, which has no tag. */
+static bool read_repetition(struct span text, unsigned *times)
 {
 	struct span before;
+	uint32_t number;
 
-	return span_cut(&text, "last message repeated ", &before);
+	if (!span_cut(&text, "last message repeated ", &before))
+		return false;
+	*times = span_number(&text, &number) && number < MAILLOG_TIMES_MAX ? number
+									   : MAILLOG_TIMES_MAX;
+	return true;
+}
+
+/* "message repeated 5 times: [ text]" of rsyslog, of which the text is left. */
+static void open_repetition(struct span *text, unsigned *times)
+{
+	struct span rest = *text;
+	uint32_t number;
+
+	if (!span_skip(&rest, "message repeated ") || !span_number(&rest, &number) ||
+	    !span_skip(&rest, " times: [ "))
+		return;
+	if (rest.length > 0 && rest.text[rest.length - 1] == ']')
+		rest.length--;
+	*text = rest;
+	*times = number < MAILLOG_TIMES_MAX ? number : MAILLOG_TIMES_MAX;
 }
 
 /* Postfix logs as "postfix/smtpd": syslog_name, "/", and the program. */
@@ -19,30 +40,78 @@ static bool is_postfix(struct span program)
 	return memchr(program.text, '/', program.length) != NULL;
 }
 
+/* "postfix@-.service", by which `journalctl -o with-unit` names them all. */
+static bool is_unit_of_postfix(struct span program)
+{
+	struct span before;
+
+	return span_cut_last(&program, ".service", &before) && program.length == 0 &&
+	       span_cut(&before, "postfix", &program);
+}
+
 static bool is_sendmail(struct span program)
 {
 	return span_skip(&program, "sendmail") || span_skip(&program, "sm-");
 }
 
+/* Docker's drivers for syslog and the journal log a container's line as a message of their own. */
+static bool read_header(struct span stamp, struct span *text, struct maillog_header *header)
+{
+	struct maillog_header outer;
+	size_t length;
+
+	if (!maillog_header_read(stamp, text, header))
+		return false;
+	length = maillog_timestamp_length(text->text, text->length);
+	if (length == 0)
+		return true;
+	outer = *header;
+	stamp = span_upto(*text, length);
+	*text = span_from(*text, length);
+	if (maillog_header_read(stamp, text, header) && header->host_name.text != NULL)
+		return true;
+	header->host_name = outer.host_name;
+	return header->program.text != NULL;
+}
+
 void maillog_line_parse(const char *text, size_t length, size_t stamp_length,
 			struct maillog_line *line)
+{
+	maillog_line_parse_service(text, length, stamp_length, NULL, line);
+}
+
+void maillog_line_parse_service(const char *text, size_t length, size_t stamp_length,
+				const char *service, struct maillog_line *line)
 {
 	struct span whole = {text, length};
 	struct span rest = span_from(whole, stamp_length);
 	struct maillog_header header;
-	bool has_header = maillog_header_read(span_upto(whole, stamp_length), &rest, &header);
+	bool has_header = read_header(span_upto(whole, stamp_length), &rest, &header);
 
-	*line = (struct maillog_line){
-		.kind = MAILLOG_OTHER, .host_name = header.host_name, .pid = header.pid};
+	*line = (struct maillog_line){.kind = MAILLOG_OTHER,
+				      .host_name = header.host_name,
+				      .pid = header.pid,
+				      .times = 1};
 	if (!has_header) {
-		if (!tells_repetition(span_from(whole, stamp_length)))
+		if (!read_repetition(span_from(whole, stamp_length), &line->times))
 			line->kind = MAILLOG_UNREADABLE;
+		else
+			line->is_repetition = true;
+		return;
+	}
+	open_repetition(&rest, &line->times);
+	line->is_of_mta = true;
+	if (is_unit_of_postfix(header.program)) {
+		line->mta = MAILLOG_POSTFIX;
+		maillog_postfix_unit_read(rest, line);
 	} else if (is_postfix(header.program)) {
 		line->mta = MAILLOG_POSTFIX;
-		maillog_postfix_read(header.program, rest, line);
+		maillog_postfix_read(header.program, rest, service, line);
 	} else if (is_sendmail(header.program)) {
 		line->mta = MAILLOG_SENDMAIL;
 		maillog_sendmail_read(rest, line);
+	} else {
+		line->is_of_mta = false;
 	}
 }
 

@@ -211,22 +211,40 @@ static enum maillog_kind read_delivery(struct span text, struct maillog_line *li
 	return MAILLOG_RECIPIENT;
 }
 
-/* "postfix/submission": what `-o syslog_name=` is in Postfix's own master.cf. */
-static bool is_submission(struct span name)
+/* The last part of a service's name: all of "postfix", "submission" of "postfix/submission". */
+static struct span last_part(struct span name)
 {
 	struct span before;
 
-	return span_cut_last(&name, "/", &before) &&
-	       (span_is(name, "submission") || span_is(name, "submissions") ||
-		span_is(name, "smtps"));
+	span_cut_last(&name, "/", &before);
+	return name;
 }
 
-void maillog_postfix_read(struct span program, struct span text, struct maillog_line *line)
+/*
+ * "postfix/submission": what `-o syslog_name=` is in Postfix's own master.cf. Administrators make
+ * postfix/submission-haproxy of it, or postfix-submission.
+ */
+static bool is_submission(struct span name)
+{
+	name = last_part(name);
+	span_skip(&name, "postfix-");
+	return span_skip(&name, "submission") || span_skip(&name, "smtps");
+}
+
+static bool is_wanted(struct span name, const char *service)
+{
+	if (service == NULL)
+		return !is_submission(name);
+	return span_is(name, service) || span_is(last_part(name), service);
+}
+
+void maillog_postfix_read(struct span program, struct span text, const char *service,
+			  struct maillog_line *line)
 {
 	struct span before;
 
 	span_cut_last(&program, "/", &before);
-	if (span_is(program, "smtpd") && is_submission(before))
+	if (span_is(program, "smtpd") && !is_wanted(before, service))
 		line->kind = MAILLOG_SUBMISSION;
 	else if (span_is(program, "smtpd"))
 		line->kind = read_smtpd(text, line);
@@ -234,4 +252,18 @@ void maillog_postfix_read(struct span program, struct span text, struct maillog_
 		line->kind = read_qmgr(text, line);
 	else
 		line->kind = read_delivery(text, line);
+}
+
+void maillog_postfix_unit_read(struct span text, struct maillog_line *line)
+{
+	struct span rest = text;
+	struct span id = span_queue_id(&rest);
+
+	/* postscreen rejects recipients too, but no milter sees those, and they have no name. */
+	if (id.text != NULL && span_skip(&rest, "to="))
+		line->kind = read_delivery(text, line);
+	else if (id.text != NULL && (span_skip(&rest, "from=") || span_is(rest, "removed")))
+		line->kind = read_qmgr(text, line);
+	else if (!span_skip(&rest, "reject: RCPT from ["))
+		line->kind = read_smtpd(text, line);
 }

@@ -4,7 +4,13 @@
 
 #include <string.h>
 
+#include "month.h"
+#include "wrapping.h"
 #include "year.h"
+
+#define WORD_MAX 20
+/* The runtime's, the container's syslogd's, and the program's. */
+#define STAMPS_MAX 3
 
 struct stamp {
 	const char *text, *end; /* what is left of the line */
@@ -141,15 +147,53 @@ static bool read_zone_name(struct stamp *stamp)
 	return length >= 2;
 }
 
-/* Takes a name of three letters off, if names has it: its place there from 1 on, else 0. */
-static int read_name(struct stamp *stamp, const char *names)
+static size_t most_left(const struct stamp *stamp, size_t most)
 {
-	for (int i = 0; names[3 * i] != '\0' && stamp->end - stamp->text >= 3; i++)
-		if (memcmp(names + 3 * i, stamp->text, 3) == 0) {
-			stamp->text += 3;
-			return i + 1;
+	size_t left = (size_t)(stamp->end - stamp->text);
+
+	return left < most ? left : most;
+}
+
+/* Takes a word off, and the blank after it; false if it is longer than any month or weekday. */
+static bool read_word(struct stamp *stamp, struct span *word)
+{
+	const char *blank = memchr(stamp->text, ' ', most_left(stamp, WORD_MAX));
+
+	if (blank == NULL || blank == stamp->text)
+		return false;
+	*word = (struct span){stamp->text, (size_t)(blank - stamp->text)};
+	stamp->text = blank + 1;
+	return true;
+}
+
+/* "Nov", or in another language "nov." or "11月", which some locales pad on the left. */
+static bool read_month(struct stamp *stamp)
+{
+	static const char english[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	struct span word;
+
+	for (int i = 0; i < 12 && stamp->end - stamp->text > 3; i++)
+		if (memcmp(english + 3 * i, stamp->text, 3) == 0 && stamp->text[3] == ' ') {
+			stamp->text += 4;
+			stamp->date.month = i + 1;
+			return true;
 		}
-	return 0;
+	read_char(stamp, ' ');
+	if (!read_word(stamp, &word))
+		return false;
+	stamp->date.month = maillog_month(word);
+	return stamp->date.month != 0;
+}
+
+/* "20", " 2" or "2", and a blank. */
+static bool read_day(struct stamp *stamp)
+{
+	int *day = &stamp->date.day;
+
+	read_char(stamp, ' ');
+	if (!read_digits(stamp, 2, day) && !read_digits(stamp, 1, day))
+		return false;
+	return read_char(stamp, ' ') && *day >= 1 && *day <= 31;
 }
 
 /* "2026 ", if it is there. */
@@ -164,13 +208,7 @@ static bool read_year(struct stamp *stamp)
 /* "Nov  1 02:03:04", "Nov  1 2026 02:03:04" */
 static bool read_syslog(struct stamp *stamp)
 {
-	struct maillog_date *date = &stamp->date;
-
-	date->month = read_name(stamp, "JanFebMarAprMayJunJulAugSepOctNovDec");
-	return date->month != 0 && read_char(stamp, ' ') &&
-	       read_digits(stamp, read_char(stamp, ' ') ? 1 : 2, &date->day) &&
-	       read_char(stamp, ' ') && date->day >= 1 && date->day <= 31 && read_year(stamp) &&
-	       read_clock(stamp);
+	return read_month(stamp) && read_day(stamp) && read_year(stamp) && read_clock(stamp);
 }
 
 /* "2026-11-20T12:34:56+01:00" */
@@ -179,10 +217,12 @@ static bool read_rfc3339(struct stamp *stamp)
 	return read_date_and_clock(stamp) && read_offset(stamp);
 }
 
-/* "Fri 2026-11-20 12:34:56 CET" */
+/* "Fri 2026-11-20 12:34:56 CET"; the weekday may be of another language. */
 static bool read_short_full(struct stamp *stamp)
 {
-	return read_name(stamp, "MonTueWedThuFriSatSun") != 0 && read_char(stamp, ' ') &&
+	struct span weekday;
+
+	return !is_next_digit(stamp) && read_word(stamp, &weekday) && is_next_digit(stamp) &&
 	       read_date_and_clock(stamp) && (!read_char(stamp, ' ') || read_zone_name(stamp));
 }
 
@@ -250,17 +290,65 @@ static int64_t seconds_of(struct maillog_timestamps *stamps, struct stamp *stamp
 	return maillog_calendar_local_s(&stamps->half_hour, &stamp->date);
 }
 
+static void skip_wrapping(struct stamp *stamp)
+{
+	struct span rest = {stamp->text, (size_t)(stamp->end - stamp->text)};
+
+	maillog_wrapping_skip(&rest);
+	stamp->text = rest.text;
+}
+
+static bool read_blank(struct stamp *stamp)
+{
+	if (stamp->text < stamp->end && !read_char(stamp, ' ') && !read_char(stamp, '\t'))
+		return false;
+	while (read_char(stamp, ' ') || read_char(stamp, '\t'))
+		;
+	return true;
+}
+
+/* A date with a blank behind it. */
+static bool read_whole(struct stamp *stamp)
+{
+	skip_priority(stamp);
+	skip_version(stamp);
+	return read_form(stamp) && read_blank(stamp);
+}
+
+/* Behind the stamp of who runs the container stands the line with its own. */
+static void skip_further(struct stamp *stamp)
+{
+	skip_wrapping(stamp);
+	for (int i = 1; i < STAMPS_MAX; i++) {
+		struct stamp inner = {.text = stamp->text, .end = stamp->end};
+
+		/* A host may have a name of ten digits, but none that is a date. */
+		if (is_next_digit(&inner) && memchr(inner.text, '-', most_left(&inner, 5)) == NULL)
+			return;
+		if (!read_whole(&inner))
+			return;
+		stamp->text = inner.text;
+		skip_wrapping(stamp);
+	}
+}
+
 bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
 			    int64_t *wall_ms, size_t *stamp_length)
 {
 	struct stamp stamp = {.text = line, .end = line + length};
 
-	skip_priority(&stamp);
-	skip_version(&stamp);
-	if (!read_form(&stamp) ||
-	    (stamp.text < stamp.end && !read_char(&stamp, ' ') && !read_char(&stamp, '\t')))
+	skip_wrapping(&stamp);
+	if (!read_whole(&stamp))
 		return false;
+	skip_further(&stamp);
 	*wall_ms = seconds_of(stamps, &stamp) * 1000 + stamp.milliseconds;
 	*stamp_length = (size_t)(stamp.text - line);
 	return true;
+}
+
+size_t maillog_timestamp_length(const char *text, size_t length)
+{
+	struct stamp stamp = {.text = text, .end = text + length};
+
+	return read_whole(&stamp) ? (size_t)(stamp.text - text) : 0;
 }

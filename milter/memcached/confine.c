@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Limits and a list of system calls for tarpit-store, in whose memory a hostile server may do as it likes. */
+/*
+ * Limits and a list of system calls for tarpit-store, in whose memory a hostile server may do as it
+ * likes.
+ */
 #include "confine.h"
 
 #include "config.h"
@@ -51,22 +54,46 @@ bool confine_resources(int last_fd)
 /* Not fcntl: the owner that it gives a socket gets signals. */
 static const int allowed[] = {
 	/* talking; poll and ppoll are one function on different machines */
-	SCMP_SYS(connect), SCMP_SYS(getpeername), SCMP_SYS(getsockname), SCMP_SYS(getsockopt),
-	SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(read), SCMP_SYS(recvfrom), SCMP_SYS(sendto),
-	SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(write), SCMP_SYS(writev),
+	SCMP_SYS(connect),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(read),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
 	SCMP_SYS(close),
 	/* memory */
-	SCMP_SYS(brk), SCMP_SYS(madvise), SCMP_SYS(mremap), SCMP_SYS(munmap),
+	SCMP_SYS(brk),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mremap),
+	SCMP_SYS(munmap),
 	/* time, chance and locks; SASL wants the host's name, too */
-	SCMP_SYS(clock_gettime), SCMP_SYS(futex), SCMP_SYS(getpid), SCMP_SYS(getrandom),
-	SCMP_SYS(gettimeofday), SCMP_SYS(setitimer), SCMP_SYS(time), SCMP_SYS(uname),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(futex),
+	SCMP_SYS(getpid),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(setitimer),
+	SCMP_SYS(time),
+	SCMP_SYS(uname),
 	/* ending */
-	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall), SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(rt_sigreturn),
 };
 
 static int allow_streams(scmp_filter_ctx filter, int family, int protocol)
 {
-	/* No datagrams: SASL would look this host's name up at every login, and may wait for that. */
+	/*
+	 * No datagrams: SASL would look this host's name up at every login, and may wait for that.
+	 */
 	const struct scmp_arg_cmp is_stream[] = {
 		{.arg = 0,
 		 .op = SCMP_CMP_MASKED_EQ,
@@ -112,9 +139,9 @@ bool confine_calls(int family)
 	if (IS_SANITIZED)
 		return true;
 	/*
-	 * What is not allowed gets an error, and does not end the process: glibc's resolver and SASL's plug-ins
-	 * try what they can do without (a netlink socket, a file), and differ in that between releases. Code of
-	 * an attacker gets no further for it.
+	 * What is not allowed gets an error, and does not end the process: glibc's resolver and
+	 * SASL's plug-ins try what they can do without (a netlink socket, a file), and differ in
+	 * that between releases. Code of an attacker gets no further for it.
 	 */
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (filter == NULL) {

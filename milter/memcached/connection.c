@@ -18,8 +18,8 @@ static bool is_quiet(const struct connection *connection)
 }
 
 /*
- * Throws libmemcached's handle away with the connection, so that no late answer is taken for the next request's,
- * and libmemcached does not leave the server "disabled until timed retry".
+ * Throws libmemcached's handle away with the connection, so that no late answer is taken for the
+ * next request's, and libmemcached does not leave the server "disabled until timed retry".
  */
 static void drop(struct connection *connection)
 {
@@ -68,7 +68,10 @@ static void note_reason(struct connection *connection, const char *reason)
 	snprintf(connection->outcome->reason, sizeof(connection->outcome->reason), "%s", reason);
 }
 
-/* In words for the log: libmemcached's own messages show addresses of memory and lines of its source. */
+/*
+ * In words for the log: libmemcached's own messages show addresses of memory and lines of its
+ * source.
+ */
 static const char *reason_of(const struct connection *connection, memcached_return_t code)
 {
 	int error = memcached_last_error_errno(connection->handle);
@@ -248,10 +251,43 @@ enum connection_result connection_fetch(struct connection *connection,
 {
 	enum connection_result result = CONNECTION_DONE;
 
-	/* With several keys, libmemcached tries to connect for each, and forgets why that failed. */
+	/*
+	 * With several keys, libmemcached tries to connect for each, and forgets why that failed.
+	 */
 	if (connection->handle == NULL && count > 1)
 		result = fetch(connection, keys, 1, values);
 	return result == CONNECTION_DONE ? fetch(connection, keys, count, values) : result;
+}
+
+/* What is taken of a server's statistics. */
+struct statistic {
+	const char *name;
+	struct message_value_of *value;
+};
+
+static memcached_return_t note_statistic(const memcached_instance_st *server, const char *key,
+					 size_t key_length, const char *value, size_t length,
+					 void *argument)
+{
+	(void)server;
+	for (struct statistic *one = argument; one->name != NULL; one++)
+		if (key_length == strlen(one->name) && memcmp(key, one->name, key_length) == 0 &&
+		    counters_parse(value, length, &one->value->number))
+			one->value->state = MESSAGE_NUMBER;
+	return MEMCACHED_SUCCESS;
+}
+
+enum connection_result connection_identify(struct connection *connection,
+					   struct message_value_of *uptime,
+					   struct message_value_of *pid)
+{
+	struct statistic wanted[] = {{"uptime", uptime}, {"pid", pid}, {NULL, NULL}};
+
+	if (!begin_trip(connection))
+		return CONNECTION_FAILED;
+	return end_trip(connection,
+			memcached_stat_execute(connection->handle, NULL, note_statistic, wanted),
+			CONNECTION_DONE);
 }
 
 /* memcached_set, memcached_add */
@@ -310,8 +346,8 @@ enum connection_result connection_increment(struct connection *connection, const
 					  amount, sum);
 	result = end_trip(connection, code, CONNECTION_ABSENT);
 	/*
-	 * A value that is no number is a CLIENT_ERROR in the text protocol, but in the binary protocol
-	 * libmemcached cannot tell that status from nonsense.
+	 * A value that is no number is a CLIENT_ERROR in the text protocol, but in the binary
+	 * protocol libmemcached cannot tell that status from nonsense.
 	 */
 	if ((code == MEMCACHED_CLIENT_ERROR || code == MEMCACHED_UNKNOWN_READ_FAILURE) &&
 	    has_no_number(connection, key)) {

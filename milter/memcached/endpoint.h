@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a memcached server is: an entry of memcached_servers taken apart, and its numeric addresses. */
+/*
+ * Where a memcached server is: an entry of memcached_servers taken apart, and its numeric
+ * addresses.
+ */
 #ifndef TARPIT_MEMCACHED_ENDPOINT_H
 #define TARPIT_MEMCACHED_ENDPOINT_H
 
@@ -22,8 +25,8 @@ struct endpoint {
 bool endpoint_parse(const char *text, struct endpoint *endpoint);
 void endpoint_free(struct endpoint *endpoint);
 /*
- * The numeric addresses of the host, or its path; returns how many. 0 with the reason in error. Takes as long
- * as the resolver does.
+ * The numeric addresses of the host, or its path; returns how many. 0 with the reason in error.
+ * Takes as long as the resolver does.
  */
 size_t endpoint_resolve(const struct endpoint *endpoint,
 			char addresses[ENDPOINT_ADDRESSES_MAX][MESSAGE_HOST_MAX], char *error,

@@ -9,7 +9,9 @@
 #include "base/stats.h"
 #include "store/memory.h"
 
-/* Where the keys of a client, of its network and of the flag are in a request: see message_outcome. */
+/*
+ * Where the keys of a client, of its network and of the flag are in a request: see message_outcome.
+ */
 #define CLIENT_KEYS 0
 #define COUNTERS 6
 #define NETWORK_KEYS COUNTERS
@@ -113,6 +115,38 @@ void errand_credit(struct errand *errand, const struct store_query *query,
 	add_counts(errand, query->key_prefix);
 }
 
+void errand_identify(struct errand *errand)
+{
+	*errand = (struct errand){.request = {.kind = MESSAGE_IDENTITY}};
+}
+
+bool errand_identity(const struct message_outcome *outcome, int64_t now_ms,
+		     struct server_identity *identity)
+{
+	const struct message_value_of *uptime = &outcome->values[0], *pid = &outcome->values[1];
+
+	if (uptime->state != MESSAGE_NUMBER || pid->state != MESSAGE_NUMBER)
+		return false;
+	*identity = (struct server_identity){pid->number, now_ms - (int64_t)uptime->number * 1000};
+	return true;
+}
+
+void errand_restate(struct errand *errand, const struct memory_debt *known, const char *key_prefix,
+		    uint32_t window_s)
+{
+	struct message_request *request = &errand->request;
+
+	*errand = (struct errand){
+		.request = {.kind = MESSAGE_RECORD, .ttl_s = (int64_t)window_s * 2}};
+	/* A key that goes with the server's memory, and that no recipient has but by chance. */
+	request->seen_count = 1;
+	counters_seen_key(request->seen[0], key_prefix, &known->prefix, known->window, 0);
+	debts_of_known(known, &errand->debts);
+	add_counts(errand, key_prefix);
+	/* Nothing of it is owed, whatever comes of it. */
+	errand->debts.count = 0;
+}
+
 void errand_pay(struct errand *errand, const struct debts *debts, const char *key_prefix,
 		uint32_t window_s)
 {
@@ -161,25 +195,32 @@ static void log_oddities(const struct message_request *request,
 		log_message(LOG_WARNING, "store", "%s refuses: %s", server, outcome->reason);
 }
 
+/* Whether values of the outcome are a client's. */
+static bool has_view(const struct errand *errand)
+{
+	return errand->is_of_client && errand->request.kind != MESSAGE_FORGIVE;
+}
+
 static void settle(const struct errand *errand, const struct message_outcome *outcome,
 		   struct store *memory, unsigned owner)
 {
 	struct debts debts = errand->debts;
 	enum debt_step steps[DEBTS_MAX];
 
-	/* Another host has counted the recipients that were seen before: of them there is nothing to tell. */
+	/*
+	 * Another host has counted the recipients that were seen before: of them there is nothing
+	 * to tell.
+	 */
 	for (size_t i = 0; i < debts.count; i++) {
 		steps[i] = (enum debt_step)outcome->counts[i];
+		/* The view that came along has it. */
+		if (steps[i] == DEBT_TOLD && outcome->result == MESSAGE_ANSWERED &&
+		    has_view(errand))
+			debts.of[i].amount = 0;
 		if (i < errand->debts_each && errand->request.seen_count > 0)
 			debts.of[i].amount *= errand->request.seen_count - outcome->seen_before;
 	}
 	debts_settle(memory, owner, &debts, steps);
-}
-
-/* Whether values of the outcome are a client's. */
-static bool has_view(const struct errand *errand)
-{
-	return errand->is_of_client && errand->request.kind != MESSAGE_FORGIVE;
 }
 
 void errand_finish(const struct errand *errand, const struct message_outcome *outcome,

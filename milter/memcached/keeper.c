@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <syslog.h>
@@ -15,6 +16,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "outcome.h"
+#include "ring.h"
 #include "server.h"
 
 /* A new connection: connecting, two messages to log in, and what is asked. */
@@ -23,6 +25,8 @@
 #define START_MS 1000
 /* The first may find a connection dead, and the second has to log in. */
 #define PROBES_MAX 3
+/* A server tells its uptime in seconds. */
+#define UPTIME_ERROR_MS 2000
 
 struct keeper {
 	struct server *server;
@@ -30,6 +34,7 @@ struct keeper {
 	char address[MESSAGE_HOST_MAX]; /* at which the server was found */
 	char reason[MESSAGE_REASON_MAX]; /* why it was not */
 	bool lacks_process; /* the reason is that none could be started */
+	bool is_restarted; /* the server had been started anew when it was found */
 };
 
 static enum worker_state state_of(struct server *server, const struct worker *worker)
@@ -47,7 +52,10 @@ static void set_reason(struct keeper *keeper, const char *reason)
 	snprintf(keeper->reason, sizeof(keeper->reason), "%s", reason);
 }
 
-/* A worker for the address at which the server was found. The password is wiped as soon as it is sent. */
+/*
+ * A worker for the address at which the server was found. The password is wiped as soon as it is
+ * sent.
+ */
 static bool start_worker(struct keeper *keeper, struct worker *worker)
 {
 	const struct server *server = keeper->server;
@@ -95,8 +103,8 @@ static bool converse(struct keeper *keeper, struct worker *worker, struct errand
 }
 
 /*
- * Whether a worker of the keeper's gets an answer within one timeout, as sessions want it. Starts one if there
- * is none, and another if that one has ended.
+ * Whether a worker of the keeper's gets an answer within one timeout, as sessions want it. Starts
+ * one if there is none, and another if that one has ended.
  */
 static bool prove(struct keeper *keeper, struct worker *worker)
 {
@@ -149,10 +157,135 @@ static bool find(struct keeper *keeper)
 	return false;
 }
 
+/* Whether the errand was answered. */
+static bool ask(struct keeper *keeper, struct errand *errand, struct message_outcome *outcome)
+{
+	converse(keeper, &keeper->server->probe, errand,
+		 MESSAGE_TIMEOUTS_MAX * keeper->settings.timeout_ms, outcome);
+	return outcome->result == MESSAGE_ANSWERED;
+}
+
+/* Which server has a client or network: the one that has its network. */
+static bool is_at(const struct keeper *keeper, const struct prefix *prefix)
+{
+	const struct client_widths *widths = &keeper->settings.widths;
+	uint8_t bits = prefix->family == 4 ? widths->ipv4_network : widths->ipv6_network;
+	struct prefix network = prefix->bits > bits ? prefix_cut(prefix, bits) : *prefix;
+
+	return ring_find(keeper->server->common->ring, &network) == keeper->server->number;
+}
+
+/* Says what was counted in the one window that a debt is of. */
+static bool restate_window(struct keeper *keeper, const struct memory_debt *counts)
+{
+	struct message_outcome outcome;
+	struct errand errand;
+
+	if (tally_is_zero(&counts->owed))
+		return true;
+	errand_restate(&errand, counts, keeper->settings.key_prefix, keeper->settings.window_s);
+	return ask(keeper, &errand, &outcome);
+}
+
+/* Says one again. False if the server failed. */
+static bool restate_one(struct keeper *keeper, const struct memory_known *known)
+{
+	const char *key_prefix = keeper->settings.key_prefix;
+	struct message_outcome outcome;
+	struct errand errand;
+	struct memory_debt now = known->counts, before = now;
+	struct store_query query = {
+		.client.key = known->counts.prefix,
+		.window = window_at(clock_system.wall_ms(&clock_system), keeper->settings.window_s),
+		.key_prefix = key_prefix,
+	};
+
+	/* Each window for itself: hosts know of different ones, and each is said again once. */
+	before.window--;
+	before.owed = (struct tally){.bad_now = now.owed.bad_previous,
+				     .good_now = now.owed.good_previous,
+				     .passed_now = now.owed.passed_previous};
+	now.owed.bad_previous = now.owed.good_previous = now.owed.passed_previous = 0;
+	if (known->by_hand_until_s > 0) {
+		errand_flag(&errand, &query, known->by_hand_until_s);
+		if (!ask(keeper, &errand, &outcome))
+			return false;
+	}
+	return restate_window(keeper, &now) && restate_window(keeper, &before);
+}
+
+static bool is_stopping(struct keeper *keeper)
+{
+	bool is_stopping;
+
+	pthread_mutex_lock(&keeper->server->mutex);
+	is_stopping = keeper->server->is_stopping;
+	pthread_mutex_unlock(&keeper->server->mutex);
+	return is_stopping;
+}
+
 /*
- * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed after half a
- * pause is paid in the next rounds. What a worker dies of is lost, and a server may kill each one that pays: so
- * one that was down is told offence by offence. False if the server failed.
+ * The server is empty: says again what it had counted, as far as this host knows. No session asks
+ * it meanwhile.
+ */
+static bool restate(struct keeper *keeper)
+{
+	size_t count;
+	struct memory_known *known = memory_copy_known(keeper->server->common->memory, &count);
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++)
+		if (is_at(keeper, &known[i].counts.prefix))
+			ok = !is_stopping(keeper) && restate_one(keeper, &known[i]);
+	free(known);
+	return ok;
+}
+
+/*
+ * In a container each may have the same number, and a number may come again. error_ms: within which
+ * both moments are known.
+ */
+static bool is_other_process(const struct server_identity *one, const struct server_identity *other,
+			     int64_t error_ms)
+{
+	return one->pid != 0 &&
+	       (one->pid != other->pid || other->began_ms - one->began_ms > error_ms);
+}
+
+/* Has a server that was started anew told what it has lost. False if it failed. */
+static bool check_identity(struct keeper *keeper)
+{
+	struct server *server = keeper->server;
+	struct server_identity identity;
+	struct message_outcome outcome;
+	struct errand errand;
+
+	keeper->is_restarted = false;
+	errand_identify(&errand);
+	if (!ask(keeper, &errand, &outcome))
+		return false;
+	if (!errand_identity(&outcome, clock_now_ms(), &identity))
+		return true;
+	keeper->is_restarted =
+		is_other_process(&server->identity, &identity,
+				 UPTIME_ERROR_MS + 2 * (int64_t)keeper->settings.timeout_ms);
+	if (keeper->is_restarted) {
+		/* Sessions go by what this host knows until the server knows it again. */
+		pthread_mutex_lock(&server->mutex);
+		server_set_down(server, "started anew");
+		pthread_mutex_unlock(&server->mutex);
+		if (!restate(keeper))
+			return false;
+	}
+	server->identity = identity;
+	return true;
+}
+
+/*
+ * Tells the server what it is owed. Sessions do not wait for the end of it: what is still owed
+ * after half a pause is paid in the next rounds. What a worker dies of is lost, and a server may
+ * kill each one that pays: so one that was down is told offence by offence. False if the server
+ * failed.
  */
 static bool pay(struct keeper *keeper, bool was_up)
 {
@@ -230,11 +363,12 @@ static void note_round(struct keeper *keeper, bool was_up, bool ok)
 		server_set_up(server);
 		/* That it is there at the start goes without saying. */
 		if (server->is_probed || server->is_late)
-			server_log_state(server, server->is_probed ? "answers again" : "answers");
+			server_log_state(server, server->is_probed ? "answers again" : "answers",
+					 keeper->is_restarted);
 	} else if (!ok && was_up) {
 		server_set_down(server, keeper->reason);
 	} else if (!ok && !server->is_probed) {
-		server_log_state(server, keeper->reason);
+		server_log_state(server, keeper->reason, false);
 	}
 	server->is_probed = true;
 	pthread_cond_broadcast(&server->probed);
@@ -252,9 +386,11 @@ static void do_round(struct keeper *keeper)
 	keeper->settings = server->settings;
 	pthread_mutex_unlock(&server->mutex);
 	if (was_up)
-		ok = server->probe.pid != 0 || prove(keeper, &server->probe);
+		ok = (server->probe.pid != 0 || prove(keeper, &server->probe)) &&
+		     check_identity(keeper);
 	else
-		ok = find(keeper);
+		ok = find(keeper) && check_identity(keeper);
+	was_up = was_up && !keeper->is_restarted;
 	ok = ok && pay(keeper, was_up) && (was_up || (ready(keeper, 1) && has_idle(keeper)));
 	pthread_mutex_lock(&server->mutex);
 	note_round(keeper, was_up, ok);
@@ -319,7 +455,10 @@ static void look_after(struct keeper *keeper, struct worker *worker)
 	pthread_mutex_unlock(&server->mutex);
 }
 
-/* Until there is work: a session's call, an outcome that is late, the end of a worker, or the next round. */
+/*
+ * Until there is work: a session's call, an outcome that is late, the end of a worker, or the next
+ * round.
+ */
 static void wait_for_work(struct server *server)
 {
 	struct pollfd polls[SERVER_WORKERS + 1];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread that looks after one memcached server: starts its workers and ends them, tries a dead server
- * again, reads outcomes that came too late for their sessions, and pays the server what it is owed.
+ * The thread that looks after one memcached server: starts its workers and ends them, tries a dead
+ * server again, reads outcomes that came too late for their sessions, and pays the server what it
+ * is owed.
  */
 #ifndef TARPIT_MEMCACHED_KEEPER_H
 #define TARPIT_MEMCACHED_KEEPER_H

@@ -27,7 +27,6 @@ _Static_assert(MEMCACHED_SERVERS_MAX <= MEMORY_OWNERS, "each may be owed somethi
 struct memcached_store {
 	struct store store;
 	struct server_common common;
-	struct ring *ring;
 	struct server **servers;
 	size_t count;
 };
@@ -39,7 +38,7 @@ static struct memcached_store *self_of(struct store *store)
 
 static struct server *server_of(struct memcached_store *self, const struct store_query *query)
 {
-	return self->servers[ring_find(self->ring, &query->client.network)];
+	return self->servers[ring_find(self->common.ring, &query->client.network)];
 }
 
 static void memcached_lookup(struct store *store, const struct store_query *query,
@@ -181,7 +180,7 @@ static bool memcached_share_site(struct store *store, struct store_site *site)
 {
 	static const struct prefix everywhere = {.family = 4};
 	struct memcached_store *self = self_of(store);
-	struct server *server = self->servers[ring_find(self->ring, &everywhere)];
+	struct server *server = self->servers[ring_find(self->common.ring, &everywhere)];
 	struct message_outcome outcome;
 	struct errand errand;
 	bool is_answered;
@@ -218,7 +217,7 @@ static void memcached_destroy(struct store *store)
 	while (self->count > 0)
 		server_stop(self->servers[--self->count]);
 	free(self->servers);
-	ring_free(self->ring);
+	ring_free(self->common.ring);
 	secret_free(self->common.password);
 	free(self->common.user);
 	free(self->common.program);
@@ -294,9 +293,9 @@ static bool start_servers(struct memcached_store *self, const struct config *con
 	const struct string_list *names = &config->memcached_servers;
 
 	self->servers = calloc(names->count, sizeof(struct server *));
-	self->ring = ring_new(names);
+	self->common.ring = ring_new(names);
 	self->common.memory = memory_store_new(config->memory_clients);
-	if (self->servers == NULL || self->ring == NULL || self->common.memory == NULL)
+	if (self->servers == NULL || self->common.ring == NULL || self->common.memory == NULL)
 		return false;
 	for (; self->count < names->count; self->count++) {
 		self->servers[self->count] =

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Checks what a worker sends, which a hostile server may have made up, and stands in for what it never sent. Pure. */
+/*
+ * Checks what a worker sends, which a hostile server may have made up, and stands in for what it
+ * never sent. Pure.
+ */
 #ifndef TARPIT_MEMCACHED_OUTCOME_H
 #define TARPIT_MEMCACHED_OUTCOME_H
 
@@ -9,8 +12,8 @@
 #include "message.h"
 
 /*
- * Whether a message of that length, of which outcome holds the beginning, is an outcome of the request: its
- * size and serial, and every enumeration and number in it.
+ * Whether a message of that length, of which outcome holds the beginning, is an outcome of the
+ * request: its size and serial, and every enumeration and number in it.
  */
 bool outcome_is_valid(const struct message_outcome *outcome, size_t length,
 		      const struct message_request *request);

@@ -13,7 +13,7 @@ struct errand {
 	const struct message_request *request;
 	struct message_outcome *outcome;
 	bool was_fetched;
-	uint64_t times;	/* that counts are added */
+	uint64_t times; /* that counts are added */
 };
 
 bool request_is_valid(const struct message_request *request)
@@ -25,7 +25,10 @@ bool request_is_valid(const struct message_request *request)
 	       (request->kind != MESSAGE_FORGIVE || request->keys_count == MESSAGE_KEYS_MAX);
 }
 
-/* Fetches the keys of the request, or if it has none, a counter: any answer shows that the server lives. */
+/*
+ * Fetches the keys of the request, or if it has none, a counter: any answer shows that the server
+ * lives.
+ */
 static bool fetch(struct errand *errand)
 {
 	const struct message_request *request = errand->request;
@@ -47,8 +50,7 @@ static enum connection_result add_to_counter(struct errand *errand,
 	struct connection *connection = errand->connection;
 	uint64_t amount = count->amount * errand->times;
 	/* An increment makes no counter, an add makes it once: of hosts that race, none loses. */
-	enum connection_result result =
-		connection_increment(connection, count->key, amount, sum);
+	enum connection_result result = connection_increment(connection, count->key, amount, sum);
 
 	if (result != CONNECTION_ABSENT)
 		return result;
@@ -93,8 +95,8 @@ static bool count_one(struct errand *errand, size_t index)
 }
 
 /*
- * An increment runs only on a connection on which the server has just answered, since nobody knows of a failed
- * increment whether the server did it.
+ * An increment runs only on a connection on which the server has just answered, since nobody knows
+ * of a failed increment whether the server did it.
  */
 static bool count_all(struct errand *errand)
 {
@@ -120,9 +122,8 @@ static bool note_seen(struct errand *errand)
 			break;
 		}
 	}
-	errand->times = request->seen_count > 0
-				? request->seen_count - errand->outcome->seen_before
-				: 1;
+	errand->times =
+		request->seen_count > 0 ? request->seen_count - errand->outcome->seen_before : 1;
 	if (errand->times == 0)
 		fetch(errand);
 	return errand->times > 0;
@@ -134,7 +135,10 @@ static void record(struct errand *errand)
 		fetch(errand);
 }
 
-/* Deletes one counter of a client, and takes it from its network's. False if the server failed, or would not. */
+/*
+ * Deletes one counter of a client, and takes it from its network's. False if the server failed, or
+ * would not.
+ */
 static bool take_back(struct errand *errand, size_t index)
 {
 	const struct message_request *request = errand->request;
@@ -177,6 +181,10 @@ static void run(struct errand *errand)
 		break;
 	case MESSAGE_FORGIVE:
 		forgive(errand);
+		break;
+	case MESSAGE_IDENTITY:
+		connection_identify(errand->connection, &errand->outcome->values[0],
+				    &errand->outcome->values[1]);
 		break;
 	default:
 		fetch(errand);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Asks libmemcached which server has what. Only its hashing is used here: answers are tarpit-store's to read. */
+/*
+ * Asks libmemcached which server has what. Only its hashing is used here: answers are tarpit-
+ * store's to read.
+ */
 #include "ring.h"
 
 #include <libmemcached/memcached.h>

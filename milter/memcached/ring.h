@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which server has what: a consistent hash (ketama, libmemcached's), alike on all hosts with the same list. */
+/*
+ * Which server has what: a consistent hash (ketama, libmemcached's), alike on all hosts with the
+ * same list.
+ */
 #ifndef TARPIT_MEMCACHED_RING_H
 #define TARPIT_MEMCACHED_RING_H
 

@@ -43,7 +43,7 @@ static int64_t now_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-void server_log_state(const struct server *server, const char *reason)
+void server_log_state(const struct server *server, const char *reason, bool is_restarted)
 {
 	struct log_line line;
 
@@ -51,6 +51,8 @@ void server_log_state(const struct server *server, const char *reason)
 	log_put(&line, "state", "%s", server->is_up ? "up" : "down");
 	log_put(&line, "server", "%s", server->name);
 	log_put(&line, "reason", "%s", reason);
+	if (is_restarted)
+		log_put(&line, "restarted", "yes");
 	log_end(&line);
 }
 
@@ -76,7 +78,7 @@ void server_set_down(struct server *server, const char *reason)
 	server->is_up = false;
 	server->failures++;
 	server->retry_at_ms = clock_now_ms() + server->settings.retry_ms;
-	server_log_state(server, reason);
+	server_log_state(server, reason, false);
 	(void)eventfd_write(server->down_fd, 1);
 	DL_FOREACH(server->waiters, waiter)
 	{
@@ -145,8 +147,9 @@ static void await_worker(struct server *server, struct server_waiter *waiter,
 }
 
 /*
- * A worker for this session, with the mutex held; NULL if there is none in time, or the server is down. If not
- * even a worker was free, the server is too slow for what is asked of it: each session would wait in vain.
+ * A worker for this session, with the mutex held; NULL if there is none in time, or the server is
+ * down. If not even a worker was free, the server is too slow for what is asked of it: each session
+ * would wait in vain.
  */
 static struct worker *take_worker(struct server *server, struct waiting *waiting)
 {
@@ -198,7 +201,10 @@ static void leave_late(struct server *server, struct worker *worker, const struc
 	worker->failures = failures;
 	worker->kill_at_ms = asked_ms + (int64_t)MESSAGE_TIMEOUTS_MAX * request->timeout_ms;
 	worker->state = WORKER_LATE;
-	/* A look-up is one round trip: that was its time. Of others the worker will tell which trip took too long. */
+	/*
+	 * A look-up is one round trip: that was its time. Of others the worker will tell which trip
+	 * took too long.
+	 */
 	if (request->kind == MESSAGE_LOOK_UP && clock_now_ms() >= asked_ms + request->timeout_ms)
 		server_set_down(server, "no answer in time");
 	call_keeper(server);
@@ -290,6 +296,7 @@ void server_configure(struct server *server, const struct config *config)
 	settings->timeout_ms = (int32_t)config->memcached_timeout_ms;
 	settings->retry_ms = config->memcached_retry_ms;
 	settings->window_s = config->window_s;
+	settings->widths = config->widths;
 	snprintf(settings->key_prefix, sizeof(settings->key_prefix), "%s", config->key_prefix);
 	pthread_mutex_unlock(&server->mutex);
 }

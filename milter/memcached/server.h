@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One memcached server as sessions see it: workers that ask it, and a circuit breaker. A server that fails is
- * left alone by all sessions at once, until its keeper (keeper.h) finds that it answers again.
+ * One memcached server as sessions see it: workers that ask it, and a circuit breaker. A server
+ * that fails is left alone by all sessions at once, until its keeper (keeper.h) finds that it
+ * answers again.
  */
 #ifndef TARPIT_MEMCACHED_SERVER_H
 #define TARPIT_MEMCACHED_SERVER_H
@@ -15,6 +16,7 @@
 #include "worker.h"
 
 struct config;
+struct ring;
 struct server_waiter;
 
 /* Requests of sessions under way to one server; more wait for a worker. */
@@ -25,6 +27,7 @@ struct server_settings {
 	int32_t timeout_ms;
 	int64_t retry_ms;
 	uint32_t window_s;
+	struct client_widths widths;
 	char key_prefix[COUNTERS_KEY_PREFIX_MAX + 1];
 };
 
@@ -34,6 +37,7 @@ struct server_common {
 	char *user;		/* of SASL; NULL: none */
 	struct secret *password;
 	struct store *memory;	/* what the servers are owed is there */
+	struct ring *ring;	/* which server has what */
 	void (*wakeup)(void);	/* called by a session that has to wait long; may be NULL */
 };
 
@@ -46,6 +50,8 @@ struct server {
 	int keeper_fd;		/* an eventfd: there is work for the keeper */
 	pthread_t keeper;
 	bool has_keeper;
+
+	struct server_identity identity;	/* the keeper's: as the server was found last */
 
 	pthread_mutex_t mutex;	/* over all below */
 	struct server_settings settings;
@@ -61,8 +67,8 @@ struct server {
 };
 
 /*
- * Starts its keeper; signals should be blocked. name is an entry of memcached_servers; common is borrowed. NULL
- * with the reason in error.
+ * Starts its keeper; signals should be blocked. name is an entry of memcached_servers; common is
+ * borrowed. NULL with the reason in error.
  */
 struct server *server_start(const char *name, unsigned number, const struct server_common *common,
 			    const struct config *config, char *error, size_t size);
@@ -71,9 +77,9 @@ void server_stop(struct server *server);
 
 /*
  * Asks, and takes note of the outcome (errand_finish). Waits for memcached_timeout at most, for an
- * administrator's errand some times as long; not at all while the server is down. True if it answered.
- * Otherwise what counts is owed or settled, or will be, by the keeper, once the outcome is there; outcome tells then
- * how far it came, or may have come. Thread-safe.
+ * administrator's errand some times as long; not at all while the server is down. True if it
+ * answered. Otherwise what counts is owed or settled, or will be, by the keeper, once the outcome
+ * is there; outcome tells then how far it came, or may have come. Thread-safe.
  */
 bool server_ask(struct server *server, struct errand *errand, struct message_outcome *outcome);
 
@@ -86,7 +92,7 @@ void server_await_probe(struct server *server, int64_t timeout_ms);
 bool server_has_process(struct server *server, pid_t pid);
 
 /* For the keeper, with the mutex held. */
-void server_log_state(const struct server *server, const char *reason);
+void server_log_state(const struct server *server, const char *reason, bool is_restarted);
 void server_set_up(struct server *server);
 /* All who wait go on without it now. Does nothing if it is down. */
 void server_set_down(struct server *server, const char *reason);

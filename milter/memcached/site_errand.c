@@ -35,7 +35,6 @@ void site_errand_end(const struct errand *errand, const struct message_outcome *
 	if (errand->request.counts_count > 0)
 		site->step = (enum store_site_step)outcome->counts[0];
 	for (int i = 0; i < STORE_SITE_MINUTES; i++)
-		site->sums[i] = outcome->values[i].state == MESSAGE_NUMBER
-					? outcome->values[i].number
-					: 0;
+		site->sums[i] =
+			outcome->values[i].state == MESSAGE_NUMBER ? outcome->values[i].number : 0;
 }

@@ -6,7 +6,10 @@
 #include "errand.h"
 #include "store/store.h"
 
-/* Adds to the counter of site's minute, if there is an amount, and looks up those of the last minutes. */
+/*
+ * Adds to the counter of site's minute, if there is an amount, and looks up those of the last
+ * minutes.
+ */
 void site_errand_begin(struct errand *errand, const struct store_site *site);
 /* Takes how far that came, and the sums: 0 where there is none. */
 void site_errand_end(const struct errand *errand, const struct message_outcome *outcome,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tarpit-store: asks one memcached server, with libmemcached, what the daemon wants to know, one request at a
- * time. A server that makes libmemcached crash or wait ends this process, not the daemon.
+ * tarpit-store: asks one memcached server, with libmemcached, what the daemon wants to know, one
+ * request at a time. A server that makes libmemcached crash or wait ends this process, not the
+ * daemon.
  */
 #include "config.h"
 
@@ -71,7 +72,10 @@ static void set_up(struct message_setup *setup, int *connection_fd)
 		end_with("cannot confine itself");
 }
 
-/* The daemon's settings are inherited, and systemd and terminals signal to all processes of a daemon at once. */
+/*
+ * The daemon's settings are inherited, and systemd and terminals signal to all processes of a
+ * daemon at once.
+ */
 static void set_signals(void)
 {
 	static const int of_the_daemon[] = {SIGHUP, SIGINT, SIGTERM};

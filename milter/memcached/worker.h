@@ -14,7 +14,8 @@
 
 /* Whose a worker is; changes under the server's mutex. */
 enum worker_state {
-	WORKER_NEW,	/* the keeper's: no process yet, or one that has yet to show that the server answers */
+	/* the keeper's: no process yet, or one that has yet to show that the server answers */
+	WORKER_NEW,
 	WORKER_IDLE,	/* any session's that asks */
 	WORKER_BUSY,	/* the session's that has taken it */
 	WORKER_LATE,	/* the keeper's: a session has gone on without the outcome of its errand */

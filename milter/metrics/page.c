@@ -146,6 +146,8 @@ static const char *of_warning(unsigned index)
 	static const char *const names[MTA_WARNING_COUNT] = {
 		[MTA_TIMEOUT_SHORT] = "timeout-too-short",
 		[MTA_REJECTS_NOT_OFFERED] = "rejects-not-offered",
+		[MTA_PRIVATE_CLIENT] = "private-client-flagged",
+		[MTA_ONE_CLIENT] = "most-sessions-of-one-client",
 	};
 
 	return names[index];

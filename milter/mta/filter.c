@@ -15,7 +15,10 @@
 #include "base/log.h"
 #include "session/session.h"
 
-/* Connections that may wait to be accepted: an MTA's burst must not be turned away. libmilter's default is 20. */
+/*
+ * Connections that may wait to be accepted: an MTA's burst must not be turned away. libmilter's
+ * default is 20.
+ */
 #define BACKLOG 1024
 
 /* libmilter hands no argument of ours to callbacks: these are set once, before libmilter runs. */
@@ -63,7 +66,10 @@ static const char *macro(SMFICTX *ctx, const char *name)
 	return smfi_getsymval(ctx, text);
 }
 
-/* These lists take the place of the MTA's, which an administrator may have emptied. False without memory. */
+/*
+ * These lists take the place of the MTA's, which an administrator may have emptied. False without
+ * memory.
+ */
 static bool ask_for_macros(SMFICTX *ctx)
 {
 	static char connect[] = "j v {client_name} {client_resolve} {client_connections} "
@@ -267,7 +273,10 @@ void filter_nudge(void)
 				    strerror(errno));
 		return;
 	}
-	/* A full backlog (EAGAIN) will do as well: each connection that waits there wakes a worker, too. */
+	/*
+	 * A full backlog (EAGAIN) will do as well: each connection that waits there wakes a worker,
+	 * too.
+	 */
 	(void)!connect(fd, (const struct sockaddr *)&own_address.storage, own_address.length);
 	close(fd);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stands in for the C library's pthread_create, so that libmilter always gets a thread for a session. Linked
- * into the daemon alone.
+ * Stands in for the C library's pthread_create, so that libmilter always gets a thread for a
+ * session. Linked into the daemon alone.
  */
 #include "mta/libmilter_guard.h"
 
@@ -168,7 +168,10 @@ static bool enqueue(void *(*run)(void *), void *arg)
 	return has_room;
 }
 
-/* A caller for whom no thread can be had is told that one was started; libmilter does not use the thread's id. */
+/*
+ * A caller for whom no thread can be had is told that one was started; libmilter does not use the
+ * thread's id.
+ */
 __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict thread,
 							  const pthread_attr_t *restrict attributes,
 							  void *(*run)(void *), void *restrict arg)

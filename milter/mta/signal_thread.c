@@ -60,8 +60,9 @@ static bool blocks_term(const char *thread)
 }
 
 /*
- * The id of a thread, other than the caller, that does not block TERM: while a thread is in sigwait(3), the
- * kernel takes what is waited for out of the thread's blocked set. 0 if there is none, -1 without /proc.
+ * The id of a thread, other than the caller, that does not block TERM: while a thread is in
+ * sigwait(3), the kernel takes what is waited for out of the thread's blocked set. 0 if there is
+ * none, -1 without /proc.
  */
 static pid_t find(void)
 {
@@ -106,8 +107,8 @@ static void find_and_park(int64_t limit_ms)
 }
 
 /*
- * Until the thread is parked, main does not block HUP, TERM and INT. The kernel keeps no HUP then, since the process
- * ignores it, and offers TERM and INT to main first.
+ * Until the thread is parked, main does not block HUP, TERM and INT. The kernel keeps no HUP then,
+ * since the process ignores it, and offers TERM and INT to main first.
  */
 bool signal_thread_park(sem_t *start, int64_t limit_ms)
 {

@@ -147,8 +147,8 @@ static struct replay_candidate *add(struct replay_candidates *candidates, const 
 }
 
 /*
- * Whether trap_recipients would take it, and whoever reads the report can copy it. Postfix logs "?" in place of what
- * is not printable.
+ * Whether trap_recipients would take it, and whoever reads the report can copy it. Postfix logs "?"
+ * in place of what is not printable.
  */
 static bool may_be_trap(const struct address *address)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Recipients that flagged clients probed and nobody reached, as far as the log tells: traps, perhaps. For one
- * thread. The memory is bounded, whatever the log holds: of probed recipients REPLAY_CANDIDATES_MAX are kept, and
- * those that were accepted are a Bloom filter of 1 MiB, so a candidate may be missed (one in a thousand, where
- * 400,000 recipients were accepted) but is never one that was accepted.
+ * Recipients that flagged clients probed and nobody reached, as far as the log tells: traps,
+ * perhaps. For one thread. The memory is bounded, whatever the log holds: of probed recipients
+ * REPLAY_CANDIDATES_MAX are kept, and those that were accepted are a Bloom filter of 1 MiB, so a
+ * candidate may be missed (one in a thousand, where 400,000 recipients were accepted) but is never
+ * one that was accepted.
  */
 #ifndef TARPIT_REPLAY_CANDIDATES_H
 #define TARPIT_REPLAY_CANDIDATES_H
@@ -37,7 +38,10 @@ void replay_candidates_free(struct replay_candidates *candidates);	/* NULL is al
 /* A flagged client has met a rejection; an address that can be no trap is passed over. */
 void replay_candidates_probed(struct replay_candidates *candidates, const char *address,
 			      const struct prefix *client);
-/* Somebody got through to this address: neither it nor any extension of its mailbox is a candidate, nor the mailbox. */
+/*
+ * Somebody got through to this address: neither it nor any extension of its mailbox is a candidate,
+ * nor the mailbox.
+ */
 void replay_candidates_accepted(struct replay_candidates *candidates, const char *address);
 /* Those that were probed most, most first; returns how many. */
 size_t replay_candidates_most(struct replay_candidates *candidates,

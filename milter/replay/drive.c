@@ -393,7 +393,9 @@ static void note_accepted(struct replay_drive *drive, struct span recipient)
 		replay_candidates_accepted(drive->scenarios[i]->result.candidates, address);
 }
 
-/* Of any message, for one that a user of the site has sent tells that the recipient is there, too. */
+/*
+ * Of any message, for one that a user of the site has sent tells that the recipient is there, too.
+ */
 static void note_recipients(struct replay_drive *drive, const struct maillog_line *line)
 {
 	struct span others = line->others, recipient = line->recipient;

@@ -20,9 +20,10 @@
 #include "drive.h"
 #include "read.h"
 #include "report.h"
+#include "understood.h"
 #include "config/config.h"
 
-#define ERROR_MAX 512
+#define ERROR_MAX 1024
 #define ROWS_DEFAULT 10
 #define WIDTH_DEFAULT 80
 #define WIDTH_MAX 400
@@ -37,6 +38,7 @@ static const char usage[] =
 	"each\n"
 	"                        --set after it, up to the next --vs, belongs to that one\n"
 	"  -n, --rows N          show N clients, and trap candidates (10; 0 to 1000)\n"
+	"      --service NAME    read this service of Postfix only: NAME of postfix/NAME/smtpd\n"
 	"      --svg FILE        draw the stalls over time\n"
 	"      --json            print the report as one JSON document\n"
 	"  -h, --help            print this, and exit\n"
@@ -51,7 +53,7 @@ struct variant {
 };
 
 struct arguments {
-	const char *config_file, *svg;
+	const char *config_file, *svg, *service;
 	bool config_file_named, as_json, wants_help;
 	size_t rows;
 	const char **sets; /* those for all configurations first, then each --vs with its own */
@@ -64,10 +66,15 @@ struct arguments {
 
 static const char letters[] = "c:o:n:h";
 static const struct option long_options[] = {
-	{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 'o'},
-	{"vs", required_argument, NULL, 'v'},	  {"rows", required_argument, NULL, 'n'},
-	{"svg", required_argument, NULL, 's'},	  {"json", no_argument, NULL, 'j'},
-	{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"set", required_argument, NULL, 'o'},
+	{"vs", required_argument, NULL, 'v'},
+	{"rows", required_argument, NULL, 'n'},
+	{"svg", required_argument, NULL, 's'},
+	{"service", required_argument, NULL, 'p'},
+	{"json", no_argument, NULL, 'j'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 static void print_json(json_t *document)
@@ -200,6 +207,9 @@ static int take_option(struct arguments *arguments, int option)
 				      REPLAY_ROWS_MAX);
 	case 's':
 		arguments->svg = optarg;
+		return EX_OK;
+	case 'p':
+		arguments->service = optarg;
 		return EX_OK;
 	case 'j':
 		return EX_OK;
@@ -346,17 +356,52 @@ static int print_report(const struct arguments *arguments, struct replay_drive *
 	return fflush(stdout) == 0 && ferror(stdout) == 0 ? EX_OK : EX_IOERR;
 }
 
+/* A file that is none of the logs is easily overlooked beside those that are. */
+static void warn_of_strangers(const struct arguments *arguments)
+{
+	char plain[ERROR_MAX];
+
+	for (size_t i = 0; i < arguments->files_count; i++) {
+		const struct replay_file *file = &arguments->files[i];
+
+		if (file->filled > 0 && file->stamped == 0)
+			fprintf(stderr, "tarpitctl: %s: warning: no line has a time stamp that is known\n",
+				replay_text_plain(file->path, plain, sizeof(plain)));
+	}
+}
+
+/* Warns of logs of which little was understood. False with the reason in error if nothing was. */
+static bool are_understood(const struct arguments *arguments, const struct replay_lines *lines,
+			   char *error, size_t size)
+{
+	char plain[ERROR_MAX];
+
+	switch (replay_understood(lines, error, size)) {
+	case REPLAY_NOTHING:
+		return false;
+	case REPLAY_LITTLE:
+		replay_text_plain(error, plain, sizeof(plain));
+		fprintf(stderr, "tarpitctl: %s\n", plain);
+		break;
+	case REPLAY_MOST:
+		break;
+	}
+	warn_of_strangers(arguments);
+	return true;
+}
+
 /* picture is drawn, or closed if the logs can't be read; NULL: none is wanted. */
 static int read_and_print(struct arguments *arguments, struct replay_drive *drive,
 			  const struct replay_svg_file *picture)
 {
-	struct replay_lines lines = {0};
+	struct replay_lines lines = {.service = arguments->service};
 	char error[ERROR_MAX];
 	int status;
 
 	if (replay_read_order(arguments->files, arguments->files_count, error, sizeof(error)) &&
 	    replay_read_all(drive, arguments->files, arguments->files_count, &lines, error,
-			    sizeof(error))) {
+			    sizeof(error)) &&
+	    are_understood(arguments, &lines, error, sizeof(error))) {
 		replay_drive_finish(drive);
 		status = print_report(arguments, drive, &lines, picture);
 	} else {

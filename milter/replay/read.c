@@ -56,7 +56,8 @@ static void find_first_year(struct replay_file *from)
 	if (file == NULL)
 		return;
 	maillog_timestamp_survey(&stamps, maillog_file_changed_s(file));
-	while (maillog_file_line(file, &line, &length))
+	/* JSON has stamps with a year only. */
+	while (maillog_file_line(file, &line, &length) && (length == 0 || line[0] != '{'))
 		if (maillog_timestamp_read(&stamps, line, length, &wall_ms, &stamp_length) &&
 		    stamps.years.first == 0)
 			break;
@@ -137,20 +138,70 @@ static bool advance_or_close(struct reader *reader, struct replay_source **link)
 	return false;
 }
 
-static void take_line(struct reader *reader, const struct replay_source *source)
+static bool is_refusal(const struct maillog_line *line)
+{
+	return line->kind == MAILLOG_REJECTED || line->kind == MAILLOG_HIDDEN;
+}
+
+static bool is_of_service(const struct maillog_line *line)
+{
+	return line->mta == MAILLOG_POSTFIX &&
+	       (line->kind == MAILLOG_CONNECT || line->kind == MAILLOG_DISCONNECT ||
+		line->kind == MAILLOG_REJECTED || line->kind == MAILLOG_CLIENT ||
+		line->kind == MAILLOG_LOST);
+}
+
+static void parse(const struct reader *reader, const struct replay_stamped *line,
+		  struct maillog_line *parsed)
+{
+	maillog_line_parse_service(line->text, line->length, line->stamp_length,
+				   reader->lines->service, parsed);
+}
+
+static void drive_refusals(struct reader *reader, const struct maillog_line *refusal,
+			   unsigned times, int64_t wall_ms)
+{
+	for (unsigned i = 0; i < times; i++)
+		replay_drive_take(reader->drive, refusal, wall_ms);
+}
+
+/* "last message repeated 5 times": the refusal before this line. */
+static void repeat_refused(struct reader *reader, const struct replay_source *source,
+			   unsigned times)
+{
+	struct maillog_line refusal;
+
+	if (source->refused.line.length == 0)
+		return;
+	parse(reader, &source->refused.line, &refusal);
+	drive_refusals(reader, &refusal, times, source->line.wall_ms);
+}
+
+static void take_line(struct reader *reader, struct replay_source *source)
 {
 	const struct replay_stamped *line = &source->line;
 	struct replay_lines *lines = reader->lines;
 	struct maillog_line parsed;
 
-	maillog_line_parse(line->text, line->length, line->stamp_length, &parsed);
+	parse(reader, line, &parsed);
+	lines->of_mta += parsed.is_of_mta && parsed.kind != MAILLOG_UNREADABLE;
+	lines->of_service += is_of_service(&parsed);
 	if (parsed.kind == MAILLOG_UNREADABLE)
 		replay_source_unreadable(source, lines, line->number);
 	else if (parsed.kind == MAILLOG_OTHER)
 		lines->other++;
 	else if (parsed.kind == MAILLOG_SUBMISSION)
 		lines->submission++;
-	replay_drive_take(reader->drive, &parsed, line->wall_ms);
+	if (is_refusal(&parsed)) {
+		drive_refusals(reader, &parsed, parsed.times, line->wall_ms);
+		replay_source_keep_refused(source);
+	} else {
+		replay_drive_take(reader->drive, &parsed, line->wall_ms);
+		if (parsed.is_repetition)
+			repeat_refused(reader, source, parsed.times);
+		else
+			source->refused.line.length = 0;
+	}
 	if (lines->read % PROGRESS_LINES == 0)
 		show_progress(reader);
 }

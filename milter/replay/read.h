@@ -10,17 +10,23 @@
 #include "drive.h"
 
 #define REPLAY_DAMAGE_MAX 160
+#define REPLAY_SAMPLE_MAX 120
 
 struct replay_file {
 	const char *path;	/* the caller's; "-" is standard input */
 	int64_t first_ms;	/* since the epoch, of the first line; INT64_MIN for a pipe */
 	int first_year;		/* of the first stamp without one; 0: to be guessed */
+	uint64_t filled, stamped;	/* lines that are not blank; those with a time stamp */
 	char damage[REPLAY_DAMAGE_MAX];	/* why only a part has been read; empty: all has been */
 };
 
 /* How many lines there were, and what became of them. */
 struct replay_lines {
+	const char *service;	/* the caller's: see maillog_line_parse_service; NULL: none */
 	uint64_t read, other, unreadable;
+	uint64_t blank;		/* of other: empty, or a remark of journalctl's */
+	uint64_t of_mta;	/* of Postfix or Sendmail, and readable */
+	uint64_t of_service;	/* of a session of Postfix that is read */
 	uint64_t submission;	/* of services for the site's own users */
 	/*
 	 * More than a day ahead of most lines that follow, and so unreadable; or more than a day
@@ -28,7 +34,10 @@ struct replay_lines {
 	 */
 	uint64_t misdated;
 	char *first_unreadable;	/* FILE:LINE, the caller's to free; NULL: none */
-	/* Private: what first_unreadable names. */
+	/* Begin of the first line without a time stamp, of the first line if all have one. */
+	char sample[REPLAY_SAMPLE_MAX];
+	/* Private: what first_unreadable names; whether sample has no time stamp. */
+	bool has_sample;
 	const char *first_path;
 	uint64_t first_number;
 };

@@ -185,8 +185,9 @@ static void note_siege(struct replay_result *result, struct replay_client *clien
 }
 
 /*
- * For trap_recipients: 5.1.x (RFC 3463) is about the address; any other code refuses the client or its mail, and a
- * trap has no such code at all. No client's probes of one recipient count more than once a window.
+ * For trap_recipients: 5.1.x (RFC 3463) is about the address; any other code refuses the client or
+ * its mail, and a trap has no such code at all. No client's probes of one recipient count more than
+ * once a window.
  */
 static void note_probe(struct replay_result *result, const struct journal_client *who,
 		       const struct journal_rejection *rejection)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unwrap.h"
+
 /* A line so far ahead of all before is believed if most of the next ones bear it out. */
 #define LEAP_MS (INT64_C(86400) * 1000)
 
@@ -33,6 +35,7 @@ void replay_source_close(struct replay_source *source)
 	maillog_file_close(source->file);
 	for (size_t i = 0; i < REPLAY_AHEAD_MAX; i++)
 		free(source->ahead[i].text);
+	free(source->refused.text);
 	free(source);
 }
 
@@ -59,21 +62,52 @@ void replay_source_unreadable(const struct replay_source *source, struct replay_
 		lines->first_unreadable = NULL;
 }
 
+/* Of an unreadable line, or of one for as long as all can be read. */
+static void take_sample(struct replay_lines *lines, const char *text, size_t length, bool has_stamp)
+{
+	if (lines->has_sample || (has_stamp && lines->sample[0] != '\0'))
+		return;
+	if (length >= sizeof(lines->sample))
+		length = sizeof(lines->sample) - 1;
+	for (size_t i = 0; i < length; i++)
+		lines->sample[i] = text[i] != '\0' ? text[i] : ' ';
+	lines->sample[length] = '\0';
+	lines->has_sample = !has_stamp;
+}
+
+/* "-- Boot 4f1c... --", "-- Journal begins at ... --" */
+static bool is_blank(const struct replay_stamped *line)
+{
+	return line->length == 0 || (line->length > 3 && memcmp(line->text, "-- ", 3) == 0);
+}
+
 /* The next line that has a stamp, of whatever time. */
 static bool read_stamped(struct replay_source *source, struct replay_lines *lines,
 			 struct replay_stamped *line)
 {
 	while (maillog_file_line(source->file, &line->text, &line->length)) {
+		const char *text = line->text;
+		size_t length = line->length;
+		bool has_stamp;
+
 		source->number++;
 		lines->read++;
 		line->number = source->number;
-		if (line->length == 0)
+		if (is_blank(line)) {
 			lines->other++;
-		else if (maillog_timestamp_read(&source->stamps, line->text, line->length,
-						&line->wall_ms, &line->stamp_length))
+			lines->blank++;
+			continue;
+		}
+		replay_unwrap(&line->text, &line->length, source->unwrapped,
+			      sizeof(source->unwrapped));
+		has_stamp = maillog_timestamp_read(&source->stamps, line->text, line->length,
+						   &line->wall_ms, &line->stamp_length);
+		take_sample(lines, text, length, has_stamp);
+		source->from->filled++;
+		source->from->stamped += has_stamp;
+		if (has_stamp)
 			return true;
-		else
-			replay_source_unreadable(source, lines, source->number);
+		replay_source_unreadable(source, lines, source->number);
 	}
 	return false;
 }
@@ -84,10 +118,8 @@ static struct replay_kept *kept_at(struct replay_source *source, size_t place)
 }
 
 /* False if out of memory. */
-static bool keep(struct replay_source *source, const struct replay_stamped *line)
+static bool copy(struct replay_kept *kept, const struct replay_stamped *line)
 {
-	struct replay_kept *kept = kept_at(source, source->ahead_count);
-
 	if (kept->size < line->length + 1) {
 		char *text = realloc(kept->text, line->length + 1);
 
@@ -100,8 +132,21 @@ static bool keep(struct replay_source *source, const struct replay_stamped *line
 	kept->text[line->length] = '\0';
 	kept->line = *line;
 	kept->line.text = kept->text;
+	return true;
+}
+
+static bool keep(struct replay_source *source, const struct replay_stamped *line)
+{
+	if (!copy(kept_at(source, source->ahead_count), line))
+		return false;
 	source->ahead_count++;
 	return true;
+}
+
+void replay_source_keep_refused(struct replay_source *source)
+{
+	if (!copy(&source->refused, &source->line))
+		source->refused.line.length = 0;
 }
 
 static struct replay_stamped *first_kept(struct replay_source *source)

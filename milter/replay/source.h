@@ -33,6 +33,8 @@ struct replay_source {
 	int64_t last_ms;		/* since the epoch: the youngest line before */
 	struct replay_kept ahead[REPLAY_AHEAD_MAX];	/* a ring of what follows line */
 	size_t ahead_first, ahead_count;
+	struct replay_kept refused;	/* the line before, if it is of a refusal; else length 0 */
+	char unwrapped[MAILLOG_LINE_MAX];	/* the line that was read last, if it was JSON */
 };
 
 /* from stays the caller's. NULL with the reason in error. */
@@ -44,6 +46,8 @@ void replay_source_close(struct replay_source *source);
  * must not move it to the end of time.
  */
 bool replay_source_next(struct replay_source *source, struct replay_lines *lines);
+/* Keeps a copy of the present line, a refusal, for syslogd may say that it was repeated. */
+void replay_source_keep_refused(struct replay_source *source);
 /* Counts an unreadable line of that number, and names the first such line. */
 void replay_source_unreadable(const struct replay_source *source, struct replay_lines *lines,
 			      uint64_t number);

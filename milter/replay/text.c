@@ -98,8 +98,8 @@ static void print_lines(const struct replay_report *report, FILE *out)
 	}
 	fputc('\n', out);
 	if (lines->submission > 0)
-		fprintf(out, "            %" PRIu64 " left out, of submission services\n",
-			lines->submission);
+		fprintf(out, "            %" PRIu64 " left out, of %s services\n",
+			lines->submission, lines->service != NULL ? "other" : "submission");
 	if (lines->misdated > 0)
 		fprintf(out, "            %" PRIu64 " of a time a day and more from the others'\n",
 			lines->misdated);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Keeps a transaction's accepted recipients until its message has reached its end, when they earn credit. */
+/*
+ * Keeps a transaction's accepted recipients until its message has reached its end, when they earn
+ * credit.
+ */
 #include "state.h"
 
 #include <stdlib.h>
@@ -21,7 +24,9 @@ uint64_t session_credit_domain(const struct session *s, const struct address *re
 	return hash_recipient(s->config->key_prefix, SIDE_GOOD, text);
 }
 
-/* Whether the recipient is one more that may earn credit, beside those that were accepted before. */
+/*
+ * Whether the recipient is one more that may earn credit, beside those that were accepted before.
+ */
 static bool is_worth_more(const struct session *s, const struct store_recipient *recipient)
 {
 	const struct transaction *t = &s->transaction;
@@ -60,8 +65,8 @@ static bool make_room(struct transaction *t)
 }
 
 /*
- * No credit is for a mailbox that is exempt or a trap, or that may be another one's in a new spelling, of which an
- * offender could have as many as it likes.
+ * No credit is for a mailbox that is exempt or a trap, or that may be another one's in a new
+ * spelling, of which an offender could have as many as it likes.
  */
 void session_credit_note(struct session *s, const struct address *recipient)
 {

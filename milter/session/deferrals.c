@@ -12,8 +12,9 @@
 /* Sessions that are let in after so long a time, and as long. */
 #define LET_IN 2
 /*
- * So many times that time without a 421 and the client has gone away. RFC 5321 (4.5.4.1) has senders wait for half an
- * hour and more before they try again: with 1, those would never be let in.
+ * So many times that time without a 421 and the client has gone away. RFC 5321 (4.5.4.1) has
+ * senders wait for half an hour and more before they try again: with 1, those would never be let
+ * in.
  */
 #define AWAY 8
 /* Clients that a flush tells of between two moments without the lock. */
@@ -73,7 +74,10 @@ static struct deferred *find(const struct deferrals *deferrals, const struct pre
 	return deferred;
 }
 
-/* False if 421s of the client that would be forgotten have not been told of: the log's counts are to add up. */
+/*
+ * False if 421s of the client that would be forgotten have not been told of: the log's counts are
+ * to add up.
+ */
 static bool make_room(struct deferrals *deferrals)
 {
 	if (HASH_COUNT(deferrals->clients) < deferrals->max)
@@ -119,7 +123,10 @@ static unsigned take_untold(struct deferrals *deferrals, struct deferred *deferr
 	return count;
 }
 
-/* After a change of the mode: no line tells both of 421s that were sent and of those that would have been. */
+/*
+ * After a change of the mode: no line tells both of 421s that were sent and of those that would
+ * have been.
+ */
 static bool is_of_other_mode(const struct deferred *deferred, const struct deferral *deferral)
 {
 	return deferred->last.decision.count > 0 &&

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Turns the events of an SMTP session into offences and accepted recipients of its client, and into verdicts. */
+/*
+ * Turns the events of an SMTP session into offences and accepted recipients of its client, and into
+ * verdicts.
+ */
 #include "state.h"
 
 #include <stdatomic.h>
@@ -93,10 +96,9 @@ static void note_end(struct session *s)
 	int64_t shortest_ms = mta_timeout_lost(&s->tarpit->mta_timeout, &s->last_stall, now_ms);
 	char text[160];
 
-	/* One that quits once it has read its answer takes a moment longer than an MTA whose client has gone. */
 	if (s->last_stall.end_ms != 0)
 		journal->outlasted(journal, s->last_stall.delay_ms,
-				   mta_timeout_is_abrupt(&s->last_stall, now_ms));
+				   mta_timeout_has_left(&s->last_stall, now_ms));
 	if (shortest_ms == 0 || !log_allowed(&timeout_limit))
 		return;
 	snprintf(text, sizeof(text),
@@ -169,6 +171,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 
 	/* After a second connect the session is the later client's. libmilter lets none through. */
 	open_sessions_leave(tarpit->peers, &s->peer);
+	session_credit_drop(s);
 	s->is_watched = false;
 	introduce(s, event);
 	if (!identify(s, event)) {
@@ -179,6 +182,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 		return VERDICT_ACCEPT;
 	s->is_watched = true;
 	open_sessions_join(tarpit->peers, &s->peer, &s->client.key);
+	session_gateway_connected(s);
 	session_view_look_up(s, &st);
 	return session_verdict(s, STAGE_CONNECT, &st, true);
 }
@@ -203,7 +207,10 @@ static bool is_authenticated(const struct session *s, const struct mail_event *e
 		(event->auth_authen != NULL && *event->auth_authen != '\0'));
 }
 
-/* A certificate says who somebody is, not that he is one of ours: none is exempt unless the configuration says so. */
+/*
+ * A certificate says who somebody is, not that he is one of ours: none is exempt unless the
+ * configuration says so.
+ */
 static bool has_exempt_certificate(const struct session *s, const struct mail_event *event)
 {
 	const struct certificate *certificate = &event->certificate;
@@ -238,7 +245,9 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	return session_verdict(s, STAGE_MAIL, &st, true);
 }
 
-/* Counts recipients that Sendmail has rejected without a callback, and only {nbadrcpts} tells of. */
+/*
+ * Counts recipients that Sendmail has rejected without a callback, and only {nbadrcpts} tells of.
+ */
 static void count_hidden(struct session *s, const char *bad_count, struct standing *st)
 {
 	const struct policy *policy = &s->config->policy;
@@ -264,8 +273,7 @@ static void count_rejected(struct session *s, const struct address *recipient,
 	uint64_t amount = policy_trap_amount(&config->policy);
 
 	if (code != NULL) {
-		unsigned weight =
-			offence_weight(config->offences, config->offences_count, code);
+		unsigned weight = offence_weight(config->offences, config->offences_count, code);
 
 		amount = policy_amount(&config->policy, weight, s->transaction.is_callout);
 		dsn_format(code, text);
@@ -297,9 +305,9 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	note_callback(s);
 	if (mta_find_more(s->mta, event->bad_count) != s->mta)
 		note_mta(s, mta_find_more(s->mta, event->bad_count));
-	outcome = rejection_classify(event->mailer, event->host,
-				     mta_kind_of(s->mta) == MTA_SENDMAIL && event->bad_count != NULL,
-				     &code);
+	outcome = rejection_classify(
+		event->mailer, event->host,
+		mta_kind_of(s->mta) == MTA_SENDMAIL && event->bad_count != NULL, &code);
 	session_view_expire(s);
 	session_view_judge(s, &before);
 	after = before;
@@ -313,15 +321,17 @@ enum verdict session_rcpt(struct session *s, const struct rcpt_event *event)
 	} else {
 		if (recipients_rule(s->config->exempt_mailboxes, &recipient) != NULL)
 			return VERDICT_CONTINUE;
-		if (outcome == RCPT_REJECTED)
+		if (outcome == RCPT_REJECTED ||
+		    (outcome == RCPT_REFUSED &&
+		     offence_weight(s->config->offences, s->config->offences_count, &code) > 0))
 			count_rejected(s, &recipient, &code, &after);
 		else if (outcome == RCPT_ACCEPTED)
 			session_credit_note(s, &recipient);
 	}
 	/*
-	 * How long a flagged client waits, and whether it is refused, must not tell whether the recipient exists: the
-	 * score before this recipient decides, and where the MTA may ignore the 421 for a rejected recipient no
-	 * other one gets it.
+	 * How long a flagged client waits, and whether it is refused, must not tell whether the
+	 * recipient exists: the score before this recipient decides, and where the MTA may ignore
+	 * the 421 for a rejected recipient no other one gets it.
 	 */
 	return session_verdict(s, STAGE_RCPT, before.flagged ? &before : &after,
 			       mta_heeds_421_at_rcpt(mta_kind_of(s->mta)));
@@ -340,7 +350,7 @@ enum verdict session_data(struct session *s, const char *bad_count)
 	verdict = session_verdict(s, STAGE_DATA, &st, true);
 	/* The end of the message is worth asking for only if it earns something. */
 	return verdict == VERDICT_CONTINUE && session_credit_pending(s) == 0 ? VERDICT_ACCEPT
-									      : verdict;
+									     : verdict;
 }
 
 enum verdict session_end_of_message(struct session *s)

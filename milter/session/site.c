@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Counts strangers' offences of all sessions, and exchanges them with other hosts, minute by minute. */
+/*
+ * Counts strangers' offences of all sessions, and exchanges them with other hosts, minute by
+ * minute.
+ */
 #include "session/site.h"
 
 #include <math.h>
@@ -17,22 +20,23 @@
 
 /* What the shared store holds of one minute, as far as this host has counted it. */
 struct minute {
-	int64_t number;		/* since the epoch */
-	uint64_t sum;		/* when it was last read */
-	uint64_t mine;		/* what this host has sent since, perhaps without an answer */
-	bool is_old;		/* its sum of before is not known any more: nothing of it counts */
+	int64_t number; /* since the epoch */
+	uint64_t sum; /* when it was last read */
+	uint64_t mine; /* what this host has sent since, perhaps without an answer */
+	bool is_old; /* its sum of before is not known any more: nothing of it counts */
 };
 
 struct site {
 	const struct journal *journal;
 	pthread_mutex_t mutex;
 	struct siege siege;
-	_Atomic bool is_on;	/* the siege's */
-	double unsent;		/* hundredths that other hosts have yet to hear of, as of unsent_ms */
+	_Atomic bool is_on; /* the siege's */
+	/* hundredths that other hosts have yet to hear of, as of unsent_ms */
+	double unsent;
 	int64_t unsent_ms;
 	/* Of site_exchange alone. */
-	struct minute minutes[MINUTES];	/* each at its number modulo MINUTES */
-	int64_t read_ms;		/* when they were last read; 0: never */
+	struct minute minutes[MINUTES]; /* each at its number modulo MINUTES */
+	int64_t read_ms; /* when they were last read; 0: never */
 };
 
 struct site *site_new(const struct journal *journal, int64_t now_ms)
@@ -146,7 +150,10 @@ static struct minute *find_minute(struct site *site, int64_t number)
 {
 	struct minute *minute = &site->minutes[number % MINUTES];
 
-	/* One of later stands there if the clock was set back: its host may have counted this one already. */
+	/*
+	 * One of later stands there if the clock was set back: its host may have counted this one
+	 * already.
+	 */
 	if (minute->number != number)
 		*minute = (struct minute){.number = number, .is_old = minute->number > number};
 	return minute;

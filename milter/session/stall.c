@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Holds a session's thread for a while, and keeps a list of all that are held, so that they can be woken. */
+/*
+ * Holds a session's thread for a while, and keeps a list of all that are held, so that they can be
+ * woken.
+ */
 #include "session/stall.h"
 
 #include <limits.h>
@@ -8,7 +11,9 @@
 
 #include "base/table.h"
 
-/* Stalls that a network may have however small the budget is: a client may crawl with two sessions. */
+/*
+ * Stalls that a network may have however small the budget is: a client may crawl with two sessions.
+ */
 #define NETWORK_LEAST 2
 
 /* A network that has stalls in progress. */
@@ -64,11 +69,20 @@ static unsigned room_for(unsigned budget, enum stall_share share)
 	return budget;
 }
 
-/* A network's stalls, to which one is added; NULL if it has a quarter of the budget already, or without memory. */
+/* Stalls that one network may have. */
+static unsigned network_share(unsigned budget)
+{
+	return budget / 4 > NETWORK_LEAST ? budget / 4 : NETWORK_LEAST;
+}
+
+/*
+ * A network's stalls, to which one is added; NULL if it has a quarter of the budget already, or
+ * without memory.
+ */
 static struct network_stalls *join_network(struct stalls *stalls, const struct prefix *prefix,
 					   unsigned budget)
 {
-	unsigned most = budget / 4 > NETWORK_LEAST ? budget / 4 : NETWORK_LEAST;
+	unsigned most = network_share(budget);
 	struct network_stalls *network;
 
 	HASH_FIND(hh, stalls->networks, prefix, sizeof(*prefix), network);
@@ -119,7 +133,10 @@ static bool displace(struct stalls *stalls, const struct prefix *client)
 	return stall != NULL;
 }
 
-/* Takes a place for a stall; with the mutex held. One that displaces another has it a moment before that is gone. */
+/*
+ * Takes a place for a stall; with the mutex held. One that displaces another has it a moment before
+ * that is gone.
+ */
 static bool take_place(struct stalls *stalls, struct stall *stall, enum stall_share share)
 {
 	unsigned budget = stalls_budget(stalls);
@@ -157,6 +174,20 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share sh
 	if (!has_place)
 		pthread_cond_destroy(&stall->wake);
 	return has_place;
+}
+
+bool stalls_have_room(struct stalls *stalls, const struct prefix *network)
+{
+	unsigned budget = stalls_budget(stalls);
+	const struct network_stalls *found;
+	bool have_room;
+
+	pthread_mutex_lock(&stalls->mutex);
+	HASH_FIND(hh, stalls->networks, network, sizeof(*network), found);
+	have_room = stalls->active < budget &&
+		    (found == NULL || found->count < network_share(budget));
+	pthread_mutex_unlock(&stalls->mutex);
+	return have_room;
 }
 
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms)

@@ -23,7 +23,10 @@ struct transaction {
 	unsigned rejects_shown;		/* recipients that the MTA showed as rejected or refused */
 	unsigned rejects_hidden;	/* rejected ones that only {nbadrcpts} told of */
 	int64_t stalled_ms;
-	/* Accepted recipients, which earn credit once the message has reached its end; see credit.c. */
+	/*
+	 * Accepted recipients, which earn credit once the message has reached its end; see
+	 * credit.c.
+	 */
 	struct store_recipient *accepted;
 	size_t accepted_count, accepted_room;
 };
@@ -38,7 +41,8 @@ struct session {
 	char mta_name[SESSION_HOST_MAX];
 	bool is_watched;	/* has connected, and is not exempt */
 	enum mta_finding mta;
-	bool is_let_in;		/* it comes in though there is no room: its client has been deferred for long enough */
+	/* it comes in though there is no room: its client has been deferred for long enough */
+	bool is_let_in;
 	bool lacks_rejects;	/* the MTA does not tell which recipients it rejects */
 	/* What the store said of the client, and when (monotonic); -1: nothing yet. */
 	struct store_view view;
@@ -54,29 +58,40 @@ int64_t session_mono_ms(const struct session *s);
 
 /* view.c */
 
-/* How the client stands by what this session knows; looked up again if an administrator has changed that. */
+/*
+ * How the client stands by what this session knows; looked up again if an administrator has changed
+ * that.
+ */
 void session_view_judge(struct session *s, struct standing *st);
 /* How the client stands by what the store knows now. */
 void session_view_look_up(struct session *s, struct standing *st);
-/* The next session_view_judge looks the client up; session_view_expire: unless the view is fresh. */
+/*
+ * The next session_view_judge looks the client up; session_view_expire: unless the view is fresh.
+ */
 void session_view_outdate(struct session *s);
 void session_view_expire(struct session *s);
 /* The client's window and key_prefix, for the store. */
 struct store_query session_query(const struct session *s);
-/* Judges a view that has just come from the store; the first that flags the client is told to the journal. */
+/*
+ * Judges a view that has just come from the store; the first that flags the client is told to the
+ * journal.
+ */
 void session_view_judge_fresh(struct session *s, struct standing *st);
 /* Forgets what is known: an administrator has forgiven the client. */
 void session_view_forget(struct session *s);
 /*
- * Counts an event; recipient is NULL if it is not known, or does not matter. Returns the hundredths added: 0 for a
- * recipient who had been counted before. st is how the client stands then.
+ * Counts an event; recipient is NULL if it is not known, or does not matter. Returns the hundredths
+ * added: 0 for a recipient who had been counted before. st is how the client stands then.
  */
 uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
 			     const struct address *recipient, bool is_trap, struct standing *st);
 
 /* credit.c */
 
-/* The MTA has accepted a recipient. Until its message has reached its end it counts for this transaction only. */
+/*
+ * The MTA has accepted a recipient. Until its message has reached its end it counts for this
+ * transaction only.
+ */
 void session_credit_note(struct session *s, const struct address *recipient);
 /* A hash of the domain in which a recipient earns credit or is rejected. */
 uint64_t session_credit_domain(const struct session *s, const struct address *recipient);
@@ -87,11 +102,18 @@ void session_credit_earn(struct session *s);
 /* The transaction is over: what it has not earned is lost. */
 void session_credit_drop(struct session *s);
 
+/*
+ * gateway.c: the client is flagged, or has connected; the journal may be told that it is no client.
+ */
+void session_gateway_flagged(const struct session *s);
+void session_gateway_connected(const struct session *s);
+
 /* verdict.c */
 
 /*
- * What is done about a client's command: nothing if it is not flagged, else a stall, which is over at the return,
- * a 421, or nothing for one of the journal's reasons. can_refuse: the MTA acts on a 421 here.
+ * What is done about a client's command: nothing if it is not flagged, else a stall, which is over
+ * at the return, a 421, or nothing for one of the journal's reasons. can_refuse: the MTA acts on a
+ * 421 here.
  */
 enum verdict session_verdict(struct session *s, enum stage stage, const struct standing *st, bool can_refuse);
 

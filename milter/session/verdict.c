@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Decides what is done about a flagged client's command: a stall, a 421 or nothing; and waits a stall out. */
+/*
+ * Decides what is done about a flagged client's command: a stall, a 421 or nothing; and waits a
+ * stall out.
+ */
 #include "state.h"
 
 #include <stdatomic.h>
@@ -19,8 +22,8 @@ static unsigned note_deferral(const struct session *s, const struct journal_deci
 }
 
 /*
- * Tells the journal what is done about a command: in observe mode nothing, and what would have been. stall is NULL
- * where there is none.
+ * Tells the journal what is done about a command: in observe mode nothing, and what would have
+ * been. stall is NULL where there is none.
  */
 static enum verdict conclude(const struct session *s, enum stage stage, enum action action,
 			     enum reason reason, const struct stall *stall)
@@ -67,7 +70,9 @@ static void count_stalled(struct session *s, int64_t ms)
 	s->stalled_ms += ms;
 }
 
-/* An administrator who forgave the client before this stall could be seen has marked the session. */
+/*
+ * An administrator who forgave the client before this stall could be seen has marked the session.
+ */
 static void wake_if_forgiven(struct session *s, struct stall *stall)
 {
 	struct standing st;
@@ -88,10 +93,10 @@ static bool lacks_threads(const struct session *s)
 struct situation {
 	enum stage stage;
 	const struct standing *st;
-	bool is_crowded;	/* older sessions of the client use up its share */
-	bool can_refuse;	/* the MTA heeds a 421 here */
-	bool may_defer;		/* for want of room, too: the client has earned nothing better */
-	bool is_spent;		/* as many of the client's recipients have passed as may */
+	bool is_crowded; /* older sessions of the client use up its share */
+	bool can_refuse; /* the MTA heeds a 421 here */
+	bool may_defer; /* for want of room, too: the client has earned nothing better */
+	bool is_spent; /* as many of the client's recipients have passed as may */
 };
 
 /* The limit that has no further stall be made for an honest sender's sake, or REASON_NONE. */
@@ -114,8 +119,7 @@ static int64_t choose_delay_ms(const struct session *s, const struct situation *
 	if (limit != REASON_NONE)
 		return delay_ms;
 	delay_ms = least(delay_ms, config->max_stall_per_session_ms - s->stalled_ms);
-	return least(delay_ms,
-		     config->max_stall_per_transaction_ms - s->transaction.stalled_ms);
+	return least(delay_ms, config->max_stall_per_transaction_ms - s->transaction.stalled_ms);
 }
 
 /* The command goes on at once. Of recipients, only pass_limit may in a window. */
@@ -142,7 +146,8 @@ static bool wait_out(struct session *s, const struct situation *at, struct stall
 	end = stall_wait(s->tarpit->stalls, stall, &waited_ms);
 	count_stalled(s, waited_ms);
 	if (end == STALL_ELAPSED)
-		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s)};
+		s->last_stall = (struct mta_timeout_stall){stall->delay_ms, session_mono_ms(s),
+							   at->stage == STAGE_DATA};
 	else if (end == STALL_FORGIVEN)
 		session_view_forget(s);
 	journal->released(journal, &client, stall, waited_ms, end);
@@ -172,9 +177,9 @@ static bool let_in(struct session *s)
 {
 	const struct tarpit *tarpit = s->tarpit;
 
-	s->is_let_in = s->is_let_in ||
-		       deferrals_let_in(tarpit->deferrals, &s->client.key, session_mono_ms(s),
-					s->config->defer_longest_ms);
+	s->is_let_in =
+		s->is_let_in || deferrals_let_in(tarpit->deferrals, &s->client.key,
+						 session_mono_ms(s), s->config->defer_longest_ms);
 	return s->is_let_in;
 }
 
@@ -206,8 +211,9 @@ static enum verdict delay(struct session *s, const struct situation *at, enum re
 }
 
 /*
- * Limits protect an honest sender's patience, and are no licence: once pass_limit of its recipients have passed, a
- * client is refused at a limit, or where it must not be, or the MTA would not heed that, the delay goes on.
+ * Limits protect an honest sender's patience, and are no licence: once pass_limit of its recipients
+ * have passed, a client is refused at a limit, or where it must not be, or the MTA would not heed
+ * that, the delay goes on.
  */
 static enum verdict slow(struct session *s, const struct situation *at)
 {
@@ -233,13 +239,20 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 	at.is_crowded =
 		config->max_flagged_sessions > 0 &&
 		open_sessions_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
-	/* Some senders take a 421 for final: who delivers mail gets none, nor does who is only new in a siege. */
+	/*
+	 * Some senders take a 421 for final: who delivers mail gets none, nor does who is only new
+	 * in a siege.
+	 */
 	at.may_defer = can_refuse && !st->has_credit && !st->by_siege;
 	/* At DATA all recipients have been let through. */
 	at.is_spent = stage != STAGE_DATA && st->passed >= config->pass_limit;
 	if (at.is_crowded && at.may_defer && !let_in(s))
 		return conclude(s, stage, ACTION_DEFER, REASON_SESSIONS, NULL);
-	if (!config->stall_at[stage])
-		return VERDICT_CONTINUE;
-	return slow(s, &at);
+	if (config->stall_at[stage])
+		return slow(s, &at);
+	/* A session that could not be slowed later on either is not to begin another message. */
+	if (at.is_spent && at.may_defer &&
+	    !stalls_have_room(s->tarpit->stalls, &s->client.network))
+		return conclude(s, stage, ACTION_DEFER, REASON_BUDGET, NULL);
+	return VERDICT_CONTINUE;
 }

@@ -47,11 +47,15 @@ void session_view_judge_fresh(struct session *s, struct standing *st)
 	s->viewed_ms = session_mono_ms(s);
 	judge(s, st);
 	now = !st->flagged ? ANNOUNCED_NOTHING : st->by_siege ? ANNOUNCED_SIEGE : ANNOUNCED_FLAG;
+	/* Credit that is pending may be lost again with its transaction. */
+	if (now == ANNOUNCED_NOTHING && session_credit_pending(s) > 0)
+		return;
 	s->view.announced = now;
 	if (now == before || !store_announce(s->tarpit->store, &s->client.key, now) || now < before)
 		return;
 	client = session_journal_client(s);
 	journal->flagged(journal, &client, st, policy_delay_ms(&s->config->policy, st, 0));
+	session_gateway_flagged(s);
 	/* One that went by what it knew before would tell by its speed which recipients exist. */
 	open_sessions_mark(s->tarpit->peers, &s->client.key, &s->peer);
 }
@@ -101,8 +105,8 @@ static void identify(const struct session *s, enum side side, const struct addre
 }
 
 /*
- * A stranger's counts against the site, too, before it is judged; not of one that is flagged for what it has done
- * itself, or a single harvester would put the site under siege.
+ * A stranger's counts against the site, too, before it is judged; not of one that is flagged for
+ * what it has done itself, or a single harvester would put the site under siege.
  */
 static void note_offence(const struct session *s, uint64_t amount)
 {
@@ -128,6 +132,9 @@ uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
 	}
 	if (recipient != NULL)
 		identify(s, side, recipient, &event);
+	/* A trap that the MTA takes is no rejection of its domain's. */
+	if (is_trap)
+		event.domain = 0;
 	counted = store_record(s->tarpit->store, &query, &event, &s->view);
 	if (counted && side == SIDE_BAD)
 		note_offence(s, amount);

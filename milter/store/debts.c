@@ -48,12 +48,17 @@ void debts_of_event(const struct store_query *query, const struct store_event *e
 	add_all(debts, &owed);
 }
 
+void debts_of_known(const struct memory_debt *known, struct debts *debts)
+{
+	debts->count = 0;
+	add_all(debts, known);
+}
+
 void debts_take_history(struct store *memory, const struct store_query *query, struct debts *debts)
 {
 	struct memory_debt client = {.prefix = query->client.key, .window = query->window.index};
-	struct memory_debt network = {.prefix = query->client.network,
-				      .is_network = true,
-				      .window = query->window.index};
+	struct memory_debt network = {
+		.prefix = query->client.network, .is_network = true, .window = query->window.index};
 
 	memory_take_history(memory, query, &client.owed, &network.owed);
 	add_all(debts, &client);

@@ -94,8 +94,8 @@ static void evict(struct memory *memory, bool is_network)
 	entry_drop(memory, table, *table);
 }
 
-struct entry *entry_find_or_add(struct memory *memory, bool is_network,
-				 const struct prefix *prefix, int64_t window)
+struct entry *entry_find_or_add(struct memory *memory, bool is_network, const struct prefix *prefix,
+				int64_t window)
 {
 	struct entry **table = table_of(memory, is_network);
 	struct entry *entry = entry_find(memory, is_network, prefix);
@@ -131,8 +131,8 @@ void entry_roll(struct memory *memory, struct entry *entry, int64_t window)
 	window = entry_settle_window(entry, window);
 	tally_roll(&entry->known, entry->window, window);
 	tally_roll(&entry->owed, entry->window, window);
+	tally_roll(&entry->lost, entry->window, window);
 	entry->window = window;
 	if (tally_is_zero(&entry->owed))
 		entry_owe_nothing(memory, entry);
 }
-

@@ -25,6 +25,9 @@ struct entry {
 	int64_t window;
 	struct tally known; /* ours alone, or what the shared store said */
 	struct tally owed; /* what it has yet to be told */
+	/* What the shared store had said when it last said less: it may have been started anew. */
+	struct tally lost;
+	int64_t lost_by_hand_until_s, lost_s; /* when; 0: never */
 	UT_hash_handle hh; /* in the order of the last offence */
 	struct entry *prev, *next; /* in debts[owner] while is_owing */
 };
@@ -76,8 +79,8 @@ struct entry *entry_find_or_add(struct memory *memory, bool is_network, const st
 /* Makes it the last that would be forgotten. */
 void entry_touch(struct memory *memory, struct entry *entry);
 /*
- * The window that a caller means. One that read the clock just before a window began, or whose clock
- * was set back by a little, means the newer one that others have begun already.
+ * The window that a caller means. One that read the clock just before a window began, or whose
+ * clock was set back by a little, means the newer one that others have begun already.
  */
 int64_t entry_settle_window(const struct entry *entry, int64_t window);
 /* Takes the entry's counts on to that window. */

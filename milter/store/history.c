@@ -104,7 +104,10 @@ void history_take(struct history *history, bool is_network, const struct prefix 
 		drop(table_of(history, is_network), entry);
 }
 
-/* A window and the one before: for half of it at least a client is not taken for a stranger to the domain. */
+/*
+ * A window and the one before: for half of it at least a client is not taken for a stranger to the
+ * domain.
+ */
 static bool has_rejection(const struct history *history, const struct prefix *client,
 			  int64_t window, uint64_t domain)
 {

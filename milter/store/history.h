@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What clients and networks without an offence have earned: good counts that no shared counter has yet, and which
- * recipients and domains they are of. Those that earned longest ago are forgotten first. Not thread-safe.
+ * What clients and networks without an offence have earned: good counts that no shared counter has
+ * yet, and which recipients and domains they are of. Those that earned longest ago are forgotten
+ * first. Not thread-safe.
  */
 #ifndef TARPIT_STORE_HISTORY_H
 #define TARPIT_STORE_HISTORY_H
@@ -27,7 +28,10 @@ struct history {
 /* Adds what is kept of a client or network to tally, which is of that window. */
 void history_show(const struct history *history, bool is_network, const struct prefix *prefix,
 		  int64_t window, struct tally *tally);
-/* Keeps at most max clients and as many networks. Without memory the amount, in hundredths, is lost. */
+/*
+ * Keeps at most max clients and as many networks. Without memory the amount, in hundredths, is
+ * lost.
+ */
 void history_add(struct history *history, size_t max, bool is_network, const struct prefix *prefix,
 		 int64_t window, uint64_t amount);
 /* The same as history_show, and forgets it. */
@@ -35,8 +39,9 @@ void history_take(struct history *history, bool is_network, const struct prefix 
 		  int64_t window, struct tally *tally);
 
 /*
- * How many recipients of its domain, this one among them, may still earn credit for the client in this window: 0 for
- * one that has done so, UINT_MAX for a domain in which the client has met a rejection.
+ * How many recipients of its domain, this one among them, may still earn credit for the client in
+ * this window: 0 for one that has done so, UINT_MAX for a domain in which the client has met a
+ * rejection.
  */
 unsigned history_credit_left(const struct history *history, const struct prefix *client,
 			     int64_t window, const struct store_recipient *recipient);

@@ -37,8 +37,8 @@ void memory_show_own(struct memory *memory, const struct store_query *query,
 {
 	const struct entry *entry = entry_find(memory, false, &query->client.key);
 
-	view->has_trap = entry != NULL && entry->trap_window > 0 &&
-			 entry->trap_window >= view->window - 1;
+	view->has_trap =
+		entry != NULL && entry->trap_window > 0 && entry->trap_window >= view->window - 1;
 	history_show(&memory->history, false, &query->client.key, view->window, &view->kept);
 }
 
@@ -122,7 +122,7 @@ static bool memory_announce(struct store *store, const struct prefix *client,
 
 	pthread_mutex_lock(&memory->mutex);
 	entry = announcement != ANNOUNCED_NOTHING ? entry_find_or_add(memory, false, client, 0)
-						   : entry_find(memory, false, client);
+						  : entry_find(memory, false, client);
 	if (entry != NULL) {
 		is_news = entry->announced != announcement;
 		entry->announced = announcement;
@@ -313,4 +313,3 @@ struct store *memory_store_new(size_t max_clients)
 	pthread_mutex_init(&memory->walk_mutex, NULL);
 	return &memory->store;
 }
-

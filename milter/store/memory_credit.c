@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Keeps what the recipients of delivered messages earn: of clients without an offence, on this host alone. */
+/*
+ * Keeps what the recipients of delivered messages earn: of clients without an offence, on this host
+ * alone.
+ */
 #include <string.h>
 
 #include "entries.h"
@@ -117,8 +120,8 @@ void memory_note_rejection(struct store *store, const struct store_query *query,
 	memory_unlock(memory);
 }
 
-void memory_take_history(struct store *store, const struct store_query *query,
-			 struct tally *client, struct tally *network)
+void memory_take_history(struct store *store, const struct store_query *query, struct tally *client,
+			 struct tally *network)
 {
 	struct memory *memory = memory_of(store);
 

@@ -2,6 +2,8 @@
 /* Keeps what a shared store said, and what it has yet to be told. */
 #include "store/memory.h"
 
+#include <stdlib.h>
+
 #include "entries.h"
 
 bool memory_see(struct store *store, const struct prefix *client, int64_t window,
@@ -17,14 +19,40 @@ bool memory_see(struct store *store, const struct prefix *client, int64_t window
 	return is_new;
 }
 
+/*
+ * How long that is kept which the shared store no longer knows: until a keeper has found out why.
+ */
+#define LOST_KEPT_S 30
+
+static bool is_less(const struct tally *tally, const struct tally *than)
+{
+	return tally->bad_now < than->bad_now || tally->bad_previous < than->bad_previous ||
+	       tally->good_now < than->good_now || tally->passed_now < than->passed_now;
+}
+
+/* Before known and by_hand_until_s of the entry change. */
+static void keep_lost(const struct memory *memory, struct entry *entry, const struct tally *tally,
+		      int64_t by_hand_until_s)
+{
+	bool loses_flag = entry->by_hand_until_s > memory->now_s && by_hand_until_s == 0;
+
+	if (!loses_flag && !is_less(tally, &entry->known))
+		return;
+	entry->lost = entry->known;
+	entry->lost_by_hand_until_s = entry->by_hand_until_s;
+	entry->lost_s = memory->now_s;
+}
+
 static struct entry *learn_one(struct memory *memory, bool is_network, const struct prefix *prefix,
-			       const struct tally *tally, int64_t window, bool is_worth)
+			       const struct tally *tally, int64_t window, bool is_worth,
+			       int64_t by_hand_until_s)
 {
 	struct entry *entry = is_worth ? entry_find_or_add(memory, is_network, prefix, window)
 				       : entry_find(memory, is_network, prefix);
 
 	if (entry != NULL) {
 		entry_roll(memory, entry, window);
+		keep_lost(memory, entry, tally, by_hand_until_s);
 		entry->known = *tally;
 		tally_roll(&entry->known, window, entry->window);
 	}
@@ -44,12 +72,12 @@ void memory_learn(struct store *store, const struct store_query *query,
 	if (view->by_hand && until_s == 0)
 		until_s = memory->now_s + query->window.length_s;
 	entry = learn_one(memory, false, &query->client.key, &view->client, view->window,
-			  view->by_hand || !tally_is_zero(&view->client));
+			  view->by_hand || !tally_is_zero(&view->client), until_s);
 	if (entry != NULL)
 		entry->by_hand_until_s = until_s;
 	if (client_has_network(&query->client))
 		learn_one(memory, true, &query->client.network, &view->network, view->window,
-			  !tally_is_zero(&view->network));
+			  !tally_is_zero(&view->network), 0);
 	memory_unlock(memory);
 }
 
@@ -79,6 +107,56 @@ void memory_amend(struct store *store, const struct store_query *query, struct s
 	if (client_has_network(&query->client))
 		amend_one(memory, true, &query->client.network, view->window, &view->network, view);
 	pthread_mutex_unlock(&memory->mutex);
+}
+
+static struct memory_known known_of(const struct memory *memory, const struct entry *entry)
+{
+	struct memory_known known = {
+		.counts = {entry->prefix, entry->is_network, entry->window, entry->known},
+		.by_hand_until_s = entry->by_hand_until_s,
+	};
+
+	if (entry->lost_s > 0 && memory->now_s - entry->lost_s <= LOST_KEPT_S) {
+		known.counts.owed = entry->lost;
+		known.by_hand_until_s = entry->lost_by_hand_until_s;
+	}
+	if (entry->window < memory->window - 1)
+		known.counts.owed = (struct tally){0};
+	if (known.by_hand_until_s <= memory->now_s)
+		known.by_hand_until_s = 0;
+	return known;
+}
+
+static size_t copy_known(const struct memory *memory, const struct entry *table,
+			 struct memory_known *known)
+{
+	size_t count = 0;
+
+	for (const struct entry *entry = table; entry != NULL; entry = entry->hh.next) {
+		known[count] = known_of(memory, entry);
+		count += known[count].by_hand_until_s > 0 ||
+			 !tally_is_zero(&known[count].counts.owed);
+	}
+	return count;
+}
+
+struct memory_known *memory_copy_known(struct store *store, size_t *count)
+{
+	struct memory *memory = memory_of(store);
+	struct memory_known *known = NULL;
+	size_t most;
+
+	*count = 0;
+	pthread_mutex_lock(&memory->mutex);
+	most = HASH_COUNT(memory->clients) + HASH_COUNT(memory->networks);
+	if (most > 0)
+		known = calloc(most, sizeof(*known));
+	if (known != NULL) {
+		*count = copy_known(memory, memory->clients, known);
+		*count += copy_known(memory, memory->networks, known + *count);
+	}
+	pthread_mutex_unlock(&memory->mutex);
+	return known;
 }
 
 bool memory_take_debt(struct store *store, unsigned owner, struct memory_debt *debt)
@@ -121,7 +199,9 @@ static void put_debt(struct memory *memory, const struct memory_debt *debt, bool
 	pthread_mutex_lock(&memory->mutex);
 	entry = entry_find_or_add(memory, debt->is_network, &debt->prefix, debt->window);
 	if (entry != NULL) {
-		/* An entry of the future is of a clock, or a length of windows, that was set back. */
+		/*
+		 * An entry of the future is of a clock, or a length of windows, that was set back.
+		 */
 		if (debt->window > entry->window || entry->window > memory->window + 1)
 			entry_roll(memory, entry, debt->window);
 		tally_roll(&tally, debt->window, entry->window);

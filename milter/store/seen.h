@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How often something of a client was seen in a window: a recipient that was counted, a domain that earned credit.
- * What was noted first is forgotten first. Not thread-safe.
+ * How often something of a client was seen in a window: a recipient that was counted, a domain that
+ * earned credit. What was noted first is forgotten first. Not thread-safe.
  */
 #ifndef TARPIT_STORE_SEEN_H
 #define TARPIT_STORE_SEEN_H
@@ -21,8 +21,8 @@ struct seen {
 };
 
 /*
- * Raises the count of a thing, a hash, by this much, keeping at most max things. Returns what it was before;
- * without memory it is taken for new.
+ * Raises the count of a thing, a hash, by this much, keeping at most max things. Returns what it
+ * was before; without memory it is taken for new.
  */
 unsigned seen_note(struct seen *seen, size_t max, const struct prefix *client, int64_t window,
 		   uint64_t thing, unsigned by);

@@ -124,17 +124,31 @@ static void choose_styles(struct top *top)
 	}
 }
 
+/* One that this machine has no description of is most likely like xterm, or else like ANSI's. */
+static bool know_terminal(const char *name)
+{
+	const char *const names[] = {name, "xterm", "ansi"};
+	int status = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (setupterm(names[i], STDOUT_FILENO, &status) == OK) {
+			if (i > 0)
+				setenv("TERM", names[i], 1);
+			return true;
+		}
+	return false;
+}
+
 /* False with the reason in error: there is no terminal, or none whose cursor can be moved. */
 static bool prepare_terminal(char *error, size_t size)
 {
 	const char *name = getenv("TERM");
-	int status = 0;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		return error_set(error, size, "top needs a terminal: take status, stalls and list");
 	if (name == NULL || *name == '\0')
 		return error_set(error, size, "top needs to know the terminal: TERM is not set");
-	if (setupterm(name, STDOUT_FILENO, &status) != OK) {
+	if (!know_terminal(name)) {
 		snprintf(error, size, "top does not know the terminal '%.100s' (TERM)", name);
 		return false;
 	}

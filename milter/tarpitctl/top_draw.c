@@ -111,8 +111,8 @@ static int draw_siege(const struct drawing *drawing, int row, int column, int en
 
 	if (!model->in_siege)
 		return column;
-	snprintf(text, sizeof(text), " SIEGE %.12s, mean %.12s ",
-		 score_text(model->siege_score).s, score_text(model->siege_mean).s);
+	snprintf(text, sizeof(text), " SIEGE %.12s, mean %.12s ", score_text(model->siege_score).s,
+		 score_text(model->siege_mean).s);
 	if (column + (int)strlen(text) + 2 >= end)
 		snprintf(text, sizeof(text), " SIEGE ");
 	if (column + (int)strlen(text) + 2 >= end)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the fuzzing targets share. Each is one file with one LLVMFuzzerTestOneInput; configure
- * --enable-fuzzer links it with libFuzzer, any other build with fuzz_main.c, which plays its corpus.
+ * --enable-fuzzer links it with libFuzzer, any other build with fuzz_main.c, which plays its
+ * corpus.
  */
 #ifndef TARPIT_FUZZ_H
 #define TARPIT_FUZZ_H
@@ -15,7 +16,9 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* For each input; may not keep anything, may not be told apart from a crash if it does not return. */
+/*
+ * For each input; may not keep anything, may not be told apart from a crash if it does not return.
+ */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* What must hold whatever the input is; assert() may be compiled out. */
@@ -34,8 +37,8 @@ struct input {
 unsigned take_byte(struct input *input);
 uint64_t take_number(struct input *input, size_t bytes);
 /*
- * A text up to the next byte `end` or the input's end, in memory of just that size; free it. What comes
- * after a NUL in it is lost.
+ * A text up to the next byte `end` or the input's end, in memory of just that size; free it. What
+ * comes after a NUL in it is lost.
  */
 char *take_text(struct input *input, char end);
 
@@ -46,17 +49,20 @@ bool is_printable(const char *text);
 void fuzz_begin(void);
 
 /*
- * One of FUZZ_FILES temporary files, with this content, of 2026-11-21. They are beside each other, and are
- * called 0, 1 ...
+ * One of FUZZ_FILES temporary files, with this content, of 2026-11-21. They are beside each other,
+ * and are called 0, 1 ...
  */
 #define FUZZ_FILES 2
 const char *fuzz_file(size_t which, const void *content, size_t length);
 
-/* --- a whole tarpit: memory store, fake clock, a journal of the target's choice ------------------- */
+/*
+ * --- a whole tarpit: memory store, fake clock, a journal of the target's choice
+ * -------------------
+ */
 
 /*
- * The presets with these KEY=VALUE texts over them, which must be good, ended by NULL, and always at the
- * same place: each is loaded once. A reference of the caller's own.
+ * The presets with these KEY=VALUE texts over them, which must be good, ended by NULL, and always
+ * at the same place: each is loaded once. A reference of the caller's own.
  */
 struct config *fuzz_config(const char *const *sets);
 /* Takes the reference. Time is at the beginning of a window. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Plays inputs to a fuzzing target without libFuzzer: those of the files and directories that are named, or
- * of the corpus that belongs to the program, fuzz_NAME. What it says is TAP, for tests/tally.py.
+ * Plays inputs to a fuzzing target without libFuzzer: those of the files and directories that are
+ * named, or of the corpus that belongs to the program, fuzz_NAME. What it says is TAP, for
+ * tests/tally.py.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -75,7 +75,9 @@ static struct account *account_of(struct play *play, const struct prefix *addres
 	return account;
 }
 
-/* --- the journal -------------------------------------------------------------------------------- */
+/*
+ * --- the journal --------------------------------------------------------------------------------
+ */
 
 static void on_rejected(const struct journal *journal, const struct journal_client *who,
 			const struct journal_rejection *rejection)
@@ -125,7 +127,9 @@ static void on_warned(const struct journal *journal, const char *mta_name, enum 
 	journal_log.warned(&journal_log, mta_name, kind, warning);
 }
 
-/* --- begin and end ------------------------------------------------------------------------------ */
+/*
+ * --- begin and end ------------------------------------------------------------------------------
+ */
 
 void play_begin(struct play *play, unsigned variant)
 {
@@ -155,7 +159,9 @@ void play_end(struct play *play)
 	fuzz_tarpit_end(&play->tarpit);
 }
 
-/* --- what an administrator and time do ---------------------------------------------------------- */
+/*
+ * --- what an administrator and time do ----------------------------------------------------------
+ */
 
 static void command(struct play *play, const char *name, const char *address)
 {
@@ -228,7 +234,9 @@ void play_administer(struct play *play, unsigned what, struct input *input)
 	}
 }
 
-/* --- events ------------------------------------------------------------------------------------- */
+/*
+ * --- events -------------------------------------------------------------------------------------
+ */
 
 static const char *take_word(struct play *play, struct input *input)
 {
@@ -264,8 +272,8 @@ static bool has_text(const char *text)
 }
 
 /*
- * What an MTA of this {v} sends: Postfix and Sendmail what they do, and others, by the length of it, any of the
- * macros that tell them apart.
+ * What an MTA of this {v} sends: Postfix and Sendmail what they do, and others, by the length of
+ * it, any of the macros that tell them apart.
  */
 static struct mta_signs signs_of(const char *version)
 {
@@ -363,7 +371,10 @@ void play_begin_event(struct play *play, struct slot *slot, enum event event, st
 	}
 }
 
-/* Whether all that was ever counted suffices to slow this client. Good recipients and time only help it. */
+/*
+ * Whether all that was ever counted suffices to slow this client. Good recipients and time only
+ * help it.
+ */
 static bool may_be_flagged(const struct play *play, const struct slot *slot)
 {
 	const struct policy *policy = &session_config(slot->session)->policy;
@@ -381,7 +392,10 @@ static bool may_be_flagged(const struct play *play, const struct slot *slot)
 	       (double)network >= 100 * policy->network_threshold - 1e-6;
 }
 
-/* Whether as many recipients of the client, or of its network, have passed as may: then limits are none. */
+/*
+ * Whether as many recipients of the client, or of its network, have passed as may: then limits are
+ * none.
+ */
 static bool may_be_spent(const struct play *play, const struct slot *slot)
 {
 	unsigned passed = 0;
@@ -400,7 +414,10 @@ static void check_verdict(const struct slot *slot, enum event event, const struc
 		address_parse(told->rcpt.recipient, &recipient);
 		if (recipients_rule(session_config(slot->session)->exempt_mailboxes, &recipient) != NULL)
 			CHECK(told->waited_ms == 0 && told->verdict != VERDICT_DEFER);
-		/* An accepted one is treated as a rejected one, for which only Sendmail heeds a 421. */
+		/*
+		 * An accepted one is treated as a rejected one, for which only Sendmail heeds a
+		 * 421.
+		 */
 		CHECK(told->verdict != VERDICT_DEFER || slot->may_heed);
 	}
 	/* HELO ends nothing. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A tarpit that fuzz_session and fuzz_filter play with: what is said to it, and what it may answer. */
+/*
+ * A tarpit that fuzz_session and fuzz_filter play with: what is said to it, and what it may answer.
+ */
 #ifndef TARPIT_FUZZ_PLAY_H
 #define TARPIT_FUZZ_PLAY_H
 

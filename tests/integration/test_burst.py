@@ -79,7 +79,7 @@ def test_no_session_waits_for_the_stalls_of_others(socket):
     rounds = ROUNDS if socket == "unix" else 2
     clients = [f"198.18.{number}.1" for number in range(FLAGGED)]
     options = {"delay_min": f"{STALL_SECONDS}s", "delay_max": f"{STALL_SECONDS}s", "jitter": "0",
-               "max_stalls": str(FLAGGED), "stall_at": "{connect}", "log_level": "notice"}
+               "max_stalls": str(2 * FLAGGED), "stall_at": "{connect}", "log_level": "notice"}
     spawn = multiprocessing.get_context("spawn")
     barrier, results = spawn.Barrier(2), spawn.Queue()
     innocent, stalled = [], []

@@ -13,11 +13,12 @@ EX_CONFIG = 78
 
 # What is promised: key -> default. --print-config, the example and the manual must say the same.
 DEFAULTS = {
-    "socket": "unix:/run/tarpit-milter/milter.sock", "socket_mode": "0660", "user": "tarpit-milter",
+    "socket": "unix:/run/tarpit-milter/milter.sock", "socket_mode": "0660", "socket_group": "",
+    "user": "tarpit-milter",
     "mode": "enforce", "store": "memory", "memcached_servers": ["127.0.0.1:11211"], "memcached_timeout": "50ms",
     "memcached_retry": "2s", "memcached_user": "", "memcached_password_file": "", "key_prefix": "tarpit",
     "memory_clients": "100000", "window": "4h", "threshold": "5",
-    "good_credit": "2", "recipient_delimiter": "+", "offences": ["5.2.2 0", "5.3.4 0", "5.*.* 1"], "hidden_weight": "0.5",
+    "good_credit": "2", "recipient_delimiter": "+", "offences": ["5.2.2 0", "5.3.4 0", "5.*.* 1"], "soft_offences": [], "hidden_weight": "0.5",
     "null_sender_weight": "0.25", "callout_senders": ["double-bounce@"], "count_distinct": "yes", "delay_min": "5s", "delay_max": "20s", "jitter": "10",
     "stall_at": ["connect", "mail", "rcpt", "data"], "mta": "auto", "mta_timeout": "auto", "max_stalls": "40",
     "when_full": "defer", "max_flagged_sessions": "2", "max_stall_per_transaction": "4m",
@@ -69,13 +70,14 @@ PASSWORD_FILE.write("secret\n")
 PASSWORD_FILE.flush()
 
 OTHERS = {
-    "socket": "inet:8895@127.0.0.1", "socket_mode": "0600", "user": "nobody", "mode": "observe",
+    "socket": "inet:8895@127.0.0.1", "socket_mode": "0600", "socket_group": "mail", "user": "nobody",
+    "mode": "observe",
     "store": "memcached", "memcached_servers": ["mx1.example.com:11211", "[2001:db8::1]:11212", "/run/m.sock"],
     "memcached_timeout": "120ms", "memcached_retry": "30s", "memcached_user": "tarpit@mx",
     "memcached_password_file": PASSWORD_FILE.name, "key_prefix": "A.b_c-9", "memory_clients": "500",
     "window": "14d", "threshold": "0.01", "good_credit": "0", "recipient_delimiter": "-=",
     "offences": ["5.1.1 10", "5.*.2 0.25", "5.*.* 0"],
-    "hidden_weight": "0", "null_sender_weight": "1",
+    "soft_offences": ["4.7.1 1", "4.*.* 0.5"], "hidden_weight": "0", "null_sender_weight": "1",
     "callout_senders": ["probe@example.com", "verify@"], "count_distinct": "no", "delay_min": "100ms",
     "delay_max": "90s", "jitter": "0", "stall_at": ["helo"], "mta": "sendmail", "mta_timeout": "2m", "max_stalls": "1",
     "when_full": "pass", "max_flagged_sessions": "0", "max_stall_per_transaction": "299s",
@@ -224,6 +226,7 @@ FAULTS = [
     ('socket = "inet:8895@::1"', "socket", "version"),
     ('socket = "inet6:8895@127.0.0.1"', "socket", "version"),
     (f'socket = "unix:/{"x" * 120}"', "socket", "longer"),
+    ("socket_group = \"a b\"", "socket_group", "name of a group"),
     ("socket_mode = 0999", "socket_mode", "octal"),
     ("socket_mode = 01777", "socket_mode", "0777"),
     ("socket_mode = rw", "socket_mode", "octal"),
@@ -264,7 +267,9 @@ FAULTS = [
     ("threshold = nan", "threshold", "number"),
     ("good_credit = -1", "good_credit", "number"),
     ("good_credit = 101", "good_credit", "0 to 100"),
-    ('offences = {"4.2.0 1"}', "offences", "4.x.x never counts"),
+    ('offences = {"4.2.0 1"}', "offences", "4.x.x counts in soft_offences only"),
+    ('soft_offences = {"5.1.1 1"}', "soft_offences", "temporary"),
+    ('soft_offences = {"4.7.1"}', "soft_offences", "weight"),
     ('offences = {"5.1.1"}', "offences", "weight"),
     ('offences = {"5.1.1 11"}', "offences", "0 to 10"),
     ('offences = {"5.1.1 0.125"}', "offences", "two decimals"),

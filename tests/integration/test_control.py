@@ -212,6 +212,8 @@ def test_show_says_what_the_log_says():
             client.mail()
             harvest(client, 4)
             client.rcpt(good())
+            assert client.data().code == 354 and client.body().code == 250
+            client.mail()
             harvest(client, 2, first=5)
             shown = ctl_json(site.daemon, "show", HARVESTER)
             assert shown["client"] == KEY and shown["address"] == HARVESTER and shown["known"] is True

@@ -47,6 +47,7 @@ STRANGERS = [
     f"tarpit-milter: {FLAG_OF_ANOTHER}",
     f"not-tarpit-milter[1]: {FLAG_OF_ANOTHER}",
     f"tarpit-milter[1]: info: {FLAG_OF_ANOTHER}",
+    f"info: {FLAG_OF_ANOTHER}",
     f"tarpit-milter[1]: control: command={FLAG_OF_ANOTHER}",
     f"tarpit-milter[1]: {FLAG_OF_ANOTHER[:60]}",
     f"tarpit-milter[1]: {FLAG_OF_ANOTHER} and=more",
@@ -124,6 +125,16 @@ def test_finds_them_in_the_journal_itself(journal, config):
 
 def test_takes_of_the_journal_only_what_the_unit_wrote(journal, config):
     assert found(config, f"systemd-journal[journalpath={journal.path}]") == []
+
+
+@pytest.mark.parametrize("form", [
+    "<mail.notice> mx tarpit-milter[1]: {}", "mx mail.notice tarpit-milter[1]: {}", "mx tarpit-milter[1]: {}", "{}"])
+def test_reads_what_other_log_daemons_write(config, form, tmp_path):
+    """busybox syslogd, and a daemon in the foreground whose lines somebody else stamps."""
+    log = tmp_path / "mail.log"
+    now = datetime.datetime.now().astimezone()
+    log.write_text(f"{traditional(now)} {form.format(FLAG_OF_ANOTHER)}\n")
+    assert found(config, log) == [HARMLESS]
 
 
 @pytest.mark.parametrize("stamp", [traditional, rfc3339])

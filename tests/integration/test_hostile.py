@@ -8,7 +8,7 @@ import socket
 import struct
 
 import pytest
-from checks import OPTIONS, assert_at_once, assert_waited, daemon_with, wait_until
+from checks import OPTIONS, assert_at_once, assert_delivered, assert_waited, daemon_with, wait_until
 
 from support.daemon import PATIENCE, Daemon, parse_event
 from support.memcached import Memcached
@@ -85,7 +85,7 @@ def test_text_of_all_kinds_in_all_places(observed, kind):
         assert_at_once(session.rcpt("x@example.org", rcpt_mailer="error", rcpt_host=text))
         assert_at_once(session.rcpt("x@example.org", rcpt_mailer=text, rcpt_host="5.1.1"))
         assert_at_once(session.rcpt("x@example.org", nbadrcpts=text))
-        assert_at_once(session.data(), action="accept")
+        assert_delivered(session)
         session.quit()
     rejects = [found for found in daemon.events("reject", client=client) if found["code"] == "5.1.1"]
     # Sendmail 8.18 gives no code for unknown users, so that its empty one is a rejection.

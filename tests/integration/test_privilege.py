@@ -4,6 +4,7 @@
 import contextlib
 import ctypes
 import errno
+import grp
 import json
 import os
 import pathlib
@@ -120,6 +121,17 @@ def test_sockets_and_files_are_never_wider_than_they_stay(account, tmp_path, mod
         assert mode_of(daemon.address) == int(mode, 8)
         assert mode_of(daemon.control_path) == 0o660
         assert mode_of(tmp_path / "pid") == 0o600
+
+
+@as_root
+def test_socket_has_the_group_that_is_asked_for(account):
+    with Daemon({"user": account.pw_name, "socket_group": "mail"}, control=True) as daemon:
+        milter, control = os.stat(daemon.address), os.stat(daemon.control_path)
+        assert (milter.st_uid, milter.st_gid) == (account.pw_uid, grp.getgrnam("mail").gr_gid)
+        assert (control.st_uid, control.st_gid) == (account.pw_uid, account.pw_gid)
+    done = run("-f", "-o", "socket_group=nobody-has-this", "-o", "socket=unix:/tmp/tarpit-no-group.sock",
+               "-o", "control_socket=", "-o", f"user={account.pw_name}")
+    assert done.returncode == 67 and "socket_group nobody-has-this: no such group" in done.stderr
 
 
 def test_sockets_in_a_directory_with_a_default_acl(tmp_path):

@@ -26,6 +26,16 @@ def _pool(log, begin, recipients, most):
     return clients
 
 
+@honest("pool of an IPv6 /48", flagged=NEVER, slowed=NEVER, before=())
+def wide_pool(log, begin):
+    """A big sender that comes from another /64 each time: 1,500 messages, 2 % of their recipients unknown."""
+    clients = [f"2001:db8:48:{number:x}::1" for number in range(1, 1501)]
+    for number, client in enumerate(clients):
+        recipient = dead(number) if number % 50 == 0 else good(number)
+        log.session(begin + number * 30, client, [Mail([recipient])], host=f"mail-{number}.big.example")
+    return clients
+
+
 @honest("neighbour of harvesters", flagged=(0, 0.1), slowed=(0, 1), before=(1, 20, 1, 1))
 def neighbour(log, begin):
     """Has delivered mail; then 30 harvesters use its network, and it mistypes a recipient."""

@@ -16,8 +16,9 @@ void fake_clock_set_wall(int64_t wall_ms);
 void fake_clock_advance(int64_t ms);
 
 /*
- * A wait lets time pass until its deadline. The next one calls hook instead, once, without the mutex,
- * and then reports that it was woken: hook may wake the one that waits, or not (a spurious wake-up).
+ * A wait lets time pass until its deadline. The next one calls hook instead, once, without the
+ * mutex, and then reports that it was woken: hook may wake the one that waits, or not (a spurious
+ * wake-up).
  */
 void fake_clock_on_next_wait(void (*hook)(int64_t deadline_ms));
 

@@ -28,7 +28,9 @@
 #define SENDMAIL "8.17.1.9"
 extern const char *const mtas[2];
 
-/* --- what was logged ---------------------------------------------------------------------------- */
+/*
+ * --- what was logged ----------------------------------------------------------------------------
+ */
 
 struct caught {
 	char lines[100][LOG_LINE_MAX];
@@ -44,7 +46,9 @@ void ignore_line(int priority, const char *line);
 const char *caught_events(void);
 bool caught_text(const char *text);
 
-/* --- what sessions share ------------------------------------------------------------------------ */
+/*
+ * --- what sessions share ------------------------------------------------------------------------
+ */
 
 /* The memory store, with a count of what it is asked. */
 struct counting_store {
@@ -75,7 +79,9 @@ struct tally counted(const char *address);
 void occupy(unsigned places);
 void vacate(unsigned places);
 
-/* --- sessions ------------------------------------------------------------------------------------ */
+/*
+ * --- sessions ------------------------------------------------------------------------------------
+ */
 
 /* What an MTA of this {v} sends: SENDMAIL as Sendmail does, any other as Postfix. NULL: nothing. */
 struct mta_signs signs_of(const char *mta);

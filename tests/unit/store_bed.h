@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What tests of stores share: the memory store, a memcached started for the occasion, and one with SASL. */
+/*
+ * What tests of stores share: the memory store, a memcached started for the occasion, and one with
+ * SASL.
+ */
 #ifndef TARPIT_STORE_BED_H
 #define TARPIT_STORE_BED_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where to listen, memcached's servers, and the rules of who is exempt: one text a line, its kind before it. */
+/*
+ * Where to listen, memcached's servers, and the rules of who is exempt: one text a line, its kind
+ * before it.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Counters as a memcached server gives them, what they make of a client, and the keys that they are under. */
+/*
+ * Counters as a memcached server gives them, what they make of a client, and the keys that they are
+ * under.
+ */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

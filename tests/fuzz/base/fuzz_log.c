@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What goes into the log: each event is one line of printable ASCII, its values are cut and quoted. */
+/*
+ * What goes into the log: each event is one line of printable ASCII, its values are cut and quoted.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -16,7 +18,9 @@ static void take_line(int priority, const char *line)
 	lines++;
 }
 
-/* One value as it was added: key=text, or key="text" where a reader would be misled without quotes. */
+/*
+ * One value as it was added: key=text, or key="text" where a reader would be misled without quotes.
+ */
 static void check_value(const char *added, const char *value)
 {
 	const char *text = strchr(added, '=') + 1;

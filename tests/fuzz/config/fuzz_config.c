@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The configuration: a file, and KEY=VALUE texts, one a line, up to an empty line. What is good is printed,
- * and read back from that it is the same. The file is called 0, so that it can include itself, and
- * exempt_clients=@ names it as a list of networks.
+ * The configuration: a file, and KEY=VALUE texts, one a line, up to an empty line. What is good is
+ * printed, and read back from that it is the same. The file is called 0, so that it can include
+ * itself, and exempt_clients=@ names it as a list of networks.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests of the control socket, one a line, beside offences ("o" and an address), sessions ("s" and an
- * address), time that passes ("t" and a byte), and scrapes ("m" and an Accept header). tarpitctl can show whatever the daemon answers.
+ * Requests of the control socket, one a line, beside offences ("o" and an address), sessions ("s"
+ * and an address), time that passes ("t" and a byte), and scrapes ("m" and an Accept header).
+ * tarpitctl can show whatever the daemon answers.
  */
 #include <arpa/inet.h>
 #include <jansson.h>

@@ -76,7 +76,7 @@ static void read_offence(const char *text, const struct dsn *code)
 	struct offence offence;
 	char error[100] = "";
 
-	if (!offence_parse(text, &offence, error, sizeof(error))) {
+	if (!offence_parse(text, text[0] == '4', &offence, error, sizeof(error))) {
 		CHECK(error[0] != '\0');
 		return;
 	}

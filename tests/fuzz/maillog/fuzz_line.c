@@ -39,7 +39,8 @@ static void check_recipients(const struct line *line, struct span others)
 
 static void check_line(const struct line *line, const struct maillog_line *parsed)
 {
-	CHECK(parsed->kind <= MAILLOG_REMOVED);
+	CHECK(parsed->kind <= MAILLOG_REMOVED && parsed->times <= MAILLOG_TIMES_MAX);
+	CHECK(!parsed->is_repetition || parsed->kind == MAILLOG_OTHER);
 	if (parsed->kind == MAILLOG_OTHER || parsed->kind == MAILLOG_UNREADABLE)
 		return;
 	check_span(line, parsed->host_name);
@@ -71,6 +72,9 @@ static void read_line(struct maillog_timestamps *stamps, const struct line *line
 	CHECK(wall_ms > -INT64_C(100000000) && wall_ms < INT64_C(10000000) * 86400 * 1000);
 	maillog_line_parse(line->text, line->length, stamp_length, &parsed);
 	check_line(line, &parsed);
+	maillog_line_parse_service(line->text, line->length, stamp_length, "submission", &parsed);
+	check_line(line, &parsed);
+	CHECK(maillog_timestamp_length(line->text, line->length) <= line->length);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

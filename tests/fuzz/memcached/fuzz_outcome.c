@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a worker sends that a memcached server has taken over: any bytes, for a request of each kind. */
+/*
+ * What a worker sends that a memcached server has taken over: any bytes, for a request of each
+ * kind.
+ */
 #include <string.h>
 
 #include "fuzz.h"

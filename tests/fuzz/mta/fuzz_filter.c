@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * filter.c below a libmilter of our own: its callbacks in any order, with whatever macros, and with calls of
- * libmilter that fail. Beside them the same goes on as in fuzz_session.
+ * filter.c below a libmilter of our own: its callbacks in any order, with whatever macros, and with
+ * calls of libmilter that fail. Beside them the same goes on as in fuzz_session.
  */
 #include "fuzz_play.h"
 
@@ -25,7 +25,9 @@ static struct play play;
 static struct smfi_str contexts[SLOTS];
 static struct smfiDesc filter;
 
-/* --- libmilter ---------------------------------------------------------------------------------- */
+/*
+ * --- libmilter ----------------------------------------------------------------------------------
+ */
 
 int smfi_register(struct smfiDesc description)
 {
@@ -101,7 +103,9 @@ char *smfi_getsymval(SMFICTX *ctx, char *name)
 	fuzz_failed(name, 0, "a macro that is asked for");
 }
 
-/* --- an MTA ------------------------------------------------------------------------------------- */
+/*
+ * --- an MTA -------------------------------------------------------------------------------------
+ */
 
 static void negotiate(SMFICTX *ctx, struct input *input)
 {

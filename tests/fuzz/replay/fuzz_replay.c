@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A log, plain or gzip, and after a NUL and a line end another one, as `tarpitctl replay` replays them to
- * two configurations and reports.
+ * A log, plain or gzip, and after a NUL and a line end another one, as `tarpitctl replay` replays
+ * them to two configurations and reports.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "fuzz.h"
 #include "replay/report.h"
+#include "replay/understood.h"
 
 static void check_report(struct replay_drive *drive, const struct replay_lines *lines,
 			 const struct replay_file *files, size_t files_count)
@@ -69,6 +70,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(lines.other + lines.unreadable <= lines.read);
 		CHECK((lines.unreadable > 0) == (lines.first_unreadable != NULL));
 		CHECK(drive->first_ms <= drive->last_ms);
+		CHECK(lines.of_mta + lines.blank + lines.unreadable <= lines.read);
+		CHECK((replay_understood(&lines, error, sizeof(error)) == REPLAY_MOST) ==
+		      (error[0] == '\0'));
 		for (size_t i = 0; i < drive->scenarios_count; i++)
 			check_result(&drive->scenarios[i]->result);
 		check_report(drive, &lines, files, count);

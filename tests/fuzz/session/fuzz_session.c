@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an MTA may say, in any order and with anything in it, to several sessions, while an administrator
- * reloads, flags, forgives and stops. Waits end at once. Who has not offended enough is left alone.
+ * What an MTA may say, in any order and with anything in it, to several sessions, while an
+ * administrator reloads, flags, forgives and stops. Waits end at once. Who has not offended enough
+ * is left alone.
  */
 #include "fuzz_play.h"
 

@@ -20,8 +20,9 @@ static int set_up(void **state)
 }
 
 /*
- * All hosts must agree on these, whatever their libsodium and byte order. The figures are from another
- * implementation (Python: SipHash-2-4 keyed with hashlib.blake2b(key_prefix, digest_size=16)).
+ * All hosts must agree on these, whatever their libsodium and byte order. The figures are from
+ * another implementation (Python: SipHash-2-4 keyed with hashlib.blake2b(key_prefix,
+ * digest_size=16)).
  */
 static void recipient_hash_is_the_same_on_all_hosts(void **state)
 {

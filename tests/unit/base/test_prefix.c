@@ -112,9 +112,34 @@ static void clients_have_a_key_and_a_network(void **state)
 	assert_false(client_has_network(&client));
 }
 
+static void private_ranges_are_known(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_private;
+	} rows[] = {
+		{"10.255.0.1", true},	 {"11.0.0.1", false},	 {"127.0.0.1", true},
+		{"100.64.0.1", true},	 {"100.128.0.1", false}, {"172.31.9.9", true},
+		{"172.32.0.1", false},	 {"169.254.1.1", true},	 {"192.168.0.1", true},
+		{"192.0.2.1", false},	 {"::1", true},		 {"::2", false},
+		{"fd00::1", true},	 {"fe80::1", true},	 {"2001:db8::1", false},
+		{"10.0.0.0/8", true},	 {"10.0.0.0/7", false},	 {"fc00::/7", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct prefix prefix;
+
+		if (!prefix_parse(rows[i].text, &prefix) ||
+		    prefix_is_private(&prefix) != rows[i].is_private)
+			fail_msg("%s", rows[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(private_ranges_are_known),
 		cmocka_unit_test(texts_are_read_and_written),
 		cmocka_unit_test(host_bits_are_cut_off_on_request),
 		cmocka_unit_test(sockaddrs_are_read),

@@ -265,7 +265,7 @@ static void faults_have_place_key_and_reason(void **state)
 		{"count_distinct = maybe", "1: count_distinct:", "no such choice"},
 		{"stall_at = {mail, mail}", "1: stall_at:", "named twice"},
 		{"stall_at = {\nmail,\nquit}", "3: stall_at:", "no such stage"},
-		{"offences = {\"4.1.1 1\"}", "1: offences:", "4.x.x"},
+		{"offences = {\"4.1.1 1\"}", "1: offences:", "soft_offences"},
 		{"offences = {\"5.1.1 11\"}", "1: offences:", "weight"},
 		{"socket = /run/x", "1: socket:", "kind"},
 		{"socket_mode = 0999", "1: socket_mode:", "octal"},

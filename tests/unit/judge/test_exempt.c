@@ -107,7 +107,9 @@ static void bad_rules_are_refused_with_a_reason(void **state)
 		const char *text, *reason;
 	} rows[] = {
 		{exempt_add_client, "10.0.0.1/8", "host bits are set: was 10.0.0.0/8 meant?"},
-		{exempt_add_client, "localhost", "neither an address nor a network"},
+		{exempt_add_client, "localhost", "a host name: exempt_hosts is for those"},
+		{exempt_add_client, "mail.example.com", "a host name: exempt_hosts is for those"},
+		{exempt_add_client, "a b", "neither an address nor a network"},
 		{exempt_add_client, "", "neither an address nor a network"},
 		{exempt_add_host, "", "not a host name"},
 		{exempt_add_host, ".", "not a host name"},

@@ -125,15 +125,15 @@ static void offence_patterns_that_are_allowed(void **state)
 		const char *text;
 		struct offence offence;
 	} rows[] = {
-		{"5.2.2 0", {2, 2, 0}},
-		{"5.*.* 1", {-1, -1, 100}},
-		{"5.1.* 0.25", {1, -1, 25}},
-		{"5.*.25 2.5", {-1, 25, 250}},
-		{"5.7.1   10", {7, 1, 1000}},
-		{"5.7.1 10.00", {7, 1, 1000}},
-		{"5.0.0 9.9", {0, 0, 990}},
-		{"5.7.* 0.09", {7, -1, 9}},
-		{"5.999.999 0.01", {999, 999, 1}},
+		{"5.2.2 0", {2, 2, 0, false}},
+		{"5.*.* 1", {-1, -1, 100, false}},
+		{"5.1.* 0.25", {1, -1, 25, false}},
+		{"5.*.25 2.5", {-1, 25, 250, false}},
+		{"5.7.1   10", {7, 1, 1000, false}},
+		{"5.7.1 10.00", {7, 1, 1000, false}},
+		{"5.0.0 9.9", {0, 0, 990, false}},
+		{"5.7.* 0.09", {7, -1, 9, false}},
+		{"5.999.999 0.01", {999, 999, 1, false}},
 	};
 
 	(void)state;
@@ -141,7 +141,7 @@ static void offence_patterns_that_are_allowed(void **state)
 		struct offence offence;
 		char error[100];
 
-		if (!offence_parse(rows[i].text, &offence, error, sizeof(error)))
+		if (!offence_parse(rows[i].text, false, &offence, error, sizeof(error)))
 			fail_msg("\"%s\": %s", rows[i].text, error);
 		assert_int_equal(offence.subject, rows[i].offence.subject);
 		assert_int_equal(offence.detail, rows[i].offence.detail);
@@ -191,7 +191,7 @@ static void offence_patterns_that_are_refused(void **state)
 		struct offence offence;
 		char error[100] = "";
 
-		if (offence_parse(texts[i], &offence, error, sizeof(error)))
+		if (offence_parse(texts[i], false, &offence, error, sizeof(error)))
 			fail_msg("\"%s\" was allowed", texts[i]);
 		assert_true(strlen(error) > 0);
 	}
@@ -203,19 +203,37 @@ static void reason_for_a_temporary_pattern_says_so(void **state)
 	char error[100];
 
 	(void)state;
-	assert_false(offence_parse("4.2.0 1", &offence, error, sizeof(error)));
-	assert_non_null(strstr(error, "4.x.x never counts"));
+	assert_false(offence_parse("4.2.0 1", false, &offence, error, sizeof(error)));
+	assert_non_null(strstr(error, "4.x.x counts in soft_offences only"));
 	/* A small buffer is not overrun. */
-	assert_false(offence_parse("4.2.0 1", &offence, error, 4));
-	assert_string_equal(error, "4.x");
+	assert_false(offence_parse("4.2.0 1", false, &offence, error, 4));
+	assert_string_equal(error, "not");
+}
+
+static void soft_offences_are_of_class_4(void **state)
+{
+	const struct dsn relaying = {4, 7, 1}, greylisted = {4, 2, 0}, denied = {5, 7, 1};
+	struct offence offences[2];
+	char error[100];
+
+	(void)state;
+	assert_false(offence_parse("5.7.1 1", true, &offences[0], error, sizeof(error)));
+	assert_non_null(strstr(error, "temporary"));
+	assert_true(offence_parse("4.7.1 0.5", true, &offences[0], error, sizeof(error)));
+	assert_true(offence_parse("5.*.* 1", false, &offences[1], error, sizeof(error)));
+	assert_int_equal(offence_weight(offences, 2, &relaying), 50);
+	assert_int_equal(offence_weight(offences, 2, &greylisted), 0);
+	assert_int_equal(offence_weight(offences, 2, &denied), 100);
 }
 
 static void first_matching_offence_counts(void **state)
 {
-	static const struct offence defaults[] = {{2, 2, 0}, {3, 4, 0}, {-1, -1, 100}};
-	static const struct offence narrow[] = {{1, -1, 150}, {1, 1, 300}, {-1, 6, 25}};
+	static const struct offence defaults[] = {{2, 2, 0, false}, {3, 4, 0, false},
+						  {-1, -1, 100, false}};
+	static const struct offence narrow[] = {{1, -1, 150, false}, {1, 1, 300, false},
+						{-1, 6, 25, false}};
 	/* A zero is no wildcard. */
-	static const struct offence zeros[] = {{0, 0, 10}, {0, 1, 20}, {1, 0, 30}};
+	static const struct offence zeros[] = {{0, 0, 10, false}, {0, 1, 20, false}, {1, 0, 30, false}};
 	static const struct {
 		const struct offence *offences;
 		struct dsn code;
@@ -281,6 +299,7 @@ int main(void)
 		cmocka_unit_test(mailer_is_compared_whole),
 		cmocka_unit_test(offence_patterns_that_are_allowed),
 		cmocka_unit_test(offence_patterns_that_are_refused),
+		cmocka_unit_test(soft_offences_are_of_class_4),
 		cmocka_unit_test(reason_for_a_temporary_pattern_says_so),
 		cmocka_unit_test(first_matching_offence_counts),
 		cmocka_unit_test(bad_recipient_count_is_a_plain_number),

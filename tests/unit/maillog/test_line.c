@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -47,7 +48,36 @@ static const struct line_row tag_rows[] = {
 	{HOST "last message repeated 3 times", "other"},
 	{"Nov 20 12:34:56 --- last message repeated 3 times ---", "other"},
 	{HOST "postfix/smtpd[123]: message repeated 2 times: [ connect from a.example[192.0.2.1]]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix/smtpd[123]: message repeated 2 times: [ connect from a.example[192.0.2",
+	 "unreadable"},
+	{HOST "postfix/smtpd[123]: message repeated many times: [ connect from a[192.0.2.1]]",
 	 "other"},
+	{HOST "postfix/submission-haproxy/smtpd[12]: connect from a[192.0.2.1]", "submission"},
+	{HOST "postfix-submission/smtpd[12]: connect from a[192.0.2.1]", "submission"},
+	{HOST "smtps/smtpd[12]: connect from a[192.0.2.1]", "submission"},
+	{HOST "postfix/mx-submission/smtpd[12]: connect from a[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a"},
+	{"Nov 20 12:34:56 INFO    postfix/smtpd[1]: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix@-.service[1]: connect from a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "postfix.service[1]: 4ABCDE: removed", "removed id=4ABCDE"},
+	{HOST "postfix@mx.service[1]: 4ABCDE: to=<a@b>, relay=local, delay=1, status=sent (ok)",
+	 "recipient id=4ABCDE to=a@b"},
+	{HOST "postfix@-.service[1]: 4ABCDE: from=<a@b>, size=1, nrcpt=1 (queue active)",
+	 "queued id=4ABCDE from=a@b count=1"},
+	{HOST "postfix@-.service[1]: NOQUEUE: reject: RCPT from [192.0.2.1]:47407: 550 5.7.1 "
+	      "Service unavailable; from=<a@b.example>, to=<c@d.example>, proto=ESMTP, helo=<x>",
+	 "other"},
+	{HOST "postfix-in.socket[1]: connect from a.example[192.0.2.1]", "other"},
+	{HOST "3f2a1b77c0de[990]: Nov 20 12:34:56 mail postfix/smtpd[1]: connect from "
+	      "a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "docker/mail[990]: 2026-11-20T12:34:56.5+01:00 INFO postfix/smtpd[1]: connect from "
+	      "a.example[192.0.2.1]",
+	 "connect address=192.0.2.1 host=a.example"},
+	{HOST "3f2a1b77c0de[990]: Nov 20 12:34:56", "unreadable"},
 	{HOST "text without any program", "unreadable"},
 	{HOST "postfix/smtpd[123]", "unreadable"},
 	{HOST, "unreadable"},
@@ -344,9 +374,83 @@ static void process_and_machine_are_found(void **state)
 	}
 }
 
+static const struct {
+	const char *line;
+	const char *host_name;
+	unsigned times;
+	bool is_repetition, is_of_mta;
+} header_rows[] = {
+	{HOST "postfix/smtpd[1]: x", "mx", 1, false, true},
+	{HOST "sendmail[1]: x", "mx", 1, false, true},
+	{HOST "dovecot: x", "mx", 1, false, false},
+	{"Nov 20 12:34:56 INFO    postfix/smtpd[1]: x", "", 1, false, true},
+	{"Nov 20 12:34:56 [Notice] mx postfix/smtpd[1]: x", "mx", 1, false, true},
+	{"Nov 20 12:34:56 mail.warning mx postfix/smtpd[1]: x", "mx", 1, false, true},
+	{"Nov 20 12:34:56 mx.example.info postfix/smtpd[1]: x", "mx.example.info", 1, false, true},
+	{HOST "postfix/smtpd[1]: message repeated 5 times: [ x]", "mx", 5, false, true},
+	{HOST "postfix/smtpd[1]: message repeated 4294967295 times: [ x]", "mx", 1000, false, true},
+	{HOST "postfix/smtpd[1]: message repeated 0 times: [ x]", "mx", 0, false, true},
+	{HOST "last message repeated 7 times", "mx", 7, true, false},
+	{HOST "last message repeated 99999999999 times", "mx", 1000, true, false},
+	{HOST "c0de[990]: Nov 20 12:34:56 mail postfix/smtpd[1]: x", "mail", 1, false, true},
+	{HOST "c0de[990]: Nov 20 12:34:56 info postfix/smtpd[1]: x", "mx", 1, false, true},
+};
+
+static void header_is_read(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(header_rows); i++) {
+		struct maillog_line parsed;
+		char host_name[64];
+
+		maillog_line_parse(header_rows[i].line, strlen(header_rows[i].line),
+				   LINE_ROWS_STAMP, &parsed);
+		span_copy(parsed.host_name, host_name, sizeof(host_name));
+		if (strcmp(host_name, header_rows[i].host_name) != 0 ||
+		    parsed.times != header_rows[i].times ||
+		    parsed.is_repetition != header_rows[i].is_repetition ||
+		    parsed.is_of_mta != header_rows[i].is_of_mta)
+			fail_msg("%s: host %s, %u times", header_rows[i].line, host_name,
+				 parsed.times);
+	}
+}
+
+static void one_service_is_read(void **state)
+{
+	static const struct {
+		const char *program, *service;
+		enum maillog_kind kind;
+	} rows[] = {
+		{"postfix/smtpd", "postfix", MAILLOG_CONNECT},
+		{"postfix/smtpd", "submission", MAILLOG_SUBMISSION},
+		{"postfix/submission/smtpd", "submission", MAILLOG_CONNECT},
+		{"postfix/submission/smtpd", "postfix/submission", MAILLOG_CONNECT},
+		{"postfix/submission-haproxy/smtpd", "submission", MAILLOG_SUBMISSION},
+		{"postfix/submission-haproxy/smtpd", "submission-haproxy", MAILLOG_CONNECT},
+		{"postfix/submission/smtpd", "postfix", MAILLOG_SUBMISSION},
+		{"postfix-mx/smtpd", "postfix-mx", MAILLOG_CONNECT},
+		{"postfix/qmgr", "submission", MAILLOG_OTHER},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct maillog_line parsed;
+		char line[128];
+
+		snprintf(line, sizeof(line), HOST "%s[1]: connect from a[192.0.2.1]",
+			 rows[i].program);
+		maillog_line_parse_service(line, strlen(line), LINE_ROWS_STAMP, rows[i].service,
+					   &parsed);
+		if (parsed.kind != rows[i].kind)
+			fail_msg("%s, service %s", rows[i].program, rows[i].service);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(header_is_read),
+		cmocka_unit_test(one_service_is_read),
 		cmocka_unit_test(tags_are_found),
 		cmocka_unit_test(postfix_sessions_are_read),
 		cmocka_unit_test(postfix_rejections_are_read),

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What only a store in memcached does: it is shared, goes away, comes back, and may ask for a password. */
+/*
+ * What only a store in memcached does: it is shared, goes away, comes back, and may ask for a
+ * password.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -426,7 +426,9 @@ static void labels_are_escaped(void **state)
 	}
 }
 
-/* --- how many clients there are ----------------------------------------------------------------- */
+/*
+ * --- how many clients there are -----------------------------------------------------------------
+ */
 
 static void flagged_clients_are_counted_as_of_now(void **state)
 {
@@ -506,7 +508,9 @@ static void scraper_can_not_make_us_walk_all_the_time(void **state)
 	assert_int_equal(walks, 4);
 }
 
-/* --- HTTP --------------------------------------------------------------------------------------- */
+/*
+ * --- HTTP ---------------------------------------------------------------------------------------
+ */
 
 static void format_is_the_one_that_is_accepted(void **state)
 {

@@ -420,7 +420,10 @@ static void test_flagged_client_that_delivers(void **state)
 	replay_drive_free(drive);
 }
 
-/* One that delivers all the time is still known after many others, and when it is flagged in the end. */
+/*
+ * One that delivers all the time is still known after many others, and when it is flagged in the
+ * end.
+ */
 /* A rejection of a client whose network is all its own. */
 static void take_probe(int64_t at_ms, int client, int recipient)
 {
@@ -452,7 +455,10 @@ static void test_siege(void **state)
 			assert_int_equal(result()->clients_flagged, 30);
 			assert_int_equal(result()->clients_by_siege, 29);
 			assert_int_equal(result()->sieges, 1);
-			/* It fell to five times its mean after nine minutes, and a minute later it ended. */
+			/*
+			 * It fell to five times its mean after nine minutes, and a minute later it
+			 * ended.
+			 */
 			assert_in_range(result()->siege_ms, 540000, 660000);
 		} else {
 			assert_int_equal(result()->clients_flagged, 1);

@@ -135,6 +135,23 @@ static void what_counts_and_what_does_not(void **state)
 	}
 }
 
+static void soft_offences_count(void **state)
+{
+	static const struct step steps[] = {
+		{CONNECT, "192.0.2.1"},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<a@elsewhere.example>", "4.7.1", .events = "reject", .detail = "code=4.7.1"},
+		{RCPT, "<b@elsewhere.example>", "4.7.1", .events = "reject"},
+		{RCPT, "<c@example.org>", "4.2.0", .events = ""},
+	};
+
+	(void)state;
+	START("soft_offences=\"4.7.1 0.5\"");
+	PLAY(POSTFIX, steps);
+	assert_int_equal(counted("192.0.2.1").bad_now, 100);
+	finish();
+}
+
 static void greylisting_and_virtual_aliases_never_flag(void **state)
 {
 	(void)state;
@@ -299,7 +316,9 @@ static void sendmail_that_gives_no_code_shows_unknown_users(void **state)
 	finish();
 }
 
-/* Postfix has no such recipients, and no other MTA that has no {nbadrcpts} is taken for Sendmail. */
+/*
+ * Postfix has no such recipients, and no other MTA that has no {nbadrcpts} is taken for Sendmail.
+ */
 static void refusal_without_code_is_believed_of_sendmail_alone(void **state)
 {
 	static const struct step steps[] = {
@@ -630,6 +649,7 @@ int main(void)
 		TEST(flagged_client_waits_in_its_next_session_and_others_do_not),
 		TEST(ipv6_client_is_its_network_prefix),
 		TEST(what_counts_and_what_does_not),
+		TEST(soft_offences_count),
 		TEST(greylisting_and_virtual_aliases_never_flag),
 		TEST(accepted_recipients_of_clean_client_cost_no_write),
 		TEST(recipients_count_once_unless_told_otherwise),

@@ -80,7 +80,10 @@ static void credit_is_earned_at_the_end_of_a_message(void **state)
 	}
 }
 
-/* A list with dead addresses is not flagged in its first message, nor one that is thrown away afterwards. */
+/*
+ * A list with dead addresses is not flagged in its first message, nor one that is thrown away
+ * afterwards.
+ */
 static void until_then_it_counts_in_its_own_transaction(void **state)
 {
 	static const struct step steps[] = {
@@ -300,6 +303,22 @@ static void a_trap_flags_at_once(void **state)
 	}
 }
 
+/* A trap in a catch-all domain, which rejects nobody. */
+static void an_accepted_trap_lifts_no_bound(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	START("trap_recipients={trap@catch-all.example}", "stall_at={}");
+	session = open_as(CLIENT, POSTFIX);
+	mail_from(session, "<x@example.net>");
+	rcpt_to(session, "<trap@catch-all.example>", "good", NULL);
+	send_to(session, "catch-all.example", 0, 30);
+	assert_int_equal(good_of(CLIENT), 1000);
+	session_close(session);
+	finish();
+}
+
 static void a_trap_counts_once_and_is_stronger_than_an_exemption(void **state)
 {
 	static const struct step steps[] = {
@@ -347,7 +366,10 @@ static void a_siege_slows_strangers_from_the_32nd_probe_on(void **state)
 	finish();
 }
 
-/* Who has credit, or does not offend, goes on as before; so does a newcomer who delivers in the same message. */
+/*
+ * Who has credit, or does not offend, goes on as before; so does a newcomer who delivers in the
+ * same message.
+ */
 static void a_siege_is_nothing_to_others(void **state)
 {
 	static const struct step steps[] = {
@@ -440,6 +462,7 @@ int main(void)
 		TEST(a_catch_all_buys_no_more_than_ten_in_a_transaction),
 		TEST(delimiters_are_the_sites),
 		TEST(a_trap_flags_at_once),
+		TEST(an_accepted_trap_lifts_no_bound),
 		TEST(a_trap_counts_once_and_is_stronger_than_an_exemption),
 		TEST(a_siege_slows_strangers_from_the_32nd_probe_on),
 		TEST(a_siege_is_nothing_to_others),

@@ -25,7 +25,9 @@ static void budget_that_is_used_up(void **state)
 		{POSTFIX, "when_full=defer", CONNECT, NULL, true},
 		{POSTFIX, "when_full=defer", HELO, NULL, true},
 		{POSTFIX, "when_full=defer", MAIL, NULL, true},
-		/* Postfix would ignore it for a rejected one, and an accepted one is treated alike. */
+		/*
+		 * Postfix would ignore it for a rejected one, and an accepted one is treated alike.
+		 */
 		{POSTFIX, "when_full=defer", RCPT, "good", false},
 		{POSTFIX, "when_full=defer", RCPT, "alias", false},
 		{POSTFIX, "when_full=defer", RCPT, "5.1.1", false},
@@ -394,6 +396,35 @@ static void mta_that_hides_all_rejections_is_named(void **state)
 	finish();
 }
 
+/* All that a proxy or a container's bridge passes on is one client. */
+static void what_is_no_client_is_named(void **state)
+{
+	(void)state;
+	START("stall_at={}", "network_threshold=0");
+	has_offended("10.0.0.1", 5);
+	has_offended("198.51.100.1", 5);
+	sessions[0] = session_open(&tarpit);
+	connect_as(sessions[0], "198.51.100.1", POSTFIX);
+	assert_string_equal(caught_events(), "flag");
+	session_close(sessions[0]);
+	caught.count = 0;
+	sessions[0] = session_open(&tarpit);
+	connect_as(sessions[0], "10.0.0.1", POSTFIX);
+	assert_string_equal(caught_events(), "flag mta");
+	assert_true(caught_text("10.0.0.1 is flagged, and is a private address"));
+	session_close(sessions[0]);
+	caught.count = 0;
+	for (unsigned i = 0; i < 2 * GATEWAY_SESSIONS; i++) {
+		sessions[0] = session_open(&tarpit);
+		connect_as(sessions[0], i % 3 != 0 ? "203.0.113.1" : "203.0.113.2", SENDMAIL);
+		session_close(sessions[0]);
+	}
+	sessions[0] = NULL;
+	assert_string_equal(caught_events(), "mta");
+	assert_true(caught_text("203.0.113.1 makes most of all sessions"));
+	finish();
+}
+
 static void hostile_texts_break_neither_lines_nor_keys(void **state)
 {
 	static char flood[10001], sender[10001];
@@ -622,6 +653,7 @@ int main(void)
 		TEST(session_keeps_the_settings_that_it_began_with),
 		TEST(sessions_beyond_the_limit_pass_unwatched),
 		TEST(mta_that_hides_all_rejections_is_named),
+		TEST(what_is_no_client_is_named),
 		TEST(hostile_texts_break_neither_lines_nor_keys),
 		TEST(absent_texts_are_allowed),
 		TEST(events_have_their_level),

@@ -22,7 +22,9 @@ static struct session *open_as(const char *address, const char *mta)
 	return session;
 }
 
-/* Names so many recipients, of which each is another one. Returns the last verdict; stops at a 421. */
+/*
+ * Names so many recipients, of which each is another one. Returns the last verdict; stops at a 421.
+ */
 static enum verdict harvest(struct session *session, unsigned count)
 {
 	static unsigned number;
@@ -50,6 +52,11 @@ static enum verdict one_more(struct session *session)
 	return harvest(session, 1);
 }
 
+static bool yes(void)
+{
+	return true;
+}
+
 static void has_delivered(const char *address)
 {
 	struct store_query query = query_of(address);
@@ -59,7 +66,10 @@ static void has_delivered(const char *address)
 	store_record(counting.memory, &query, &event, &view);
 }
 
-/* After a transaction's limit so many recipients pass, and then the delay goes on, or the client is refused. */
+/*
+ * After a transaction's limit so many recipients pass, and then the delay goes on, or the client is
+ * refused.
+ */
 static void a_transactions_limit_is_no_licence(void **state)
 {
 	static const struct {
@@ -182,7 +192,10 @@ static void passes_count_for_a_window(void **state)
 	finish();
 }
 
-/* In a dirty network its flagged clients share what may pass: each new address has no licence of its own. */
+/*
+ * In a dirty network its flagged clients share what may pass: each new address has no licence of
+ * its own.
+ */
 static void a_dirty_network_shares_what_may_pass(void **state)
 {
 	unsigned passed = 0;
@@ -226,6 +239,51 @@ static void a_dirty_network_shares_what_may_pass(void **state)
 	finish();
 }
 
+/* Nor where only recipients wait, as in Exchange's example: the next message is refused. */
+static void who_is_spent_begins_no_message_without_room(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	START("stall_at={rcpt}", "pass_limit=5", "max_stalls=4");
+	has_offended(CLIENT, 50);
+	occupy(4);
+	session = open_as(CLIENT, POSTFIX);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_CONTINUE);
+	assert_int_equal(harvest(session, 5), VERDICT_CONTINUE);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_DEFER);
+	vacate(4);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_CONTINUE);
+	session_close(session);
+	finish();
+}
+
+/* What its neighbours have used up is not its own. */
+static void who_delivers_has_what_may_pass_for_itself(void **state)
+{
+	struct session *session;
+
+	(void)state;
+	START("stall_at={mail, rcpt}", "pass_limit=3", "max_stalls=4");
+	has_offended("192.0.2.250", 20);
+	has_offended(CLIENT, 8);
+	has_delivered(CLIENT);
+	occupy(4);
+	session = open_as("192.0.2.250", SENDMAIL);
+	fake_clock_advance(1);
+	tarpit.lacks_threads = yes;
+	mail_from(session, "<x@example.net>");
+	harvest(session, 3);
+	tarpit.lacks_threads = NULL;
+	session_close(session);
+	session = open_as(CLIENT, SENDMAIL);
+	assert_int_equal(mail_from(session, "<x@example.net>"), VERDICT_CONTINUE);
+	assert_int_equal(harvest(session, 3), VERDICT_CONTINUE);
+	session_close(session);
+	vacate(4);
+	finish();
+}
+
 /* A client with credit is never refused for want of room; one without is. */
 static void who_delivers_is_not_deferred(void **state)
 {
@@ -265,7 +323,10 @@ static void who_delivers_is_not_deferred(void **state)
 	}
 }
 
-/* A client that has been answered nothing but 421 for half an hour; others hold the budget meanwhile. */
+/*
+ * A client that has been answered nothing but 421 for half an hour; others hold the budget
+ * meanwhile.
+ */
 static void nobody_is_shut_out_for_ever(void **state)
 {
 	const int64_t minute = 60000;
@@ -329,7 +390,9 @@ static void who_was_served_waits_for_its_turn(void **state)
 	}
 }
 
-/* --- nothing tells ------------------------------------------------------------------------------ */
+/*
+ * --- nothing tells ------------------------------------------------------------------------------
+ */
 
 /* What a client is in, before the recipient that it is to learn nothing about. */
 struct scene {
@@ -443,6 +506,8 @@ int main(void)
 		TEST(a_sessions_limit_is_no_licence),
 		TEST(passes_count_for_a_window),
 		TEST(a_dirty_network_shares_what_may_pass),
+		TEST(who_is_spent_begins_no_message_without_room),
+		TEST(who_delivers_has_what_may_pass_for_itself),
 		TEST(who_delivers_is_not_deferred),
 		TEST(nobody_is_shut_out_for_ever),
 		TEST(who_was_served_waits_for_its_turn),

@@ -274,8 +274,14 @@ static void client_is_announced_each_time_it_becomes_flagged(void **state)
 		{CONNECT, "192.0.2.1", .events = "flag"},
 		{MAIL, "<x@example.net>"},
 		{RCPT, "<good@example.org>", "good", .waited_ms = 5000, .events = STALLED},
+		/* Credit that is pending does not count: it may be lost again. */
 		{RCPT, "<a@example.org>", "5.1.1", .events = "reject"},
-		{RCPT, "<b@example.org>", "5.1.1", .waited_ms = 5000,
+		{ABORT},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<b@example.org>", "good", .waited_ms = 5743, .events = STALLED},
+		{DATA, .verdict = VERDICT_ACCEPT},
+		{MAIL, "<x@example.net>"},
+		{RCPT, "<c@example.org>", "5.1.1", .waited_ms = 5000,
 		 .events = "flag reject stall release"},
 		{CLOSE},
 		/* Another session has it already. */

@@ -312,7 +312,10 @@ static void second_half_of_the_budget_can_be_kept_free(void **state)
 	}
 }
 
-/* The budget, what others use of it, and whether one more begins: a command where a 421 would do, and a RCPT. */
+/*
+ * The budget, what others use of it, and whether one more begins: a command where a 421 would do,
+ * and a RCPT.
+ */
 static void an_eighth_is_kept_for_recipients(void **state)
 {
 	static const struct {

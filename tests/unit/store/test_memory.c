@@ -263,7 +263,9 @@ static void counts_roll_from_window_to_window(void **state)
 	check_both(*state, "192.0.2.1", WINDOW + 3, (struct tally){.bad_now = 100});
 }
 
-/* Its own reading of the clock, or another thread's, may be just before the window that has begun. */
+/*
+ * Its own reading of the clock, or another thread's, may be just before the window that has begun.
+ */
 static void clock_set_back_by_a_little_loses_nothing(void **state)
 {
 	record(*state, "192.0.2.1", WINDOW, offence);
@@ -391,7 +393,9 @@ static void state_is_up(void **state)
 	assert_string_equal(store_state(store), "up");
 }
 
-/* --- behind a shared store --------------------------------------------------------------------- */
+/*
+ * --- behind a shared store ---------------------------------------------------------------------
+ */
 
 #define OWNER 3
 
@@ -666,7 +670,9 @@ static void evicted_debtor_leaves_the_list_of_debts(void **state)
 	assert_int_equal(count, 6);
 }
 
-/* --- threads ------------------------------------------------------------------------------------ */
+/*
+ * --- threads ------------------------------------------------------------------------------------
+ */
 
 #define THREADS 16
 #define OFFENCES_EACH 625

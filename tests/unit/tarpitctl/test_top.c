@@ -69,7 +69,10 @@ static void take(struct top_model *model, const char *status, const char *stalls
 	top_feed_clear(&answers);
 }
 
-/* What the screen shows, line by line without blanks at the end; and the style of each first character. */
+/*
+ * What the screen shows, line by line without blanks at the end; and the style of each first
+ * character.
+ */
 struct screen {
 	char lines[ROWS_MAX][LINE_MAX];
 	enum screen_style styles[ROWS_MAX];

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Notices that what looks like a client is a proxy, a load balancer or a container's bridge. */
+#include "state.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "session/gateway.h"
+
+#define HOUR_MS INT64_C(3600000)
+
+static struct log_limit private_limit, majority_limit;
+
+static void warn(const struct session *s, enum mta_warning kind, const char *what)
+{
+	const struct journal *journal = s->tarpit->journal;
+	char text[200];
+
+	snprintf(text, sizeof(text),
+		 "%s %s: a proxy, a gateway or a container's bridge? Then all behind it are one "
+		 "client: exempt_clients",
+		 s->address, what);
+	journal->warned(journal, s->mta_name, kind, text);
+}
+
+void session_gateway_flagged(const struct session *s)
+{
+	if (prefix_is_private(&s->client.address) && log_allowed_every(&private_limit, HOUR_MS))
+		warn(s, MTA_PRIVATE_CLIENT, "is flagged, and is a private address");
+}
+
+/* The client that most sessions are of must be the candidate in the end (Boyer and Moore). */
+static bool count_session(struct gateway *gateway, const struct prefix *client)
+{
+	bool is_majority;
+
+	pthread_mutex_lock(&gateway->mutex);
+	gateway->sessions++;
+	if (gateway->votes == 0) {
+		gateway->candidate = *client;
+		gateway->of_candidate = 0;
+	}
+	if (prefix_equal(&gateway->candidate, client)) {
+		gateway->votes++;
+		gateway->of_candidate++;
+	} else {
+		gateway->votes--;
+	}
+	is_majority = gateway->sessions == GATEWAY_SESSIONS &&
+		      gateway->of_candidate > GATEWAY_SESSIONS / 2 &&
+		      prefix_equal(&gateway->candidate, client);
+	if (gateway->sessions == GATEWAY_SESSIONS)
+		gateway->sessions = gateway->votes = gateway->of_candidate = 0;
+	pthread_mutex_unlock(&gateway->mutex);
+	return is_majority;
+}
+
+void session_gateway_connected(const struct session *s)
+{
+	if (count_session(&s->tarpit->gateway, &s->client.address) &&
+	    log_allowed_every(&majority_limit, HOUR_MS))
+		warn(s, MTA_ONE_CLIENT, "makes most of all sessions");
+}
