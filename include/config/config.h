@@ -18,6 +18,7 @@
 #include "judge/rejection.h"
 #include "judge/stage.h"
 
+struct certificates;
 struct exempt;
 struct recipients;
 
@@ -62,6 +63,9 @@ struct config {
 	struct exempt *exempt;			/* of the first two */
 	struct recipients *exempt_mailboxes, *traps, *callouts;	/* of the others */
 	bool exempt_authenticated;
+	struct string_list exempt_certificates;	/* as written */
+	bool exempt_verified;			/* all that the MTA trusts */
+	struct certificates *certificates;	/* of the list */
 	char *control_socket, *metrics_listen, *pid_file;
 	int syslog_facility;			/* LOG_MAIL ... */
 	int log_level;				/* LOG_INFO ... */

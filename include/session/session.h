@@ -9,6 +9,7 @@
 #include "session/gateway.h"
 #include "session/mta_timeout.h"
 #include "config/config.h"
+#include "judge/certificates.h"
 
 struct deferrals;
 struct journal;
@@ -59,7 +60,7 @@ struct connect_event {
 struct mail_event {
 	const char *sender;		/* with its angle brackets */
 	const char *auth_type, *auth_authen;
-	const char *verify, *cert_subject;
+	struct certificate certificate;
 };
 struct rcpt_event {
 	const char *recipient;		/* with its angle brackets */

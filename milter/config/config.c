@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "judge/certificates.h"
 #include "judge/exempt.h"
 #include "judge/recipients.h"
 #include "table.h"
@@ -31,6 +32,7 @@ void config_release(struct config *config)
 	}
 	free(config->offences);
 	free(config->widths.translators);
+	certificates_free(config->certificates);
 	exempt_free(config->exempt);
 	recipients_free(config->exempt_mailboxes);
 	recipients_free(config->traps);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "file.h"
+#include "judge/certificates.h"
 #include "judge/exempt.h"
 #include "judge/recipients.h"
 #include "table.h"
@@ -125,7 +126,9 @@ static void load_list(struct loader *loader, const struct config_key *key,
 	for (size_t i = 0; i < assignment->count; i++) {
 		const struct value *value = &assignment->values[i];
 
-		if (!key->add(loader->config, value->text, reason, sizeof(reason)))
+		if (assignment->count > 1 && config_key_has_word(key, value->text))
+			explain(loader, key, value, "a word stands alone, not in a list");
+		else if (!key->add(loader->config, value->text, reason, sizeof(reason)))
 			explain(loader, key, value, reason);
 		else if (key->add_line != NULL && value->text[0] == '@')
 			read_items(loader, key, value);
@@ -161,12 +164,13 @@ static struct config *config_new(void)
 	if (config == NULL)
 		return NULL;
 	config->references = 1;
+	config->certificates = certificates_new();
 	config->exempt = exempt_new();
 	config->exempt_mailboxes = recipients_new();
 	config->traps = recipients_new();
 	config->callouts = recipients_new();
 	if (config->exempt != NULL && config->exempt_mailboxes != NULL && config->traps != NULL &&
-	    config->callouts != NULL)
+	    config->callouts != NULL && config->certificates != NULL)
 		return config;
 	config_release(config);
 	return NULL;
@@ -202,7 +206,9 @@ bool config_load_assign(struct loader *loader, const struct config_key *key, boo
 	}
 	if (!is_append && assignment->order > 0)
 		check_overridden(loader, key, assignment);
-	if (!is_append)
+	/* What is added to a default that is a word is a list of its own. */
+	if (!is_append || (assignment->order == 0 && assignment->count == 1 &&
+			   config_key_has_word(key, assignment->values[0].text)))
 		clear_values(assignment);
 	free(assignment->file);
 	assignment->file = strdup(file);
@@ -360,6 +366,7 @@ static void build(struct loader *loader)
 	recipients_seal(loader->config->exempt_mailboxes);
 	recipients_seal(loader->config->traps);
 	recipients_seal(loader->config->callouts);
+	certificates_seal(loader->config->certificates);
 }
 
 static void free_assignments(struct loader *loader)

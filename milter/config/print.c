@@ -86,6 +86,12 @@ static void print_name(const char *const *names, int (*look)(const char *name), 
 	fputs(*names != NULL ? *names : "", out);
 }
 
+/* Whether a word stands in the place of the list. */
+static bool is_word(const struct config_key *key, const struct string_list *list)
+{
+	return list->count == 1 && config_key_has_word(key, list->items[0]);
+}
+
 static void print_value(const struct config_key *key, const void *value, FILE *out)
 {
 	switch (key->kind) {
@@ -121,6 +127,8 @@ static void print_value(const struct config_key *key, const void *value, FILE *o
 	case KIND_MTA:
 		return print_name(config_mtas, mta_kind_named, *(const int *)value, out);
 	case KIND_LIST:
+		if (is_word(key, value))
+			return print_text(((const struct string_list *)value)->items[0], out);
 		return print_list(value, out);
 	case KIND_STAGES:
 		return print_stages(value, out);

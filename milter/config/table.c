@@ -3,6 +3,7 @@
 #include "table.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/listen.h"
 
@@ -103,6 +104,11 @@ const struct config_key config_keys[] = {
 	 "host name, or .DOMAIN for all below it", .add = config_add_host},
 	{"exempt_authenticated", KIND_BOOLEAN, FIELD(exempt_authenticated), "yes", "yes or no",
 	 .words = {"no", "yes"}},
+	{"exempt_certificates", KIND_LIST, FIELD(exempt_certificates), "no",
+	 "no, verified, or a list of common names, /SUBJECTs, fingerprints and @FILE",
+	 .words = {"no", "verified"}, .add = config_add_certificate,
+	 .add_line = config_add_certificate_line,
+	 .allowed_line = "a common name, a /SUBJECT or a fingerprint"},
 	{"exempt_recipients", KIND_LIST, FIELD(exempt_recipients), "postmaster, abuse",
 	 "local part or address", .add = config_add_recipient},
 	{"trap_recipients", KIND_LIST, FIELD(trap_recipients), "", "address or @FILE",
@@ -134,6 +140,12 @@ const struct config_key *config_key_find(const char *name, size_t length)
 		    config_keys[i].name[length] == '\0')
 			return &config_keys[i];
 	return NULL;
+}
+
+bool config_key_has_word(const struct config_key *key, const char *text)
+{
+	return config_key_is_list(key) && key->words[0] != NULL &&
+	       (strcasecmp(text, key->words[0]) == 0 || strcasecmp(text, key->words[1]) == 0);
 }
 
 bool config_key_is_list(const struct config_key *key)

@@ -31,7 +31,7 @@ struct config_key {
 	double min, max;		/* of numbers; of durations in milliseconds */
 	bool has_zero;			/* 0 is allowed, too */
 	bool fixed;			/* a change needs a restart of the daemon */
-	const char *words[2];		/* of a boolean: false and true */
+	const char *words[2];		/* of a boolean: false and true; of a list: in its place */
 	/*
 	 * What a text must be, and what takes one item of a list. False with the reason in error.
 	 */
@@ -49,6 +49,8 @@ extern const char *const config_facilities[], *const config_levels[], *const con
 
 /* The key whose name is these bytes, or NULL. */
 const struct config_key *config_key_find(const char *name, size_t length);
+/* Whether the text is one of the words that may stand in the place of this list. */
+bool config_key_has_word(const struct config_key *key, const char *text);
 bool config_key_is_list(const struct config_key *key);
 void *config_key_field(const struct config_key *key, struct config *config);
 const void *config_key_value(const struct config_key *key, const struct config *config);
@@ -71,10 +73,12 @@ bool config_add_host(struct config *config, const char *text, char *error, size_
 bool config_add_recipient(struct config *config, const char *text, char *error, size_t size);
 bool config_add_callout(struct config *config, const char *text, char *error, size_t size);
 bool config_add_trap(struct config *config, const char *text, char *error, size_t size);
+bool config_add_certificate(struct config *config, const char *text, char *error, size_t size);
 
 /* For `add_line`. */
 bool config_add_client_line(struct config *config, const char *text, char *error, size_t size);
 bool config_add_trap_line(struct config *config, const char *text, char *error, size_t size);
+bool config_add_certificate_line(struct config *config, const char *text, char *error, size_t size);
 
 /* For `check`: each tells whether a text may be a key's value. */
 bool config_check_group(const char *text, char *error, size_t size);

@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "judge/certificates.h"
 #include "judge/exempt.h"
 #include "judge/recipients.h"
 #include "base/decimal.h"
@@ -454,6 +455,20 @@ bool config_add_trap(struct config *config, const char *text, char *error, size_
 {
 	return (*text == '@' || config_add_trap_line(config, text, error, size)) &&
 	       keep(&config->trap_recipients, text, error, size);
+}
+
+bool config_add_certificate_line(struct config *config, const char *text, char *error, size_t size)
+{
+	return certificates_add(config->certificates, text, error, size);
+}
+
+/* "no" and "verified" stand alone: load.c has seen to that. */
+bool config_add_certificate(struct config *config, const char *text, char *error, size_t size)
+{
+	config->exempt_verified = strcasecmp(text, "verified") == 0;
+	return (*text == '@' || strcasecmp(text, "no") == 0 || config->exempt_verified ||
+		config_add_certificate_line(config, text, error, size)) &&
+	       keep(&config->exempt_certificates, text, error, size);
 }
 
 bool config_check_group(const char *text, char *error, size_t size)

@@ -75,7 +75,8 @@ static bool ask_for_macros(SMFICTX *ctx)
 	static char connect[] = "j v {client_name} {client_resolve} {client_connections} "
 				"{client_rate} {daemon_family}";
 	static char helo[] = "";
-	static char mail[] = "{auth_type} {auth_authen} {verify} {cert_subject}";
+	static char mail[] = "{auth_type} {auth_authen} {verify} {cert_subject} {cn_subject} "
+			     "{cert_fp} {cert_md5}";
 	static char rcpt[] = "{rcpt_mailer} {rcpt_host} {nbadrcpts}";
 	static char data[] = "{nbadrcpts}";
 
@@ -162,8 +163,11 @@ static sfsistat on_mail(SMFICTX *ctx, char **arguments)
 		.sender = arguments[0] != NULL ? arguments[0] : "",
 		.auth_type = macro(ctx, "{auth_type}"),
 		.auth_authen = macro(ctx, "{auth_authen}"),
-		.verify = macro(ctx, "{verify}"),
-		.cert_subject = macro(ctx, "{cert_subject}"),
+		.certificate = {.verify = macro(ctx, "{verify}"),
+				.subject = macro(ctx, "{cert_subject}"),
+				.common_name = macro(ctx, "{cn_subject}"),
+				.fingerprint = macro(ctx, "{cert_fp}"),
+				.md5 = macro(ctx, "{cert_md5}")},
 	};
 
 	return answer(ctx, session != NULL ? session_mail(session, &event) : VERDICT_ACCEPT);

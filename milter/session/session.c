@@ -204,21 +204,25 @@ enum verdict session_helo(struct session *s)
 	return session_verdict(s, STAGE_HELO, &st, true);
 }
 
-/*
- * Postfix tells a certificate's subject only if Postfix trusts the certificate; other MTAs say so
- * in {verify}.
- */
 static bool is_authenticated(const struct session *s, const struct mail_event *event)
 {
-	if (!s->config->exempt_authenticated)
-		return false;
-	if ((event->auth_type != NULL && *event->auth_type != '\0') ||
-	    (event->auth_authen != NULL && *event->auth_authen != '\0'))
-		return true;
-	if (event->verify != NULL && *event->verify != '\0')
-		return strcmp(event->verify, "OK") == 0;
-	return mta_kind_of(s->mta) == MTA_POSTFIX && event->cert_subject != NULL &&
-	       *event->cert_subject != '\0';
+	return s->config->exempt_authenticated &&
+	       ((event->auth_type != NULL && *event->auth_type != '\0') ||
+		(event->auth_authen != NULL && *event->auth_authen != '\0'));
+}
+
+/*
+ * A certificate says who somebody is, not that he is one of ours: none is exempt unless the
+ * configuration says so.
+ */
+static bool has_exempt_certificate(const struct session *s, const struct mail_event *event)
+{
+	const struct certificate *certificate = &event->certificate;
+	enum mta_kind mta = mta_kind_of(s->mta);
+
+	return s->config->exempt_verified
+		       ? certificate_is_verified(certificate, mta)
+		       : certificates_have(s->config->certificates, certificate, mta);
 }
 
 enum verdict session_mail(struct session *s, const struct mail_event *event)
@@ -230,7 +234,7 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	note_callback(s);
 	session_credit_drop(s);
 	s->transaction = (struct transaction){0};
-	if (is_authenticated(s, event)) {
+	if (is_authenticated(s, event) || has_exempt_certificate(s, event)) {
 		open_sessions_leave(s->tarpit->peers, &s->peer);
 		s->is_watched = false;
 		return VERDICT_ACCEPT;

@@ -44,12 +44,13 @@ static const char *const variants[][8] = {
 	{NULL},
 	{"jitter=50", "threshold=1", "mta=sendmail", NULL},
 	{"threshold=0.01", "max_stalls=1", "max_flagged_sessions=1", "exempt_hosts=.example.com",
-	 NULL},
+	 "exempt_certificates=verified", NULL},
 	{"threshold=0.01", "max_stalls=2", "when_full=pass", "max_flagged_sessions=0",
 	 "max_stall_per_transaction=7s", "max_stall_per_session=20s", "mta=postfix", NULL},
 	{"threshold=2", "exempt_clients=", "exempt_authenticated=no", "good_credit=0",
 	 "count_distinct=no", "stall_at={connect,helo,mail,rcpt,data}", NULL},
-	{"threshold=1", "mode=observe", "max_stall_per_transaction=30s", NULL},
+	{"threshold=1", "mode=observe", "max_stall_per_transaction=30s",
+	 "exempt_certificates=mail.example.com, /CN=unknown", NULL},
 	{"threshold=0.1", "network_threshold=1", "hidden_weight=10", "null_sender_weight=10",
 	 "mta_timeout=3s", "delay_min=100ms", "window=1m", NULL},
 	{"threshold=1", "stall_at={}", "network_threshold=0", "delay_max=10m", "mta_timeout=1h",
@@ -317,6 +318,16 @@ static void connect_slot(struct play *play, struct slot *slot, const struct told
 			       exempt_host_rule(config->exempt, name));
 }
 
+/* Whether the configuration exempts certificates, and the MTA may trust this one. */
+static bool may_be_exempt(const struct slot *slot, const struct certificate *certificate)
+{
+	const struct string_list *list = &session_config(slot->session)->exempt_certificates;
+
+	return list->count > 0 && strcmp(list->items[0], "no") != 0 &&
+	       (has_text(certificate->verify) ? strcmp(certificate->verify, "OK") == 0
+					      : has_text(certificate->subject));
+}
+
 void play_begin_event(struct play *play, struct slot *slot, enum event event, struct input *input,
 		      struct told *told)
 {
@@ -336,12 +347,17 @@ void play_begin_event(struct play *play, struct slot *slot, enum event event, st
 		told->mail.sender = sender != NULL ? sender : "";
 		told->mail.auth_type = take_word(play, input);
 		told->mail.auth_authen = take_word(play, input);
-		told->mail.verify = take_word(play, input);
-		told->mail.cert_subject = take_word(play, input);
+		told->mail.certificate.verify = take_word(play, input);
+		told->mail.certificate.subject = take_word(play, input);
+		told->mail.certificate.common_name = told->mail.certificate.subject;
+		told->mail.certificate.fingerprint = told->mail.certificate.subject;
+		told->mail.certificate.md5 = told->mail.certificate.verify;
 		slot->transaction_ms = 0;
 		if (session_config(slot->session)->exempt_authenticated &&
 		    (has_text(told->mail.auth_type) || has_text(told->mail.auth_authen)))
 			slot->is_left_alone = true;
+		if (may_be_exempt(slot, &told->mail.certificate))
+			slot->may_be_trusted = true;
 	} else if (event == EVENT_RCPT) {
 		const char *recipient = take_word(play, input);
 
@@ -406,6 +422,8 @@ static void check_verdict(const struct slot *slot, enum event event, const struc
 	}
 	/* HELO ends nothing. */
 	CHECK(event != EVENT_HELO || told->verdict != VERDICT_ACCEPT);
+	CHECK(event != EVENT_MAIL || told->verdict != VERDICT_ACCEPT || slot->account == NULL ||
+	      slot->is_left_alone || slot->may_be_trusted);
 	if (slot->account == NULL || slot->is_left_alone)
 		CHECK(told->verdict == (event == EVENT_HELO ? VERDICT_CONTINUE : VERDICT_ACCEPT));
 }

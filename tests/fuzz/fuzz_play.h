@@ -45,6 +45,7 @@ struct slot {
 	struct session *session;
 	struct account *account; /* NULL: it has not connected, or has no address */
 	bool is_left_alone; /* it is exempt, or has authenticated, or is one too many */
+	bool may_be_trusted; /* it may have shown a certificate that is exempt */
 	bool is_silent; /* the MTA tells nothing at connect that its kind shows by */
 	bool may_heed; /* a 421 at RCPT */
 	bool is_patient; /* mta_timeout = auto may be Postfix's */

@@ -25,7 +25,7 @@ DEFAULTS = {
     "max_stall_per_session": "10m", "pass_limit": "100", "defer_longest": "30m", "ipv4_prefix": "32", "ipv6_prefix": "64", "nat64_prefixes": [], "network_threshold": "20",
     "ipv4_network": "24", "ipv6_network": "48", "siege_threshold": "30", "siege_factor": "5",
     "siege_half_life": "10m", "exempt_clients": ["127.0.0.0/8", "::1"], "exempt_hosts": [],
-    "exempt_authenticated": "yes", "exempt_recipients": ["postmaster", "abuse"], "trap_recipients": [],
+    "exempt_authenticated": "yes", "exempt_certificates": "no", "exempt_recipients": ["postmaster", "abuse"], "trap_recipients": [],
     "control_socket": "/run/tarpit-milter/control.sock", "metrics_listen": "", "pid_file": "",
     "syslog_facility": "mail", "log_level": "info",
 }
@@ -86,6 +86,7 @@ OTHERS = {
     "ipv4_network": "16", "ipv6_network": "32", "siege_threshold": "0", "siege_factor": "1.5",
     "siege_half_life": "1d", "exempt_clients": ["192.0.2.0/24", "2001:db8::/32", "192.0.3.4"],
     "exempt_hosts": ["mail.example.com", ".example.net"], "exempt_authenticated": "no",
+    "exempt_certificates": ["mx.example.com", "/O=Example/CN=mx", "15:1B:76:0F:F0:5D:16:53:11:4E:7B:B0:42:62:8B:D3"],
     "exempt_recipients": ["root", "info@example.com"], "trap_recipients": ["bait@example.com"], "control_socket": "", "metrics_listen": "127.0.0.1:9100",
     "pid_file": "/run/tarpit.pid", "syslog_facility": "local3", "log_level": "debug",
 }
@@ -119,7 +120,8 @@ def test_every_key_can_be_set_on_the_command_line():
     ("delay_max", "25", "25s"), ("delay_max", "1m", "1m"), ("delay_max", "5.5s", "5500ms"),
     ("threshold", "7.25", "7.25"), ("exempt_hosts", "{a.example, .b.example}", ["a.example", ".b.example"]),
     ("stall_at", "connect, helo", ["connect", "helo"]), ("stall_at", "{}", []), ("stall_at", "", []),
-    ("mode", "observe", "observe"), ("count_distinct", "no", "no"),
+    ("mode", "observe", "observe"), ("exempt_certificates", "No", "No"), ("exempt_certificates", "verified", "verified"),
+    ("exempt_certificates", "mx", ["mx"]), ("exempt_certificates", "{verified}", "verified"), ("exempt_certificates", "{}", []), ("count_distinct", "no", "no"),
 ])
 def test_values_and_units(key, text, value):
     assert printed("-o", f"{key}={text}")[key] == value
@@ -138,6 +140,7 @@ def test_comments_and_quotes():
 
 
 def test_lists_can_be_added_to():
+    assert printed(config_text='exempt_certificates += {mx}\n')["exempt_certificates"] == ["mx"]
     assert printed(config_text='exempt_clients += {"192.0.2.0/24"}\n')["exempt_clients"] == [
         "127.0.0.0/8", "::1", "192.0.2.0/24"]
     assert printed(config_text='exempt_clients = {"192.0.2.0/24"}\nexempt_clients += {"10.0.0.0/8"}\n')[
@@ -309,6 +312,13 @@ FAULTS = [
     ('exempt_hosts = {"."}', "exempt_hosts", "host name"),
     ('exempt_recipients = {"@example.com"}', "exempt_recipients", "local part"),
     ('exempt_recipients = {"a b"}', "exempt_recipients", "local part"),
+    ("exempt_certificates = yes", "exempt_certificates", "a word, not a certificate"),
+    ("exempt_certificates = {no, mx}", "exempt_certificates", "a word stands alone"),
+    ('exempt_certificates = {"mx.example.com", "no"}', "exempt_certificates", "a word stands alone"),
+    ("exempt_certificates = verified\nexempt_certificates += {mx}", "exempt_certificates", "a word stands alone"),
+    ('exempt_certificates = {"CN=mx"}', "exempt_certificates", "begins with a slash"),
+    ('exempt_certificates = {"15:1B:76"}', "exempt_certificates", "not a fingerprint"),
+    ('exempt_certificates = {"@/no/such/file"}', "exempt_certificates", "No such file"),
     ("mta = exim", "mta", "auto, postfix or sendmail"),
     ("mta = {postfix, sendmail}", "mta", "one value, not a list"),
     ('trap_recipients = {"bait"}', "trap_recipients", "without a domain"),

@@ -58,8 +58,10 @@ def test_asks_for_rejected_recipients_and_for_nothing_that_it_does_not_use(obser
 def test_asks_for_the_macros_that_it_needs(observer):
     with Session(observer.address, CLIENT) as session:
         lists = {stage: set(names) for stage, names in session.lists.items()}
-    assert lists["connect"] >= {"v", "{client_name}", "{client_resolve}"}
-    assert lists["mail"] == {"{auth_type}", "{auth_authen}", "{verify}", "{cert_subject}"}
+    assert lists["connect"] == {"j", "v", "{client_name}", "{client_resolve}", "{client_connections}", "{client_rate}",
+                                "{daemon_family}"}
+    assert lists["mail"] == {"{auth_type}", "{auth_authen}", "{verify}", "{cert_subject}", "{cn_subject}", "{cert_fp}",
+                             "{cert_md5}"}
     assert lists["rcpt"] == {"{rcpt_mailer}", "{rcpt_host}", "{nbadrcpts}"}
     assert lists["data"] == {"{nbadrcpts}"}
     assert not lists.get("helo") and not lists.get("eom") and not lists.get("eoh")
@@ -191,8 +193,8 @@ def test_exempt_clients(listed, addresses):
     (POSTFIX, {"auth_type": "PLAIN", "auth_authen": "bob@example.org"}, True),
     (SENDMAIL, {"auth_type": "LOGIN", "auth_authen": "bob"}, True),
     (POSTFIX, {"auth_type": "XCLIENT", "auth_authen": "alice"}, True),
-    (POSTFIX, {"cert_subject": "client.example.test"}, True),
-    (SENDMAIL, {"verify": "OK", "cert_subject": "/CN=client.example.test"}, True),
+    (POSTFIX, {"cert_subject": "client.example.test"}, False),
+    (SENDMAIL, {"verify": "OK", "cert_subject": "/CN=client.example.test", "cn_subject": "client.example.test"}, False),
     (SENDMAIL, {"verify": "NO", "cert_subject": ""}, False),
     (SENDMAIL, {"verify": "FAIL", "cert_subject": "/CN=client.example.test"}, False),
     (SENDMAIL, {"verify": "NONE"}, False),

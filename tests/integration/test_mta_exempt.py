@@ -2,6 +2,7 @@
 """Who is left alone, in front of the real Postfix and the real Sendmail."""
 
 import pathlib
+import subprocess
 
 import pytest
 from mtas import both_mtas, needs_postfix, needs_sendmail
@@ -71,26 +72,67 @@ def test_authentication_does_not_help_where_it_is_not_exempt(mta, sasl):
             assert_waited(client.rcpt(unknown(5)))
 
 
-@both_mtas
-def test_verified_client_certificate(mta, certificates):
-    with Site(mta, certificates=certificates.directory) as site:
+SUBJECT = "client.example.test"
+
+
+def mail_with_certificate(mta, certificates, who="client", listed=None, **arguments):
+    """A flagged client's MAIL with that certificate, its replies to unknown recipients, and the daemon's lines since."""
+    options = {"exempt_certificates": listed} if listed else {}
+    with Site(mta, options, certificates=certificates.directory, **arguments) as site:
         site.flag(HARVESTER)
+        before = len(site.daemon.log_lines())
         with site.client(HARVESTER) as client:
             assert_waited(client.greeting)
-            assert client.starttls(*certificates.client()).code == 220
+            assert client.starttls(*(certificates.client(who) if who else ())).code == 220
             assert client.ehlo().code == 250
-            assert_served_at_once(client, 10)
+            replies = [client.mail(), *harvest(client, 2, first=10)]
+        assert [reply.code for reply in replies] == [250, 550, 550]
+        return replies, site.daemon.log_lines()[before:]
+
+
+def assert_exempt(outcome):
+    replies, lines = outcome
+    assert_at_once(*replies)
+    assert not [line for line in lines if line.startswith("reject:")]
+
+
+def assert_not_exempt(outcome):
+    replies, lines = outcome
+    for reply in replies:
+        assert_waited(reply)
+    assert len([line for line in lines if line.startswith("reject:")]) == 2
 
 
 @both_mtas
-@pytest.mark.parametrize("who", ["stranger", "nobody"])
-def test_tls_without_a_verified_certificate(mta, certificates, who):
-    with Site(mta, certificates=certificates.directory) as site:
-        site.flag(HARVESTER)
-        with site.client(HARVESTER) as client:
-            assert client.starttls(*(certificates.client("stranger") if who == "stranger" else ())).code == 220
-            assert client.ehlo().code == 250
-            assert_waited(client.mail())
+@pytest.mark.parametrize("listed", [None, "no", "{}", "{mx.example.test, another.example}"])
+def test_certificate_is_no_login(mta, certificates, listed):
+    """Anyone may have one of a CA that the MTA trusts."""
+    assert_not_exempt(mail_with_certificate(mta, certificates, listed=listed))
+
+
+@both_mtas
+@pytest.mark.parametrize("listed", ["verified", f"{{mx.example, {SUBJECT}}}", f'{{"/CN={SUBJECT}"}}'])
+def test_certificate_that_is_exempt(mta, certificates, listed):
+    assert_exempt(mail_with_certificate(mta, certificates, listed=listed))
+
+
+@both_mtas
+@pytest.mark.parametrize("who", ["stranger", None])
+@pytest.mark.parametrize("listed", ["verified", f"{{stranger.example, {SUBJECT}}}"])
+def test_certificate_that_is_not_verified(mta, certificates, who, listed):
+    assert_not_exempt(mail_with_certificate(mta, certificates, who, listed))
+
+
+@needs_sendmail
+@pytest.mark.parametrize("algorithm", ["md5", "sha256"])
+def test_certificate_by_its_fingerprint(certificates, algorithm, tmp_path):
+    """From a file, as openssl prints it."""
+    printed = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", f"-{algorithm}", "-in",
+                              certificates.client()[0]], check=True, capture_output=True, text=True).stdout
+    listed = tmp_path / "certificates"
+    listed.write_text(f"# partners\n{printed.split('=')[1]}")
+    options = [] if algorithm == "md5" else [f"define(`confCERT_FINGERPRINT_ALGORITHM', `{algorithm}')dnl"]
+    assert_exempt(mail_with_certificate("sendmail", certificates, listed=f'{{"@{listed}"}}', sendmail_options=options))
 
 
 @both_mtas

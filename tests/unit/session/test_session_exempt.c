@@ -12,6 +12,9 @@
 
 #include "session_bed.h"
 
+#define VERIFIED "exempt_certificates=verified"
+#define SENDMAILS(verify) {.certificate = {verify, "/CN=c.test", "c.test", NULL, NULL}}
+
 static void authenticated_sessions_are_left_alone(void **state)
 {
 	static const struct {
@@ -29,22 +32,29 @@ static void authenticated_sessions_are_left_alone(void **state)
 		 {.auth_type = "XCLIENT", .auth_authen = "bob"},
 		 true},
 		{"empty macros", POSTFIX, NULL, {.auth_type = "", .auth_authen = ""}, false},
-		{"trusted certificate", POSTFIX, NULL, {.cert_subject = "client.test"}, true},
-		{"nothing verified", POSTFIX, NULL, {.verify = "", .cert_subject = "c"}, true},
-		{"empty subject", POSTFIX, NULL, {.cert_subject = ""}, false},
-		{"verified", SENDMAIL, NULL, {.verify = "OK", .cert_subject = "/CN=client"}, true},
-		{"no certificate", SENDMAIL, NULL, {.verify = "NO", .cert_subject = ""}, false},
-		{"not verified",
-		 SENDMAIL,
-		 NULL,
-		 {.verify = "FAIL", .cert_subject = "/CN=c"},
-		 false},
-		{"no word of verification", SENDMAIL, NULL, {.cert_subject = "/CN=c"}, false},
-		{"not verified", POSTFIX, NULL, {.verify = "FAIL", .cert_subject = "/CN=c"}, false},
+		{"trusted certificate", POSTFIX, NULL, {.certificate.subject = "c.test"}, false},
+		{"verified", SENDMAIL, NULL, SENDMAILS("OK"), false},
+		{"exempt, trusted", POSTFIX, VERIFIED, {.certificate.subject = "c.test"}, true},
+		{"exempt, verified", SENDMAIL, VERIFIED, SENDMAILS("OK"), true},
+		{"nothing verified",
+		 POSTFIX,
+		 VERIFIED,
+		 {.certificate = {.verify = "", .subject = "c.test"}},
+		 true},
+		{"empty subject", POSTFIX, VERIFIED, {.certificate.subject = ""}, false},
+		{"no certificate", SENDMAIL, VERIFIED, {.certificate = {"NO", "", "", NULL, ""}}, false},
+		{"not verified", SENDMAIL, VERIFIED, SENDMAILS("FAIL"), false},
+		{"not verified", POSTFIX, VERIFIED, SENDMAILS("FAIL"), false},
+		{"no word of verification", SENDMAIL, VERIFIED, SENDMAILS(NULL), false},
+		{"named", POSTFIX, "exempt_certificates={c.test}", {.certificate.subject = "c.test"}, true},
+		{"named", SENDMAIL, "exempt_certificates={c.test}", SENDMAILS("OK"), true},
+		{"named, not verified", SENDMAIL, "exempt_certificates={c.test}", SENDMAILS("FAIL"), false},
+		{"another", POSTFIX, "exempt_certificates={c.test}", {.certificate.subject = "d.test"}, false},
+		{"another", SENDMAIL, "exempt_certificates={d.test}", SENDMAILS("OK"), false},
 		{"not exempt",
 		 POSTFIX,
 		 "exempt_authenticated=no",
-		 {.auth_type = "PLAIN", .auth_authen = "bob", .verify = "OK"},
+		 {.auth_type = "PLAIN", .auth_authen = "bob", .certificate.verify = "OK"},
 		 false},
 	};
 
