@@ -120,14 +120,16 @@ void errand_identify(struct errand *errand)
 	*errand = (struct errand){.request = {.kind = MESSAGE_IDENTITY}};
 }
 
-bool errand_identity(const struct message_outcome *outcome, int64_t now_ms,
+bool errand_identity(const struct message_outcome *outcome, int64_t asked_ms, int64_t answered_ms,
 		     struct server_identity *identity)
 {
 	const struct message_value_of *uptime = &outcome->values[0], *pid = &outcome->values[1];
+	int64_t uptime_ms = (int64_t)uptime->number * 1000;
 
 	if (uptime->state != MESSAGE_NUMBER || pid->state != MESSAGE_NUMBER)
 		return false;
-	*identity = (struct server_identity){pid->number, now_ms - (int64_t)uptime->number * 1000};
+	*identity = (struct server_identity){pid->number, asked_ms - uptime_ms - 1000,
+					     answered_ms - uptime_ms};
 	return true;
 }
 

@@ -44,10 +44,10 @@ void errand_identify(struct errand *errand);
 /* A server's process: its number, and when it was started, within a second or two (monotonic). */
 struct server_identity {
 	uint64_t pid;		/* 0: not known */
-	int64_t began_ms;
+	int64_t earliest_ms, latest_ms;
 };
 /* False if the server does not say. */
-bool errand_identity(const struct message_outcome *outcome, int64_t now_ms,
+bool errand_identity(const struct message_outcome *outcome, int64_t asked_ms, int64_t answered_ms,
 		     struct server_identity *identity);
 /*
  * Tells a server that has been started anew what it had counted of a client or network: of all

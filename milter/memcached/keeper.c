@@ -25,7 +25,7 @@
 #define START_MS 1000
 /* The first may find a connection dead, and the second has to log in. */
 #define PROBES_MAX 3
-/* A server tells its uptime in seconds. */
+/* A server tells its uptime in seconds, of a clock that it reads once a second. */
 #define UPTIME_ERROR_MS 2000
 
 struct keeper {
@@ -241,15 +241,11 @@ static bool restate(struct keeper *keeper)
 	return ok;
 }
 
-/*
- * In a container each may have the same number, and a number may come again. error_ms: within which
- * both moments are known.
- */
-static bool is_other_process(const struct server_identity *one, const struct server_identity *other,
-			     int64_t error_ms)
+/* In a container each may have the same number, and a number may come again. */
+static bool is_other_process(const struct server_identity *one, const struct server_identity *other)
 {
-	return one->pid != 0 &&
-	       (one->pid != other->pid || other->began_ms - one->began_ms > error_ms);
+	return one->pid != 0 && (one->pid != other->pid ||
+				 other->earliest_ms - one->latest_ms > UPTIME_ERROR_MS);
 }
 
 /* Has a server that was started anew told what it has lost. False if it failed. */
@@ -259,16 +255,15 @@ static bool check_identity(struct keeper *keeper)
 	struct server_identity identity;
 	struct message_outcome outcome;
 	struct errand errand;
+	int64_t asked_ms = clock_now_ms();
 
 	keeper->is_restarted = false;
 	errand_identify(&errand);
 	if (!ask(keeper, &errand, &outcome))
 		return false;
-	if (!errand_identity(&outcome, clock_now_ms(), &identity))
+	if (!errand_identity(&outcome, asked_ms, clock_now_ms(), &identity))
 		return true;
-	keeper->is_restarted =
-		is_other_process(&server->identity, &identity,
-				 UPTIME_ERROR_MS + 2 * (int64_t)keeper->settings.timeout_ms);
+	keeper->is_restarted = is_other_process(&server->identity, &identity);
 	if (keeper->is_restarted) {
 		/* Sessions go by what this host knows until the server knows it again. */
 		pthread_mutex_lock(&server->mutex);
