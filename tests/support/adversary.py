@@ -258,11 +258,13 @@ def run(site, failure):
         time.sleep(setting.calm / 2)
         crowd.end()
     lost = settled(site, crowd.told) if failure.counts else [0]
+    # A host may say again to a restarted memcached what that had held, no more.
+    surplus = max(0, *(round(-some - held) for some, held in zip(lost, site.held))) if failure.counts else 0
     since_failure = crowd.seconds[calm:]
     return Figures(
         calm=max(crowd.seconds[:calm]), longest=max(since_failure),
         payers=sum(seconds >= 0.8 * setting.timeout for seconds in since_failure), callbacks=len(since_failure),
-        told=crowd.told, lost=round(max(lost)), surplus=round(-min(lost)), back=back,
+        told=crowd.told, lost=round(max(lost)), surplus=surplus, back=back,
         downs=len(site.daemon.events("store", state="down")), faults=crowd.faults)
 
 
