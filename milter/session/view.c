@@ -90,11 +90,15 @@ void session_view_forget(struct session *s)
 	s->viewed_ms = -1;
 }
 
-/* One whose address is too long to be kept whole counts each time. */
+/*
+ * One whose address is too long to be kept whole counts each time. One that names a second domain
+ * (a%b@c) is none of its domain's mailboxes: who owns a catch-all must not have it reject anything.
+ */
 static void identify(const struct session *s, enum side side, const struct address *recipient,
 		     struct store_event *event)
 {
-	event->domain = session_credit_domain(s, recipient);
+	if (recipient->is_plain)
+		event->domain = session_credit_domain(s, recipient);
 	if (!recipient->is_whole || !s->config->count_distinct)
 		return;
 	event->distinct = true;
