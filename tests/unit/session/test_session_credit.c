@@ -204,6 +204,28 @@ static void one_domain_earns_ten_until_it_rejects(void **state)
 	}
 }
 
+/* Postfix denies that relaying, whatever domain stands last. */
+static void a_catch_all_does_not_reject_what_names_a_second_domain(void **state)
+{
+	static const char *const recipients[] = {"<a%b.example@catch-all.example>",
+						 "<b.example!a@catch-all.example>",
+						 "<\"a@b.example\"@catch-all.example>"};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct session *session;
+
+		START();
+		session = open_as(CLIENT, POSTFIX);
+		mail_from(session, "<x@example.net>");
+		rcpt_to(session, recipients[i], "5.7.1", NULL);
+		send_to(session, "catch-all.example", 0, 20);
+		assert_int_equal(good_of(CLIENT), 1000);
+		session_close(session);
+		finish();
+	}
+}
+
 /* Nor does it count more in its own transaction. */
 static void a_catch_all_buys_no_more_than_ten_in_a_transaction(void **state)
 {
@@ -475,6 +497,7 @@ int main(void)
 		TEST(history_protects_and_costs_no_write),
 		TEST(history_protects_a_network),
 		TEST(one_domain_earns_ten_until_it_rejects),
+		TEST(a_catch_all_does_not_reject_what_names_a_second_domain),
 		TEST(a_catch_all_buys_no_more_than_ten_in_a_transaction),
 		TEST(delimiters_are_the_sites),
 		TEST(a_trap_flags_at_once),
