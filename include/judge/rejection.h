@@ -52,6 +52,12 @@ bool offence_parse(const char *text, bool is_soft, struct offence *offence, char
 /* The weight in hundredths of the first row that matches; 0 if none does. */
 unsigned offence_weight(const struct offence *offences, size_t count, const struct dsn *code);
 
+/*
+ * Whether a rejection says that the domain has no such mailbox, and not that the sender,
+ * the client or the form of the address will not do, which the client can bring about at will.
+ */
+bool rejection_is_of_mailbox(const struct dsn *code);
+
 /* {nbadrcpts}: 0 to 100000; false for NULL, and for anything else. */
 bool rejection_count_parse(const char *text, unsigned *count);
 

@@ -154,6 +154,15 @@ unsigned offence_weight(const struct offence *offences, size_t count, const stru
 	return 0;
 }
 
+/* RFC 3463 3.2 and 3.3; 5.1.10 is of RFC 7505. */
+bool rejection_is_of_mailbox(const struct dsn *code)
+{
+	if (code->subject == 2)
+		return code->detail == 1;
+	return code->subject == 1 && code->detail != 3 && code->detail != 7 && code->detail != 8 &&
+	       code->detail <= 10;
+}
+
 bool rejection_count_parse(const char *text, unsigned *count)
 {
 	unsigned value = 0;

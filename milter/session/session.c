@@ -264,7 +264,8 @@ static void count_hidden(struct session *s, const char *bad_count, struct standi
 		return;
 	fresh = total - t->rejects_shown - t->rejects_hidden;
 	t->rejects_hidden += fresh;
-	session_view_record(s, SIDE_BAD, each * fresh, NULL, false, st);
+	session_view_record(s, (struct store_event){.side = SIDE_BAD, .amount = each * fresh}, NULL,
+			    st);
 	tell_rejected(s, "hidden", "", fresh, each * fresh, st);
 }
 
@@ -274,15 +275,24 @@ static void count_rejected(struct session *s, const struct address *recipient,
 {
 	const struct config *config = s->config;
 	char text[DSN_TEXT_MAX] = "trap";
-	uint64_t amount = policy_trap_amount(&config->policy);
+	struct store_event event = {.side = SIDE_BAD, .is_trap = code == NULL};
+	uint64_t amount;
 
-	if (code != NULL) {
+	if (code == NULL) {
+		event.amount = policy_trap_amount(&config->policy);
+	} else {
 		unsigned weight = offence_weight(config->offences, config->offences_count, code);
 
-		amount = policy_amount(&config->policy, weight, s->transaction.is_callout);
+		event.amount = policy_amount(&config->policy, weight, s->transaction.is_callout);
+		/*
+		 * An address that names a second domain (a%b@c) is none of its domain's mailboxes:
+		 * who owns a catch-all must not have it reject anything.
+		 */
+		if (recipient->is_plain && rejection_is_of_mailbox(code))
+			event.domain = session_credit_domain(s, recipient);
 		dsn_format(code, text);
 	}
-	amount = session_view_record(s, SIDE_BAD, amount, recipient, code == NULL, st);
+	amount = session_view_record(s, event, recipient, st);
 	tell_rejected(s, text, recipient->text, 1, amount, st);
 }
 

@@ -81,11 +81,12 @@ void session_view_judge_fresh(struct session *s, struct standing *st);
 /* Forgets what is known: an administrator has forgiven the client. */
 void session_view_forget(struct session *s);
 /*
- * Counts an event; recipient is NULL if it is not known, or does not matter. Returns the hundredths
- * added: 0 for a recipient who had been counted before. st is how the client stands then.
+ * Counts an event; recipient, of whom event need not say which one it is, is NULL if it is not
+ * known, or does not matter. Returns the hundredths added: 0 for a recipient who had been counted
+ * before. st is how the client stands then.
  */
-uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
-			     const struct address *recipient, bool is_trap, struct standing *st);
+uint64_t session_view_record(struct session *s, struct store_event event,
+			     const struct address *recipient, struct standing *st);
 
 /* credit.c */
 

@@ -12,6 +12,8 @@
 
 /* A delay ends so long before the MTA's timeout at the latest. */
 #define TIMEOUT_MARGIN_MS 2000
+/* Who has so many offences at most for each recipient that its mail has reached sends mail. */
+#define SENDER_SHARE 4
 
 static unsigned note_deferral(const struct session *s, const struct journal_decision *decision)
 {
@@ -96,9 +98,10 @@ struct situation {
 	enum stage stage;
 	const struct standing *st;
 	bool is_crowded; /* older sessions of the client use up its share */
-	bool can_refuse; /* the MTA heeds a 421 here */
-	bool may_defer; /* for want of room, too: the client has earned nothing better */
+	bool may_refuse; /* the MTA heeds a 421 here, and the client has earned nothing better */
+	bool may_defer; /* for want of room, too: it is not only new in a siege */
 	bool is_spent; /* as many of the client's recipients have passed as may */
+	bool is_protected; /* its credit keeps it from being refused */
 };
 
 /* The limit that has no further stall be made for an honest sender's sake, or REASON_NONE. */
@@ -130,7 +133,8 @@ static enum verdict pass(struct session *s, const struct situation *at, enum rea
 	struct standing st;
 
 	if (at->stage == STAGE_RCPT)
-		session_view_record(s, SIDE_PASSED, 100, NULL, false, &st);
+		session_view_record(s, (struct store_event){.side = SIDE_PASSED, .amount = 100},
+				    NULL, &st);
 	return conclude(s, at->stage, ACTION_PASS, reason, NULL);
 }
 
@@ -169,7 +173,7 @@ static enum stall_share choose_share(const struct session *s, const struct situa
 /* There is no room for a stall. */
 static enum verdict turn_away(struct session *s, const struct situation *at)
 {
-	if (at->can_refuse && (at->is_spent || (at->may_defer && s->config->defer_when_full)))
+	if ((at->may_refuse && at->is_spent) || (at->may_defer && s->config->defer_when_full))
 		return conclude(s, at->stage, ACTION_DEFER, REASON_BUDGET, NULL);
 	return pass(s, at, at->is_crowded ? REASON_SESSIONS : REASON_BUDGET);
 }
@@ -214,8 +218,8 @@ static enum verdict delay(struct session *s, const struct situation *at, enum re
 
 /*
  * Limits protect an honest sender's patience, and are no licence: once pass_limit of its recipients
- * have passed, a client is refused at a limit, or where it must not be, or the MTA would not heed
- * that, the delay goes on.
+ * have passed, a client is refused at a limit, or where the MTA would not heed that, the delay goes
+ * on. Who sends mail is spared both: its long list is to arrive before its own timeout.
  */
 static enum verdict slow(struct session *s, const struct situation *at)
 {
@@ -223,29 +227,37 @@ static enum verdict slow(struct session *s, const struct situation *at)
 
 	if (limit == REASON_NONE)
 		return delay(s, at, limit);
-	if (!at->is_spent)
+	if (!at->is_spent || at->is_protected)
 		return pass(s, at, limit);
-	if (at->can_refuse && !at->st->has_credit)
+	if (at->may_refuse)
 		return conclude(s, at->stage, ACTION_DEFER, limit, NULL);
 	return delay(s, at, limit);
+}
+
+/*
+ * Some senders take a 421 for final, so who delivers mail gets none: with any credit until
+ * pass_limit of its recipients have passed, and then if that is no small part of what it does. A
+ * harvester can send one mail, too.
+ */
+static bool is_protected(const struct standing *st, unsigned pass_limit)
+{
+	return st->has_credit && (st->passed < pass_limit || SENDER_SHARE * st->good >= st->bad);
 }
 
 enum verdict session_verdict(struct session *s, enum stage stage, const struct standing *st,
 			     bool can_refuse)
 {
 	const struct config *config = s->config;
-	struct situation at = {.stage = stage, .st = st, .can_refuse = can_refuse};
+	struct situation at = {.stage = stage, .st = st};
 
 	if (!st->flagged)
 		return VERDICT_CONTINUE;
+	at.is_protected = is_protected(st, config->pass_limit);
+	at.may_refuse = can_refuse && !at.is_protected;
+	at.may_defer = at.may_refuse && !st->by_siege;
 	at.is_crowded =
 		config->max_flagged_sessions > 0 &&
 		open_sessions_has_older(s->tarpit->peers, &s->peer, config->max_flagged_sessions);
-	/*
-	 * Some senders take a 421 for final: who delivers mail gets none, nor does who is only new
-	 * in a siege.
-	 */
-	at.may_defer = can_refuse && !st->has_credit && !st->by_siege;
 	/* At DATA all recipients have been let through. */
 	at.is_spent = stage != STAGE_DATA && st->passed >= config->pass_limit;
 	if (at.is_crowded && at.may_defer && !let_in(s))
@@ -253,8 +265,7 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 	if (config->stall_at[stage])
 		return slow(s, &at);
 	/* A session that could not be slowed later on either is not to begin another message. */
-	if (at.is_spent && at.may_defer &&
-	    !stalls_have_room(s->tarpit->stalls, &s->client.network))
+	if (at.is_spent && at.may_defer && !stalls_have_room(s->tarpit->stalls, &s->client.network))
 		return conclude(s, stage, ACTION_DEFER, REASON_BUDGET, NULL);
 	return VERDICT_CONTINUE;
 }

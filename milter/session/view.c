@@ -93,19 +93,14 @@ void session_view_forget(struct session *s)
 	s->viewed_ms = -1;
 }
 
-/*
- * One whose address is too long to be kept whole counts each time. One that names a second domain
- * (a%b@c) is none of its domain's mailboxes: who owns a catch-all must not have it reject anything.
- */
-static void identify(const struct session *s, enum side side, const struct address *recipient,
+/* One whose address is too long to be kept whole counts each time. */
+static void identify(const struct session *s, const struct address *recipient,
 		     struct store_event *event)
 {
-	if (recipient->is_plain)
-		event->domain = session_credit_domain(s, recipient);
 	if (!recipient->is_whole || !s->config->count_distinct)
 		return;
 	event->distinct = true;
-	event->recipient = hash_recipient(s->config->key_prefix, side, recipient->text);
+	event->recipient = hash_recipient(s->config->key_prefix, event->side, recipient->text);
 }
 
 /*
@@ -123,27 +118,23 @@ static void note_offence(const struct session *s, uint64_t amount)
 		site_offence(s->tarpit->site, &settings, amount, clock->wall_ms(clock));
 }
 
-uint64_t session_view_record(struct session *s, enum side side, uint64_t amount,
-			     const struct address *recipient, bool is_trap, struct standing *st)
+uint64_t session_view_record(struct session *s, struct store_event event,
+			     const struct address *recipient, struct standing *st)
 {
 	struct store_query query = session_query(s);
-	struct store_event event = {.side = side, .amount = amount, .is_trap = is_trap};
 	bool counted;
 
-	if (amount == 0) {
+	if (event.amount == 0) {
 		judge(s, st);
 		return 0;
 	}
 	if (recipient != NULL)
-		identify(s, side, recipient, &event);
-	/* A trap that the MTA takes is no rejection of its domain's. */
-	if (is_trap)
-		event.domain = 0;
+		identify(s, recipient, &event);
 	counted = store_record(s->tarpit->store, &query, &event, &s->view);
-	if (counted && side == SIDE_BAD)
-		note_offence(s, amount);
+	if (counted && event.side == SIDE_BAD)
+		note_offence(s, event.amount);
 	session_view_judge_fresh(s, st);
-	return counted ? amount : 0;
+	return counted ? event.amount : 0;
 }
 
 struct circumstances tarpit_circumstances(const struct tarpit *tarpit)

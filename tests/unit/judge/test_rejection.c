@@ -228,12 +228,13 @@ static void soft_offences_are_of_class_4(void **state)
 
 static void first_matching_offence_counts(void **state)
 {
-	static const struct offence defaults[] = {{2, 2, 0, false}, {3, 4, 0, false},
-						  {-1, -1, 100, false}};
-	static const struct offence narrow[] = {{1, -1, 150, false}, {1, 1, 300, false},
-						{-1, 6, 25, false}};
+	static const struct offence defaults[] = {
+		{2, 2, 0, false}, {3, 4, 0, false}, {-1, -1, 100, false}};
+	static const struct offence narrow[] = {
+		{1, -1, 150, false}, {1, 1, 300, false}, {-1, 6, 25, false}};
 	/* A zero is no wildcard. */
-	static const struct offence zeros[] = {{0, 0, 10, false}, {0, 1, 20, false}, {1, 0, 30, false}};
+	static const struct offence zeros[] = {
+		{0, 0, 10, false}, {0, 1, 20, false}, {1, 0, 30, false}};
 	static const struct {
 		const struct offence *offences;
 		struct dsn code;
@@ -290,6 +291,24 @@ static void bad_recipient_count_is_a_plain_number(void **state)
 	}
 }
 
+static void a_mailbox_is_rejected_by_few_codes(void **state)
+{
+	static const struct {
+		struct dsn code;
+		bool expected;
+	} rows[] = {
+		{{5, 1, 0}, true},  {{5, 1, 1}, true},	{{5, 1, 2}, true},  {{5, 1, 6}, true},
+		{{5, 1, 10}, true}, {{5, 2, 1}, true},	{{4, 1, 1}, true},  {{5, 1, 3}, false},
+		{{5, 1, 7}, false}, {{5, 1, 8}, false}, {{5, 2, 2}, false}, {{5, 5, 2}, false},
+		{{5, 7, 1}, false}, {{5, 0, 0}, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rejection_is_of_mailbox(&rows[i].code) != rows[i].expected)
+			fail_msg("row %zu", i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +321,7 @@ int main(void)
 		cmocka_unit_test(soft_offences_are_of_class_4),
 		cmocka_unit_test(reason_for_a_temporary_pattern_says_so),
 		cmocka_unit_test(first_matching_offence_counts),
+		cmocka_unit_test(a_mailbox_is_rejected_by_few_codes),
 		cmocka_unit_test(bad_recipient_count_is_a_plain_number),
 	};
 

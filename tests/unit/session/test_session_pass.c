@@ -57,10 +57,10 @@ static bool yes(void)
 	return true;
 }
 
-static void has_delivered(const char *address)
+static void has_delivered(const char *address, unsigned count)
 {
 	struct store_query query = query_of(address);
-	const struct store_event event = {.side = SIDE_GOOD, .amount = 100};
+	const struct store_event event = {.side = SIDE_GOOD, .amount = count * 100};
 	struct store_view view;
 
 	store_record(counting.memory, &query, &event, &view);
@@ -68,20 +68,19 @@ static void has_delivered(const char *address)
 
 /*
  * After a transaction's limit so many recipients pass, and then the delay goes on, or the client is
- * refused.
+ * refused: but not one to whom mail is more than a way to get in.
  */
 static void a_transactions_limit_is_no_licence(void **state)
 {
 	static const struct {
 		const char *mta;
-		bool has_credit;
+		unsigned delivered;
 		enum verdict verdict;
 		int64_t waited_ms;
 	} rows[] = {
-		{POSTFIX, false, VERDICT_CONTINUE, 20000},
-		{SENDMAIL, false, VERDICT_DEFER, 0},
-		{POSTFIX, true, VERDICT_CONTINUE, 20000},
-		{SENDMAIL, true, VERDICT_CONTINUE, 8000},
+		{POSTFIX, 0, VERDICT_CONTINUE, 20000}, {SENDMAIL, 0, VERDICT_DEFER, 0},
+		{POSTFIX, 1, VERDICT_CONTINUE, 20000}, {SENDMAIL, 1, VERDICT_DEFER, 0},
+		{POSTFIX, 20, VERDICT_CONTINUE, 0},    {SENDMAIL, 20, VERDICT_CONTINUE, 0},
 	};
 
 	(void)state;
@@ -91,8 +90,7 @@ static void a_transactions_limit_is_no_licence(void **state)
 
 		START("stall_at={rcpt}", "pass_limit=7", "max_stall_per_transaction=60s");
 		has_offended(CLIENT, 50);
-		if (rows[i].has_credit)
-			has_delivered(CLIENT);
+		has_delivered(CLIENT, rows[i].delivered);
 		session = open_as(CLIENT, rows[i].mta);
 		mail_from(session, "<x@example.net>");
 		while (fake_clock_waited_ms() < 60000)
@@ -105,8 +103,10 @@ static void a_transactions_limit_is_no_licence(void **state)
 		assert_int_equal(harvest(session, 1), rows[i].verdict);
 		assert_int_equal(fake_clock_waited_ms() - before, rows[i].waited_ms);
 		assert_true(caught_text(rows[i].waited_ms > 0 ? "stall: "
-							      : "defer: client=192.0.2.1 stage=RCPT "
-								"reason=transaction-limit"));
+					: rows[i].verdict == VERDICT_DEFER
+						? "defer: client=192.0.2.1 stage=RCPT "
+						  "reason=transaction-limit"
+						: "pass: "));
 		session_close(session);
 		finish();
 	}
@@ -267,7 +267,7 @@ static void who_delivers_has_what_may_pass_for_itself(void **state)
 	START("stall_at={mail, rcpt}", "pass_limit=3", "max_stalls=4");
 	has_offended("192.0.2.250", 20);
 	has_offended(CLIENT, 8);
-	has_delivered(CLIENT);
+	has_delivered(CLIENT, 1);
 	occupy(4);
 	session = open_as("192.0.2.250", SENDMAIL);
 	fake_clock_advance(1);
@@ -284,6 +284,43 @@ static void who_delivers_has_what_may_pass_for_itself(void **state)
 	finish();
 }
 
+/* A harvester, too, can send a mail: credit keeps it from a 421 until its recipients have passed. */
+static void one_mail_is_no_licence(void **state)
+{
+	static const struct {
+		unsigned delivered, passed;
+		enum verdict verdict;
+	} rows[] = {
+		{1, 2, VERDICT_CONTINUE},
+		{1, 3, VERDICT_DEFER},
+		{12, 3, VERDICT_DEFER},
+		{13, 3, VERDICT_CONTINUE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct store_event passed = {.side = SIDE_PASSED,
+						   .amount = rows[i].passed * 100};
+		struct store_query query = query_of(CLIENT);
+		struct session *older[2], *session;
+		struct store_view view;
+
+		START("pass_limit=3");
+		has_offended(CLIENT, 50);
+		has_delivered(CLIENT, rows[i].delivered);
+		store_record(counting.memory, &query, &passed, &view);
+		for (size_t j = 0; j < COUNT(older); j++)
+			older[j] = open_as(CLIENT, POSTFIX);
+		session = session_open(&tarpit);
+		if (connect_as(session, CLIENT, POSTFIX) != rows[i].verdict)
+			fail_msg("%u delivered, %u passed", rows[i].delivered, rows[i].passed);
+		session_close(session);
+		for (size_t j = 0; j < COUNT(older); j++)
+			session_close(older[j]);
+		finish();
+	}
+}
+
 /* A client with credit is never refused for want of room; one without is. */
 static void who_delivers_is_not_deferred(void **state)
 {
@@ -298,7 +335,7 @@ static void who_delivers_is_not_deferred(void **state)
 			START(when_full[0], "max_stalls=40");
 			has_offended(CLIENT, 50);
 			if (has_credit)
-				has_delivered(CLIENT);
+				has_delivered(CLIENT, 1);
 			for (size_t j = 0; j < COUNT(older); j++)
 				older[j] = open_as(CLIENT, mtas[i]);
 			session = session_open(&tarpit);
@@ -398,14 +435,13 @@ static void who_was_served_waits_for_its_turn(void **state)
 struct scene {
 	const char *label;
 	const char *sets[4];
-	unsigned older;		/* sessions */
-	unsigned occupied;	/* places of the budget */
-	int64_t stalled_ms;	/* in this transaction */
+	unsigned older; /* sessions */
+	unsigned occupied; /* places of the budget */
+	int64_t stalled_ms; /* in this transaction */
 	bool has_credit, in_siege, by_another_session;
 };
 
-static struct session *enter(const struct scene *scene, const char *mta,
-			     struct session **older)
+static struct session *enter(const struct scene *scene, const char *mta, struct session **older)
 {
 	struct session *session;
 
@@ -423,7 +459,7 @@ static struct session *enter(const struct scene *scene, const char *mta,
 	if (!scene->by_another_session)
 		has_offended(CLIENT, scene->in_siege ? 1 : 10);
 	if (scene->has_credit)
-		has_delivered(CLIENT);
+		has_delivered(CLIENT, 1);
 	for (unsigned i = 0; i < scene->older; i++)
 		older[i] = open_as(CLIENT, mta);
 	session = open_as(CLIENT, mta);
@@ -468,18 +504,24 @@ static void nothing_tells_whether_a_recipient_exists(void **state)
 		{"flagged", {"stall_at={rcpt}"}},
 		{"flagged, with credit", {"stall_at={rcpt}"}, .has_credit = true},
 		{"crowded", {"stall_at={rcpt}", "max_flagged_sessions=0"}, .older = 3},
-		{"flagged by another session", {"stall_at={rcpt}"}, .older = 1, .by_another_session = true},
+		{"flagged by another session",
+		 {"stall_at={rcpt}"},
+		 .older = 1,
+		 .by_another_session = true},
 		{"crowded since another session was flagged",
 		 {"stall_at={rcpt}"},
 		 .older = 3,
 		 .by_another_session = true},
 		{"budget full", {"stall_at={rcpt}", "max_stalls=8"}, .occupied = 8},
 		{"only the reserve left", {"stall_at={rcpt}", "max_stalls=8"}, .occupied = 7},
-		{"budget full, and passing", {"stall_at={rcpt}", "max_stalls=8", "when_full=pass"},
+		{"budget full, and passing",
+		 {"stall_at={rcpt}", "max_stalls=8", "when_full=pass"},
 		 .occupied = 8},
-		{"transaction limit", {"stall_at={rcpt}", "max_stall_per_transaction=20s"},
+		{"transaction limit",
+		 {"stall_at={rcpt}", "max_stall_per_transaction=20s"},
 		 .stalled_ms = 20000},
-		{"session limit", {"stall_at={rcpt}", "max_stall_per_session=20s"},
+		{"session limit",
+		 {"stall_at={rcpt}", "max_stall_per_session=20s"},
 		 .stalled_ms = 20000},
 		{"beyond pass_limit",
 		 {"stall_at={rcpt}", "max_stall_per_transaction=20s", "pass_limit=0"},
@@ -508,6 +550,7 @@ int main(void)
 		TEST(a_dirty_network_shares_what_may_pass),
 		TEST(who_is_spent_begins_no_message_without_room),
 		TEST(who_delivers_has_what_may_pass_for_itself),
+		TEST(one_mail_is_no_licence),
 		TEST(who_delivers_is_not_deferred),
 		TEST(nobody_is_shut_out_for_ever),
 		TEST(who_was_served_waits_for_its_turn),
