@@ -36,6 +36,8 @@ struct stall {
 	const char *stage;
 	int64_t delay_ms;
 	double score;
+	/* its session's from stalls_reserve, or NULL: then it needs room in its network's share */
+	struct network_stalls *reserved;
 	/* private */
 	int64_t began_ms;
 	pthread_cond_t wake;
@@ -63,8 +65,13 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share sh
  */
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms);
 
-/* Whether a stall of this network would find a place now. */
-bool stalls_have_room(struct stalls *stalls, const struct prefix *network);
+/*
+ * Keeps a place in a network's share, for the stalls of one session, one after the other. NULL if
+ * there is none, or none in the budget now. The caller gives it back by stalls_unreserve, which
+ * ignores NULL.
+ */
+struct network_stalls *stalls_reserve(struct stalls *stalls, const struct prefix *network);
+void stalls_unreserve(struct stalls *stalls, struct network_stalls *reserved);
 /* Ends a stall that has begun, before its stall_wait, as forgiven. */
 void stall_wake(struct stalls *stalls, struct stall *stall);
 

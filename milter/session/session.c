@@ -15,6 +15,7 @@
 #include "judge/exempt.h"
 #include "judge/recipients.h"
 #include "judge/rejection.h"
+#include "session/stall.h"
 
 static struct log_limit full_limit, lacks_rejects_limit, timeout_limit;
 
@@ -168,6 +169,14 @@ static bool is_full(const struct tarpit *tarpit)
 	return true;
 }
 
+/* The transaction is over, or another one begins. */
+static void end_transaction(struct session *s)
+{
+	session_credit_drop(s);
+	stalls_unreserve(s->tarpit->stalls, s->transaction.reserved);
+	s->transaction.reserved = NULL;
+}
+
 enum verdict session_connect(struct session *s, const struct connect_event *event)
 {
 	struct tarpit *tarpit = s->tarpit;
@@ -175,7 +184,7 @@ enum verdict session_connect(struct session *s, const struct connect_event *even
 
 	/* After a second connect the session is the later client's. libmilter lets none through. */
 	open_sessions_leave(tarpit->peers, &s->peer);
-	session_credit_drop(s);
+	end_transaction(s);
 	s->is_watched = false;
 	introduce(s, event);
 	if (!identify(s, event)) {
@@ -199,7 +208,7 @@ enum verdict session_helo(struct session *s)
 		return VERDICT_CONTINUE;
 	note_callback(s);
 	/* It ends a transaction. */
-	session_credit_drop(s);
+	end_transaction(s);
 	session_view_judge(s, &st);
 	return session_verdict(s, STAGE_HELO, &st, true);
 }
@@ -232,7 +241,7 @@ enum verdict session_mail(struct session *s, const struct mail_event *event)
 	if (!s->is_watched)
 		return VERDICT_ACCEPT;
 	note_callback(s);
-	session_credit_drop(s);
+	end_transaction(s);
 	s->transaction = (struct transaction){0};
 	if (is_authenticated(s, event) || has_exempt_certificate(s, event)) {
 		open_sessions_leave(s->tarpit->peers, &s->peer);
@@ -372,13 +381,14 @@ enum verdict session_end_of_message(struct session *s)
 	if (s->is_watched) {
 		note_callback(s);
 		session_credit_earn(s);
+		end_transaction(s);
 	}
 	return VERDICT_ACCEPT;
 }
 
 void session_abort(struct session *s)
 {
-	session_credit_drop(s);
+	end_transaction(s);
 }
 
 void session_close(struct session *s)
@@ -386,7 +396,7 @@ void session_close(struct session *s)
 	if (s == NULL)
 		return;
 	note_end(s);
-	session_credit_drop(s);
+	end_transaction(s);
 	open_sessions_leave(s->tarpit->peers, &s->peer);
 	atomic_fetch_sub(&s->tarpit->open_sessions, 1);
 	s->tarpit->journal->session(s->tarpit->journal, SESSION_CLOSED);

@@ -16,7 +16,7 @@
  */
 #define NETWORK_LEAST 2
 
-/* A network that has stalls in progress. */
+/* A network that has stalls in progress, or places kept for some. */
 struct network_stalls {
 	struct prefix prefix;
 	unsigned count;
@@ -28,6 +28,7 @@ struct stalls {
 	void (*wakeup)(void);
 	pthread_mutex_t mutex;
 	_Atomic unsigned budget, active; /* active is the length of list */
+	unsigned reserved;
 	bool stopped;
 	struct stall *list; /* oldest first */
 	struct network_stalls *networks;
@@ -69,12 +70,6 @@ static unsigned room_for(unsigned budget, enum stall_share share)
 	return budget;
 }
 
-/* Stalls that one network may have. */
-static unsigned network_share(unsigned budget)
-{
-	return budget / 4 > NETWORK_LEAST ? budget / 4 : NETWORK_LEAST;
-}
-
 /*
  * A network's stalls, to which one is added; NULL if it has a quarter of the budget already, or
  * without memory.
@@ -82,7 +77,7 @@ static unsigned network_share(unsigned budget)
 static struct network_stalls *join_network(struct stalls *stalls, const struct prefix *prefix,
 					   unsigned budget)
 {
-	unsigned most = network_share(budget);
+	unsigned most = budget / 4 > NETWORK_LEAST ? budget / 4 : NETWORK_LEAST;
 	struct network_stalls *network;
 
 	HASH_FIND(hh, stalls->networks, prefix, sizeof(*prefix), network);
@@ -144,10 +139,13 @@ static bool take_place(struct stalls *stalls, struct stall *stall, enum stall_sh
 	if (stalls->active >= room_for(budget, share) &&
 	    (share != STALL_DISPLACING || !displace(stalls, &stall->client)))
 		return false;
-	stall->group = join_network(stalls, &stall->network,
-				    share == STALL_DISPLACING ? UINT_MAX : budget);
-	if (stall->group == NULL)
-		return false;
+	stall->group = NULL;
+	if (stall->reserved == NULL) {
+		stall->group = join_network(stalls, &stall->network,
+					    share == STALL_DISPLACING ? UINT_MAX : budget);
+		if (stall->group == NULL)
+			return false;
+	}
 	stalls->active++;
 	DL_APPEND(stalls->list, stall);
 	return true;
@@ -176,18 +174,27 @@ bool stall_begin(struct stalls *stalls, struct stall *stall, enum stall_share sh
 	return has_place;
 }
 
-bool stalls_have_room(struct stalls *stalls, const struct prefix *network)
+struct network_stalls *stalls_reserve(struct stalls *stalls, const struct prefix *network)
 {
 	unsigned budget = stalls_budget(stalls);
-	const struct network_stalls *found;
-	bool have_room;
+	struct network_stalls *reserved = NULL;
 
 	pthread_mutex_lock(&stalls->mutex);
-	HASH_FIND(hh, stalls->networks, network, sizeof(*network), found);
-	have_room = stalls->active < budget &&
-		    (found == NULL || found->count < network_share(budget));
+	if (stalls->active < budget && stalls->reserved < budget)
+		reserved = join_network(stalls, network, budget);
+	stalls->reserved += reserved != NULL;
 	pthread_mutex_unlock(&stalls->mutex);
-	return have_room;
+	return reserved;
+}
+
+void stalls_unreserve(struct stalls *stalls, struct network_stalls *reserved)
+{
+	if (reserved == NULL)
+		return;
+	pthread_mutex_lock(&stalls->mutex);
+	leave_network(stalls, reserved);
+	stalls->reserved--;
+	pthread_mutex_unlock(&stalls->mutex);
 }
 
 enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *waited_ms)
@@ -202,7 +209,8 @@ enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *w
 	while (!stall->woken && clock->mono_ms(clock) < end_ms)
 		clock->wait_until(clock, &stall->wake, &stalls->mutex, end_ms);
 	DL_DELETE(stalls->list, stall);
-	leave_network(stalls, stall->group);
+	if (stall->group != NULL)
+		leave_network(stalls, stall->group);
 	stalls->active--;
 	pthread_mutex_unlock(&stalls->mutex);
 

@@ -29,6 +29,8 @@ struct transaction {
 	 */
 	struct store_recipient *accepted;
 	size_t accepted_count, accepted_room;
+	/* a place for its stalls, of a client of which no more recipients may pass; or NULL */
+	struct network_stalls *reserved;
 };
 
 struct session {

@@ -199,6 +199,7 @@ static enum verdict delay(struct session *s, const struct situation *at, enum re
 		.stage = stage_log_name(at->stage),
 		.delay_ms = choose_delay_ms(s, at, limit),
 		.score = at->st->effective_score,
+		.reserved = s->transaction.reserved,
 	};
 
 	if (s->config->observe) {
@@ -235,6 +236,19 @@ static enum verdict slow(struct session *s, const struct situation *at)
 }
 
 /*
+ * No message is begun whose recipients could not be slowed, where not one more may pass: with
+ * Postfix none of them can be refused. The place is the session's until its transaction is over.
+ */
+static bool has_place(struct session *s)
+{
+	struct network_stalls **reserved = &s->transaction.reserved;
+
+	if (*reserved == NULL)
+		*reserved = stalls_reserve(s->tarpit->stalls, &s->client.network);
+	return *reserved != NULL;
+}
+
+/*
  * Some senders take a 421 for final, so who delivers mail gets none: with any credit until
  * pass_limit of its recipients have passed, and then if that is no small part of what it does. A
  * harvester can send one mail, too.
@@ -262,10 +276,7 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 	at.is_spent = stage != STAGE_DATA && st->passed >= config->pass_limit;
 	if (at.is_crowded && at.may_defer && !let_in(s))
 		return conclude(s, stage, ACTION_DEFER, REASON_SESSIONS, NULL);
-	if (config->stall_at[stage])
-		return slow(s, &at);
-	/* A session that could not be slowed later on either is not to begin another message. */
-	if (at.is_spent && at.may_defer && !stalls_have_room(s->tarpit->stalls, &s->client.network))
+	if (stage == STAGE_MAIL && at.is_spent && at.may_defer && !has_place(s) && !let_in(s))
 		return conclude(s, stage, ACTION_DEFER, REASON_BUDGET, NULL);
-	return VERDICT_CONTINUE;
+	return config->stall_at[stage] ? slow(s, &at) : VERDICT_CONTINUE;
 }

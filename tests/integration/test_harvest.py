@@ -33,10 +33,6 @@ SECONDS = 10
 HARVESTER = "127.1.1.1"
 
 
-# What the program does not keep yet.
-fault = pytest.mark.xfail(strict=True, raises=AssertionError)
-
-
 def site_of(mta, **options):
     return Site(mta, {**SHORT, **options}, **(AS_SHIPPED if mta == "postfix" else {}))
 
@@ -51,13 +47,13 @@ class Harvest:
     A parting answer is one after which the connection is closed: what becomes at Sendmail of a 421 to a recipient that
     it has rejected."""
 
-    def __init__(self, site, seconds=SECONDS):
+    def __init__(self, site, seconds=SECONDS, first=1):
         self.site = site
         self.waited = []
         self.free = []
         self.parting = 0
         self.refused = 0
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
         self._seconds = seconds
         self._end = time.monotonic() + seconds
 
@@ -185,37 +181,42 @@ def test_harvester_with_a_catch_all_domain_of_its_own_earns_ten_there(own):
         assert 2 * 10 < len(harvest.free) <= 2 * 10 + BEFORE + PASS_LIMIT + RACES
 
 
-# Many sessions of who has credit, and many clients of a network: where nothing has room, Postfix can not be told to
-# refuse a recipient.
+# Many connections at once are in before anybody is flagged. Postfix can't be told to refuse a recipient, so each gets
+# what its own limit allows; what counts is what comes then.
 
-def connections(harvest, sources, count):
-    """So many at once, of these clients by turns."""
-    ways = [patient if number % 2 else endless for number in range(count)]
-    harvest.run([lambda way=way, source=source: way(harvest, source)
-                 for way, source in zip(ways, itertools.cycle(sources))])
+CONNECTIONS = 40
+OF_A_SESSION = int(AS_SHIPPED["smtpd_hard_error_limit"])
 
 
-@fault
+def connections(site, sources):
+    """So many at once, of these clients by turns: what they get at first, and what in the time after that."""
+    ways = [patient if number % 2 else endless for number in range(CONNECTIONS)]
+    spans = []
+    for seconds in (5, SECONDS):
+        harvest = Harvest(site, seconds, first=1000 * len(spans) + 1)
+        spans.append(harvest.run([lambda way=way, source=source: way(harvest, source)
+                                  for way, source in zip(ways, itertools.cycle(sources))]))
+        print(harvest)
+    return spans
+
+
 @both_mtas
 def test_harvester_that_has_delivered_a_mail_is_slow_all_the_same(mta):
     with site_of(mta) as site:
         assert deliver(site, HARVESTER).code == 250
-        harvest = Harvest(site)
-        connections(harvest, [HARVESTER], 40)
-        assert_slow(harvest, BEFORE + 2 + PASS_LIMIT + 40)
+        first, then = connections(site, [HARVESTER])
+        assert len(first.free) <= BEFORE + 2 + PASS_LIMIT + CONNECTIONS, str(first)
+        assert_slow(then, RACES)
 
 
-@pytest.mark.parametrize("mta", [pytest.param("postfix", marks=[needs_postfix, fault]),
-                                 pytest.param("sendmail", marks=needs_sendmail)])
+@both_mtas
 def test_network_of_harvesters_is_slow(mta):
     """All of it has a quarter of the budget, ten places."""
     with site_of(mta) as site:
-        harvest = Harvest(site)
-        connections(harvest, [f"127.1.1.{number}" for number in range(1, 21)], 40)
-        print(harvest)
-        # 20 is when it is dirty.
-        assert len(harvest.free) <= 20 + PASS_LIMIT + 40, str(harvest)
-        assert harvest.users_an_hour() <= 10 * 200, str(harvest)
+        first, then = connections(site, [f"127.1.1.{number}" for number in range(1, 21)])
+        assert len(first.free) <= CONNECTIONS * OF_A_SESSION, str(first)
+        assert len(then.free) <= CONNECTIONS, str(then)
+        assert then.users_an_hour() <= 10 * 200, str(then)
 
 
 # Honest senders
@@ -265,19 +266,19 @@ def flag_by_hand(site, *sources):
         assert ask(site.daemon, "flag", client=source)["ok"]
 
 
-@fault
 @both_mtas
-def test_pipelined_list_of_a_sender_with_credit_is_answered_in_time(mta):
+def test_pipelined_list_of_who_sends_mail_is_answered_in_time(mta):
     """Whatever has passed before: all the replies come together, and no client waits for ever."""
+    dead = ["dead@example.test", "dead@virtual.test"]
     with site_of(mta, **{**PAST, "pass_limit": "20"}) as site:
-        assert deliver(site, HARVESTER).code == 250
+        assert deliver(site, HARVESTER, [*dead, *EVERYBODY]).code == 250
         have_a_past(site, HARVESTER)
         with site.client(HARVESTER) as client:
             for _ in range(2):
                 replies = client.pipeline(["MAIL FROM:<list@client.example>",
                                            *[f"RCPT TO:<{recipient}>" for recipient in EVERYBODY[:30]], "RSET"])
                 print(f"{replies[-1].seconds:.1f} s for thirty recipients")
-        assert replies[-1].seconds < 2.0 + 2.0, "five minutes, at the defaults"
+        assert 1.5 < replies[-1].seconds < 2.0 + 2.0, "five minutes, at the defaults"
 
 
 class Droppers:
@@ -345,7 +346,6 @@ def test_a_network_that_drops_connections_shuts_nobody_out_elsewhere(mta):
                     assert_waited(reply)
 
 
-@fault
 @both_mtas
 def test_who_has_credit_is_not_deferred_for_what_has_passed(mta):
     options = {"delay_min": "3s", "delay_max": "3s", "max_stall_per_transaction": "3s", "pass_limit": "1",
@@ -365,7 +365,6 @@ def test_who_has_credit_is_not_deferred_for_what_has_passed(mta):
 REJECTS_SENDERS = {"smtpd_sender_restrictions": "reject_non_fqdn_sender"}
 
 
-@fault
 @needs_postfix
 def test_catch_all_rejects_nobody_for_the_sender_that_was_given():
     """The domain's bound of ten must not fall because the sender, not the recipient, will not do."""

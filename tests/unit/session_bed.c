@@ -173,6 +173,7 @@ void finish(void)
 	deferrals_free(tarpit.deferrals);
 	site_free(tarpit.site);
 	config_box_free(tarpit.config);
+	tarpit = (struct tarpit){0};
 }
 
 struct store_query query_of(const char *address)
@@ -249,6 +250,15 @@ enum verdict connect_as(struct session *session, const char *address, const char
 	else if (address != NULL && inet_pton(AF_INET6, address, &ipv6.sin6_addr) == 1)
 		event.address = (const struct sockaddr *)&ipv6;
 	return session_connect(session, &event);
+}
+
+struct session *open_as(const char *address, const char *mta)
+{
+	struct session *session = session_open(&tarpit);
+
+	assert_non_null(session);
+	assert_int_equal(connect_as(session, address, mta), VERDICT_CONTINUE);
+	return session;
 }
 
 enum verdict mail_from(struct session *session, const char *sender)

@@ -86,6 +86,8 @@ void vacate(unsigned places);
 /* What an MTA of this {v} sends: SENDMAIL as Sendmail does, any other as Postfix. NULL: nothing. */
 struct mta_signs signs_of(const char *mta);
 enum verdict connect_as(struct session *session, const char *address, const char *mta);
+/* A new session that has connected; it must be let in. */
+struct session *open_as(const char *address, const char *mta);
 enum verdict mail_from(struct session *session, const char *sender);
 /* MAIL in a session that has authenticated. */
 enum verdict log_in(struct session *session);

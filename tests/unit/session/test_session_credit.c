@@ -13,15 +13,6 @@
 
 #define CLIENT "192.0.2.1"
 
-static struct session *open_as(const char *address, const char *mta)
-{
-	struct session *session = session_open(&tarpit);
-
-	assert_non_null(session);
-	connect_as(session, address, mta);
-	return session;
-}
-
 /* A message to so many recipients of a domain, from user`first` on. */
 static void send_to(struct session *session, const char *domain, unsigned first, unsigned count)
 {

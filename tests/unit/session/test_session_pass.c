@@ -13,15 +13,6 @@
 
 #define CLIENT "192.0.2.1"
 
-static struct session *open_as(const char *address, const char *mta)
-{
-	struct session *session = session_open(&tarpit);
-
-	assert_non_null(session);
-	assert_int_equal(connect_as(session, address, mta), VERDICT_CONTINUE);
-	return session;
-}
-
 /*
  * Names so many recipients, of which each is another one. Returns the last verdict; stops at a 421.
  */
@@ -258,6 +249,34 @@ static void who_is_spent_begins_no_message_without_room(void **state)
 	finish();
 }
 
+/* Nor more of a network's sessions than have a place in its share, each for its own transaction. */
+static void who_is_spent_has_a_place_for_all_its_message(void **state)
+{
+	static const char *const addresses[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3"};
+	struct session *session[3];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(mtas); i++) {
+		START("stall_at={rcpt}", "pass_limit=0", "max_stalls=8");
+		for (size_t j = 0; j < COUNT(session); j++) {
+			has_offended(addresses[j], 50);
+			session[j] = open_as(addresses[j], mtas[i]);
+			assert_int_equal(mail_from(session[j], "<x@example.net>"),
+					 j < 2 ? VERDICT_CONTINUE : VERDICT_DEFER);
+		}
+		assert_true(waits(one_more, session[0]) > 0);
+		assert_true(waits(one_more, session[1]) > 0);
+		session_abort(session[0]);
+		assert_int_equal(mail_from(session[2], "<x@example.net>"), VERDICT_CONTINUE);
+		assert_int_equal(mail_from(session[0], "<x@example.net>"), VERDICT_DEFER);
+		session_close(session[1]);
+		assert_int_equal(mail_from(session[0], "<x@example.net>"), VERDICT_CONTINUE);
+		session_close(session[0]);
+		session_close(session[2]);
+		finish();
+	}
+}
+
 /* What its neighbours have used up is not its own. */
 static void who_delivers_has_what_may_pass_for_itself(void **state)
 {
@@ -301,11 +320,12 @@ static void one_mail_is_no_licence(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct store_event passed = {.side = SIDE_PASSED,
 						   .amount = rows[i].passed * 100};
-		struct store_query query = query_of(CLIENT);
+		struct store_query query;
 		struct session *older[2], *session;
 		struct store_view view;
 
 		START("pass_limit=3");
+		query = query_of(CLIENT);
 		has_offended(CLIENT, 50);
 		has_delivered(CLIENT, rows[i].delivered);
 		store_record(counting.memory, &query, &passed, &view);
@@ -327,30 +347,33 @@ static void who_delivers_is_not_deferred(void **state)
 	static const char *const when_full[] = {"when_full=defer", "when_full=pass"};
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(mtas); i++) {
+	for (size_t i = 0; i < 2 * COUNT(mtas); i++) {
+		const char *mta = mtas[i / 2];
+
 		for (unsigned has_credit = 0; has_credit < 2; has_credit++) {
+			bool passes = has_credit || i % 2 == 1;
 			struct session *older[2], *session;
 			enum verdict verdict;
 
-			START(when_full[0], "max_stalls=40");
+			START(when_full[i % 2], "max_stalls=40");
 			has_offended(CLIENT, 50);
 			if (has_credit)
 				has_delivered(CLIENT, 1);
 			for (size_t j = 0; j < COUNT(older); j++)
-				older[j] = open_as(CLIENT, mtas[i]);
+				older[j] = open_as(CLIENT, mta);
 			session = session_open(&tarpit);
 			caught.count = 0;
 			/* Older sessions of it are open. */
-			verdict = connect_as(session, CLIENT, mtas[i]);
+			verdict = connect_as(session, CLIENT, mta);
 			assert_int_equal(verdict, has_credit ? VERDICT_CONTINUE : VERDICT_DEFER);
 			assert_true(caught_text(has_credit ? "stall: " : "reason=sessions"));
 			/* The budget is full. */
 			occupy(40);
 			caught.count = 0;
 			verdict = mail_from(older[0], "<x@example.net>");
-			assert_int_equal(verdict, has_credit ? VERDICT_CONTINUE : VERDICT_DEFER);
-			assert_true(!has_credit || caught_text("pass: client=192.0.2.1 stage=MAIL "
-							       "reason=budget"));
+			assert_int_equal(verdict, passes ? VERDICT_CONTINUE : VERDICT_DEFER);
+			assert_true(!passes || caught_text("pass: client=192.0.2.1 stage=MAIL "
+							   "reason=budget"));
 			vacate(40);
 			session_close(session);
 			for (size_t j = 0; j < COUNT(older); j++)
@@ -435,6 +458,7 @@ static void who_was_served_waits_for_its_turn(void **state)
 struct scene {
 	const char *label;
 	const char *sets[4];
+	const char *said[2]; /* in the log at the recipient, as Postfix's and Sendmail's */
 	unsigned older; /* sessions */
 	unsigned occupied; /* places of the budget */
 	int64_t stalled_ms; /* in this transaction */
@@ -484,12 +508,15 @@ static void check_scene(const struct scene *scene, const char *mta)
 		struct session *older[3], *session = enter(scene, mta, older);
 
 		waited[i] = fake_clock_waited_ms();
+		caught.count = 0;
 		verdicts[i] = rcpt_to(session, "<someone@example.org>", outcomes[i], NULL);
 		waited[i] = fake_clock_waited_ms() - waited[i];
 		if (verdicts[i] != verdicts[0] || waited[i] != waited[0])
 			fail_msg("%s, %s: %s gets %d after %d ms, %s %d after %d ms", mta,
 				 scene->label, outcomes[0], (int)verdicts[0], (int)waited[0],
 				 outcomes[i], (int)verdicts[i], (int)waited[i]);
+		if (!caught_text(scene->said[mta == mtas[1]]))
+			fail_msg("%s, %s: it is not in that state", mta, scene->label);
 		vacate(scene->occupied);
 		session_close(session);
 		for (unsigned j = 0; j < scene->older; j++)
@@ -501,37 +528,57 @@ static void check_scene(const struct scene *scene, const char *mta)
 static void nothing_tells_whether_a_recipient_exists(void **state)
 {
 	static const struct scene scenes[] = {
-		{"flagged", {"stall_at={rcpt}"}},
-		{"flagged, with credit", {"stall_at={rcpt}"}, .has_credit = true},
-		{"crowded", {"stall_at={rcpt}", "max_flagged_sessions=0"}, .older = 3},
+		{"flagged", {"stall_at={rcpt}"}, {"stall: ", "stall: "}},
+		{"flagged, with credit",
+		 {"stall_at={rcpt}"},
+		 {"stall: ", "stall: "},
+		 .has_credit = true},
 		{"flagged by another session",
 		 {"stall_at={rcpt}"},
+		 {"stall: ", "stall: "},
 		 .older = 1,
 		 .by_another_session = true},
 		{"crowded since another session was flagged",
 		 {"stall_at={rcpt}"},
+		 {"stall: ", "reason=sessions"},
 		 .older = 3,
 		 .by_another_session = true},
-		{"budget full", {"stall_at={rcpt}", "max_stalls=8"}, .occupied = 8},
-		{"only the reserve left", {"stall_at={rcpt}", "max_stalls=8"}, .occupied = 7},
+		{"budget full",
+		 {"stall_at={rcpt}", "max_stalls=8"},
+		 {"pass: ", "reason=budget"},
+		 .occupied = 8},
+		{"only the reserve left",
+		 {"stall_at={rcpt}", "max_stalls=8"},
+		 {"stall: ", "stall: "},
+		 .occupied = 7},
 		{"budget full, and passing",
 		 {"stall_at={rcpt}", "max_stalls=8", "when_full=pass"},
+		 {"pass: ", "pass: "},
 		 .occupied = 8},
 		{"transaction limit",
 		 {"stall_at={rcpt}", "max_stall_per_transaction=20s"},
+		 {"reason=transaction-limit", "reason=transaction-limit"},
 		 .stalled_ms = 20000},
 		{"session limit",
 		 {"stall_at={rcpt}", "max_stall_per_session=20s"},
+		 {"reason=session-limit", "reason=session-limit"},
 		 .stalled_ms = 20000},
 		{"beyond pass_limit",
 		 {"stall_at={rcpt}", "max_stall_per_transaction=20s", "pass_limit=0"},
+		 {"stall: ", "reason=transaction-limit"},
 		 .stalled_ms = 20000},
 		{"beyond pass_limit, with credit",
 		 {"stall_at={rcpt}", "max_stall_per_transaction=20s", "pass_limit=0"},
+		 {"stall: ", "reason=transaction-limit"},
 		 .stalled_ms = 20000,
 		 .has_credit = true},
-		{"siege", {"stall_at={rcpt}", "network_threshold=0"}, .in_siege = true},
-		{"observed", {"stall_at={rcpt}", "mode=observe"}},
+		{"siege",
+		 {"stall_at={rcpt}", "network_threshold=0"},
+		 {"stall: ", "stall: "},
+		 .in_siege = true},
+		{"observed",
+		 {"stall_at={rcpt}", "mode=observe"},
+		 {"reason=observe", "reason=observe"}},
 	};
 
 	(void)state;
@@ -549,6 +596,7 @@ int main(void)
 		TEST(passes_count_for_a_window),
 		TEST(a_dirty_network_shares_what_may_pass),
 		TEST(who_is_spent_begins_no_message_without_room),
+		TEST(who_is_spent_has_a_place_for_all_its_message),
 		TEST(who_delivers_has_what_may_pass_for_itself),
 		TEST(one_mail_is_no_licence),
 		TEST(who_delivers_is_not_deferred),

@@ -252,6 +252,24 @@ static void first_reason_to_wake_stays(void **state)
 	check_wait(&stall, STALL_FORGIVEN, 0);
 }
 
+/* Each in a network of its own. */
+static void begin_others(struct stall *others, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		others[i] = stall_of("192.0.2.2/32", 0);
+		others[i].network.address[0] = (uint8_t)i;
+		assert_true(stall_begin(stalls, &others[i], STALL_RESERVE));
+	}
+}
+
+static void end_all(struct stall *all, unsigned count)
+{
+	int64_t waited;
+
+	for (unsigned i = 0; i < count; i++)
+		stall_wait(stalls, &all[i], &waited);
+}
+
 static void budget_is_kept(void **state)
 {
 	struct stall stall[5];
@@ -266,11 +284,7 @@ static void budget_is_kept(void **state)
 	check_wait(&stall[0], STALL_ELAPSED, 5000);
 	assert_int_equal(stalls_active(stalls), 3);
 	assert_true(stall_begin(stalls, &stall[4], STALL_RESERVE));
-	for (size_t i = 1; i < COUNT(stall); i++) {
-		int64_t waited;
-
-		stall_wait(stalls, &stall[i], &waited);
-	}
+	end_all(stall + 1, COUNT(stall) - 1);
 	assert_int_equal(stalls_active(stalls), 0);
 }
 
@@ -293,11 +307,7 @@ static void second_half_of_the_budget_can_be_kept_free(void **state)
 		int64_t waited;
 
 		stalls_set_budget(stalls, rows[i].budget);
-		for (unsigned j = 0; j < rows[i].in_use; j++) {
-			other[j] = stall_of("192.0.2.2/32", 0);
-			other[j].network.address[0] = (uint8_t)j;
-			assert_true(stall_begin(stalls, &other[j], STALL_RESERVE));
-		}
+		begin_others(other, rows[i].in_use);
 		if (stall_begin(stalls, &stall, STALL_FIRST_HALF) != rows[i].first_half)
 			fail_msg("row %zu, first half only", i);
 		if (rows[i].first_half)
@@ -307,8 +317,7 @@ static void second_half_of_the_budget_can_be_kept_free(void **state)
 			fail_msg("row %zu", i);
 		if (rows[i].any)
 			stall_wait(stalls, &stall, &waited);
-		for (unsigned j = 0; j < rows[i].in_use; j++)
-			stall_wait(stalls, &other[j], &waited);
+		end_all(other, rows[i].in_use);
 	}
 }
 
@@ -322,9 +331,9 @@ static void an_eighth_is_kept_for_recipients(void **state)
 		unsigned budget, in_use;
 		bool ordinary, reserve;
 	} rows[] = {
-		{40, 34, true, true},  {40, 35, false, true}, {40, 39, false, true},
-		{40, 40, false, false}, {8, 6, true, true},   {8, 7, false, true},
-		{7, 6, true, true},    {1, 0, true, true},    {1, 1, false, false},
+		{40, 34, true, true},	{40, 35, false, true}, {40, 39, false, true},
+		{40, 40, false, false}, {8, 6, true, true},    {8, 7, false, true},
+		{7, 6, true, true},	{1, 0, true, true},    {1, 1, false, false},
 	};
 
 	(void)state;
@@ -334,11 +343,7 @@ static void an_eighth_is_kept_for_recipients(void **state)
 		int64_t waited;
 
 		stalls_set_budget(stalls, rows[i].budget);
-		for (unsigned j = 0; j < rows[i].in_use; j++) {
-			other[j] = stall_of("192.0.2.2/32", 0);
-			other[j].network.address[0] = (uint8_t)j;
-			assert_true(stall_begin(stalls, &other[j], STALL_RESERVE));
-		}
+		begin_others(other, rows[i].in_use);
 		for (int j = 0; j < 2; j++) {
 			begins[j] = stall_begin(stalls, &stall,
 						j == 0 ? STALL_ORDINARY : STALL_RESERVE);
@@ -347,8 +352,7 @@ static void an_eighth_is_kept_for_recipients(void **state)
 		}
 		if (begins[0] != rows[i].ordinary || begins[1] != rows[i].reserve)
 			fail_msg("row %zu: %d, %d", i, begins[0], begins[1]);
-		for (unsigned j = 0; j < rows[i].in_use; j++)
-			stall_wait(stalls, &other[j], &waited);
+		end_all(other, rows[i].in_use);
 	}
 }
 
@@ -380,9 +384,47 @@ static void a_network_has_a_quarter_and_two_at_least(void **state)
 		/* A place that is given back may be had again. */
 		stall_wait(stalls, &stall[0], &waited);
 		assert_true(stall_begin(stalls, &stall[0], STALL_RESERVE));
-		for (unsigned j = 0; j < count; j++)
-			stall_wait(stalls, &stall[j], &waited);
+		end_all(stall, count);
 	}
+}
+
+/* A session's place is in its network's share as long as it keeps it, whether it has a stall or not. */
+static void a_place_may_be_reserved(void **state)
+{
+	struct stall mine = stall_of("192.0.2.1/32", 5000), other = mine, elsewhere[4];
+	struct network_stalls *reserved[5];
+
+	(void)state;
+	/* A network has two of four. */
+	reserved[0] = stalls_reserve(stalls, &mine.network);
+	assert_non_null(reserved[0]);
+	assert_true(stall_begin(stalls, &other, STALL_RESERVE));
+	assert_null(stalls_reserve(stalls, &mine.network));
+	assert_int_equal(stalls_active(stalls), 1);
+	mine.reserved = reserved[0];
+	for (int i = 0; i < 2; i++) {
+		assert_true(stall_begin(stalls, &mine, STALL_RESERVE));
+		assert_int_equal(stalls_active(stalls), 2);
+		check_wait(&mine, STALL_ELAPSED, 5000);
+	}
+	check_wait(&other, STALL_ELAPSED, 10000);
+	stalls_unreserve(stalls, reserved[0]);
+	stalls_unreserve(stalls, NULL);
+
+	/* No more than the budget, of all networks; and none while that is in use. */
+	for (unsigned i = 0; i < COUNT(reserved); i++) {
+		mine.network.address[0] = (uint8_t)(100 + i);
+		reserved[i] = stalls_reserve(stalls, &mine.network);
+		assert_true((reserved[i] != NULL) == (i < 4));
+	}
+	for (unsigned i = 0; i < 4; i++)
+		stalls_unreserve(stalls, reserved[i]);
+	begin_others(elsewhere, 4);
+	assert_null(stalls_reserve(stalls, &mine.network));
+	end_all(elsewhere, 4);
+	reserved[0] = stalls_reserve(stalls, &mine.network);
+	assert_non_null(reserved[0]);
+	stalls_unreserve(stalls, reserved[0]);
 }
 
 /* Of a client that has been shut out: the newest stall of another one ends. */
@@ -534,6 +576,7 @@ int main(void)
 		FAKED(second_half_of_the_budget_can_be_kept_free),
 		FAKED(an_eighth_is_kept_for_recipients),
 		FAKED(a_network_has_a_quarter_and_two_at_least),
+		FAKED(a_place_may_be_reserved),
 		FAKED(a_stall_may_take_the_place_of_another),
 		FAKED(budget_may_shrink_below_what_is_in_use),
 		FAKED(each_stall_nudges),
