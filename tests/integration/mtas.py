@@ -5,17 +5,13 @@ import os
 import shutil
 
 import pytest
+from needs import needs
 
 from support import postfix
 
-
-def _skip_unless(found, what):
-    return pytest.mark.skipif(os.geteuid() != 0 or not found, reason=f"needs root and {what}")
-
-
-needs_postfix = _skip_unless(os.path.exists(f"{postfix.DAEMONS}/master"), "postfix")
-needs_sendmail = _skip_unless(shutil.which("apt-get"), "apt-get to fetch Sendmail by")
-needs_memcached = pytest.mark.skipif(not shutil.which("memcached"), reason="needs memcached")
+IS_ROOT = os.geteuid() == 0
+needs_postfix = needs(IS_ROOT and os.path.exists(f"{postfix.DAEMONS}/master"), "root and postfix")
+needs_sendmail = needs(IS_ROOT and shutil.which("apt-get"), "root, and apt-get to fetch Sendmail by")
 
 both_mtas = pytest.mark.parametrize(
     "mta", [pytest.param("postfix", marks=needs_postfix), pytest.param("sendmail", marks=needs_sendmail)])

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from checks import wait_until
-from mtas import needs_memcached, needs_postfix
+from mtas import needs_postfix
 
 from support.control import Control
 from support.ctl import ctl, ctl_json
@@ -115,7 +115,6 @@ def test_forgive_of_a_client_that_nobody_knows():
         assert result.out == "" and result.err == "tarpitctl: no such client: 192.0.2.77/32\n"
 
 
-@needs_memcached
 def test_forgive_clears_memcached_and_frees_the_client_on_other_hosts():
     with Memcached() as memcached, \
             Site("postfix", shared(memcached), more_daemons={"other": shared(memcached)}) as site:
@@ -138,7 +137,6 @@ def test_forgive_clears_memcached_and_frees_the_client_on_other_hosts():
         assert_is_free(site, HARVESTER)
 
 
-@needs_memcached
 def test_forgive_where_memcached_can_not_be_told():
     with Memcached() as memcached, Site("postfix", {**memcached.options, "memcached_timeout": "200ms"}) as site:
         site.flag(HARVESTER)
@@ -179,7 +177,6 @@ def test_flag_ends_by_itself():
             assert_at_once(client.mail())
 
 
-@needs_memcached
 def test_flag_survives_a_restart_and_is_seen_by_other_hosts():
     with Memcached() as memcached, \
             Site("postfix", shared(memcached), more_daemons={"other": shared(memcached)}) as site:
@@ -235,7 +232,6 @@ def test_show_of_an_exempt_client():
         assert "  exempt    yes: 127.2.0.0/16 in exempt_clients\n" in text
 
 
-@needs_memcached
 def test_show_where_memcached_does_not_answer():
     """Another host has flagged the client: here nobody knows."""
     client = "192.0.2.1"
@@ -361,7 +357,6 @@ def test_hung_control_clients_delay_neither_mail_nor_each_other(hung):
             assert_at_once(client.mail())
 
 
-@needs_memcached
 def test_a_memcached_that_hangs_holds_up_no_command_for_long():
     with Memcached() as memcached, Site("postfix", {**memcached.options, "memcached_timeout": "100ms"}) as site:
         ctl(site.daemon, "status")

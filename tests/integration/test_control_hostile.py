@@ -18,6 +18,7 @@ import time
 
 import pytest
 from checks import OPTIONS, assert_at_once, flag, wait_until
+from needs import as_root
 
 from support.control import Control, ask, frame
 from support.daemon import PATIENCE, TOP, Daemon
@@ -27,7 +28,6 @@ CLIENT = "192.0.2.1"
 STRANGER, STRANGERS = 64321, 64322
 CONNECTIONS_MAX = 16
 PATIENCE_SECONDS = 10
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import urllib.request
 
 import pytest
 from checks import OPTIONS, assert_at_once, assert_waited, wait_until
+from needs import require_journald
 from test_config import DEFAULTS, check, parse_value, printed
 
 from support import journald
@@ -235,8 +236,7 @@ TO_FILE, TO_JOURNAL, *RECIPES = blocks_of(section_of_readme("Reading the log wit
 @pytest.fixture(scope="module")
 def logged():
     """The journal of a daemon that has had something to say of all kinds."""
-    if not journald.is_available():
-        pytest.skip("there is no systemd-journald")
+    require_journald()
     with journald.Journald() as ours:
         control = str(ours.directory / "control.sock")
         with ours.daemon({**QUICK, "control_socket": control}) as daemon:

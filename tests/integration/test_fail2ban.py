@@ -8,13 +8,14 @@ import subprocess
 
 import pytest
 from checks import OPTIONS, wait_until
+from needs import needs_program, require_journald
 
 from support import journald
 from support.daemon import TOP, Daemon
 from support.journald import rfc3339, traditional
 from support.milter import Session, offend
 
-pytestmark = pytest.mark.skipif(not shutil.which("fail2ban-regex"), reason="there is no fail2ban")
+pytestmark = needs_program("fail2ban-regex")
 
 HARMLESS = "198.51.100.9"
 FLAG_OF_ANOTHER = (f"flag: client={HARMLESS} host=x bad=5.00 good=0.00 score=5.00 network=198.51.100.0/24 "
@@ -77,8 +78,7 @@ def flag_offenders(daemon):
 @pytest.fixture(scope="module")
 def journal():
     """The journal of a real journald, with all that a real daemon has to say of OFFENDERS."""
-    if not journald.is_available():
-        pytest.skip("there is no systemd-journald")
+    require_journald()
     with journald.Journald() as ours:
         with ours.daemon({**OPTIONS, "stall_at": "{mail}", "network_threshold": "0",
                           # It takes no line of a client that only a siege has flagged.

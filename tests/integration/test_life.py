@@ -9,7 +9,6 @@ import pwd
 import re
 import resource
 import select
-import shutil
 import signal
 import socket
 import stat
@@ -18,13 +17,13 @@ import tempfile
 
 import pytest
 from checks import AT_MAIL, assert_at_once, assert_waited, daemon_with, flag, status_of, wait_until
+from needs import as_root, needs
 
 from support.daemon import PATIENCE, Daemon, binary, run
 from support.milter import Session
 
 CLIENT = "192.0.2.1"
 EX_USAGE, EX_UNAVAILABLE, EX_NOUSER, EX_CANTCREAT, EX_IOERR, EX_CONFIG = 64, 69, 67, 73, 74, 78
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def fails(options=None, config_text="", **arguments):
@@ -60,7 +59,6 @@ def test_version_names_the_libraries(option):
 
 
 @pytest.mark.plain
-@pytest.mark.skipif(shutil.which("readelf") is None, reason="no readelf")
 def test_version_names_all_libraries():
     needed = subprocess.run(["readelf", "-d", binary()], capture_output=True, text=True, check=True).stdout
     linked = set(re.findall(r"NEEDED.*\[(?:lib)?(\w+)[\w.+-]*\.so", needed))
@@ -68,7 +66,6 @@ def test_version_names_all_libraries():
     assert linked - {"c", "m", "ld", "gcc_s", "pthread", "rt", "dl"} == named - {"tarpit-milter"}
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("option", ["-V", "-h", "-p"])
 def test_what_can_not_be_printed_is_told(option):
     with open("/dev/full", "wb") as full:
@@ -182,10 +179,13 @@ def test_no_such_user():
 @as_root
 def test_default_user_is_needed():
     """Where the package's user is not there, the daemon does not run as root instead."""
-    with contextlib.suppress(KeyError):
-        pwd.getpwnam("tarpit-milter")
-        pytest.skip("there is a user tarpit-milter")
-    assert fails({"user": None})[0] == EX_NOUSER
+    try:
+        account = pwd.getpwnam("tarpit-milter")
+    except KeyError:
+        assert fails({"user": None})[0] == EX_NOUSER
+        return
+    with Daemon({"user": None}) as daemon:
+        assert set(map(int, status_of(daemon.pid)[0]["Uid"].split())) == {account.pw_uid}
 
 
 def become(account):
@@ -333,8 +333,7 @@ def test_detached_daemon_that_can_not_start_says_so(tmp_path):
     assert result.returncode == EX_CONFIG and "nonsense" in result.stderr
 
 
-@pytest.mark.skipif(os.path.exists(binary()) and b"libsystemd.so" not in pathlib.Path(binary()).read_bytes(),
-                    reason="built without libsystemd")
+@needs(not os.path.exists(binary()) or b"libsystemd.so" in pathlib.Path(binary()).read_bytes(), "libsystemd")
 def test_systemd_is_told(tmp_path):
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import resource
-import shutil
 import socket
 import subprocess
 import threading
@@ -14,6 +13,7 @@ import time
 
 import pytest
 from checks import AT_MAIL, assert_at_once, assert_deferred, assert_waited, daemon_with, flag, wait_until
+from needs import needs_program
 
 from support.control import Control
 from support.daemon import PATIENCE, TOP, Daemon, free_port
@@ -29,10 +29,6 @@ CONNECTIONS_PER_ADDRESS = 8
 CONNECTION_SECONDS = 10
 # libmicrohttpd waits for the end of this second, and a machine may be busy.
 SLACK_SECONDS = 5 * PATIENCE
-
-
-def needs(program):
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"no {program} here")
 
 
 @contextlib.contextmanager
@@ -387,7 +383,7 @@ def promtool(*arguments, **kwargs):
     return done.stdout
 
 
-@needs("promtool")
+@needs_program("promtool")
 def test_promtool_has_nothing_to_say_of_the_page(memcached):
     with measured(AT_MAIL, memcached.options) as (daemon, address):
         flag(daemon, CLIENT)
@@ -395,12 +391,12 @@ def test_promtool_has_nothing_to_say_of_the_page(memcached):
     assert promtool("check", "metrics", input=page) == ""
 
 
-@needs("promtool")
+@needs_program("promtool")
 def test_promtool_accepts_the_alerts():
     assert "SUCCESS: 8 rules" in promtool("check", "rules", "--lint=all", "--lint-fatal", ALERTS)
 
 
-@needs("promtool")
+@needs_program("promtool")
 def test_alerts_come_when_they_should():
     assert "SUCCESS" in promtool("test", "rules", os.path.basename(ALERTS_TEST), cwd=os.path.dirname(ALERTS_TEST))
 
@@ -465,7 +461,7 @@ def scraped():
             yield daemon, address, prometheus
 
 
-@needs("prometheus")
+@needs_program("prometheus")
 def test_prometheus_scrapes(scraped):
     daemon, address, prometheus = scraped
     instance = "%s:%d" % address
@@ -478,7 +474,7 @@ def test_prometheus_scrapes(scraped):
     assert prometheus.query("scrape_samples_scraped")[0][1] == len(scrape(address))
 
 
-@needs("prometheus")
+@needs_program("prometheus")
 def test_prometheus_understands_types_and_units(scraped):
     """Units are told by OpenMetrics only: that is what it has asked for."""
     known = scraped[2].ask("metadata")
@@ -488,7 +484,7 @@ def test_prometheus_understands_types_and_units(scraped):
     assert known["tarpit_clients_flagged"][0]["type"] == "gauge"
 
 
-@needs("prometheus")
+@needs_program("prometheus")
 def test_prometheus_can_reckon_every_panel(scraped):
     prometheus = scraped[2]
     for title, texts in expressions().items():

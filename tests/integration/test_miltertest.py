@@ -2,16 +2,16 @@
 """The filter under OpenDKIM's miltertest, a client of the protocol that nobody here wrote."""
 
 import os
-import shutil
 import subprocess
 
 import pytest
+from needs import needs_program
 
 from support.daemon import Daemon
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
-pytestmark = pytest.mark.skipif(not shutil.which("miltertest"), reason="needs miltertest")
+pytestmark = needs_program("miltertest")
 
 
 @pytest.mark.parametrize("socket", ["unix", "inet"])

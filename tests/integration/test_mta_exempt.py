@@ -6,14 +6,14 @@ import subprocess
 
 import pytest
 from mtas import both_mtas, needs_postfix, needs_sendmail
+from needs import needs
 
 from support.accounts import Certificates, Saslauthd
 from support.site import Site, assert_at_once, assert_waited, good, harvest, open_directory, unknown
 
 HARVESTER = "127.1.1.1"
 
-needs_sasl = pytest.mark.skipif(not list(pathlib.Path("/usr/lib").glob("*/sasl2/libplain.so")),
-                                reason="needs libsasl2-modules")
+needs_sasl = needs(list(pathlib.Path("/usr/lib").glob("*/sasl2/libplain.so")), "libsasl2-modules")
 
 
 @pytest.fixture

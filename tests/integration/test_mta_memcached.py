@@ -3,12 +3,10 @@
 
 import time
 
-from mtas import both_mtas, needs_memcached
+from mtas import both_mtas
 
 from support.memcached import Memcached
 from support.site import Site, assert_at_once, assert_waited, good, harvest, shared, unknown
-
-pytestmark = needs_memcached
 
 HARVESTER = "127.1.1.1"
 INNOCENT = "127.2.2.2"

@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from mtas import needs_memcached, needs_postfix
+from mtas import needs_postfix
 
 from support.memcached import Memcached
 from support.site import Site, assert_at_once, assert_waited, good, harvest, shared, unknown
@@ -115,7 +115,6 @@ def test_harvester_that_changes_its_address_for_each_probe(address_of, neighbour
         assert_at_once(rcpt_of(site, elsewhere, unknown(1))[0])
 
 
-@needs_memcached
 @many_addresses
 def test_the_same_with_memcached(address_of, neighbour, elsewhere):
     with Memcached() as memcached, Site("postfix", shared(memcached)) as site:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 from mtas import needs_postfix
+from needs import as_root
 
 from support.daemon import Daemon
 from support.postfix import Postfix
@@ -62,7 +63,7 @@ def test_reload_compares_again():
         daemon.wait_for("^limits: warning=\"max_stalls = 11 is more than half of Postfix's process limit 20 ")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@as_root
 def test_start_reads_what_only_root_may_read():
     with open_directory() as directory:
         daemon = Daemon({"user": "nobody"}, env={"MAIL_CONFIG": directory})

@@ -19,6 +19,7 @@ import threading
 
 import pytest
 from checks import assert_at_once, assert_waited, status_of
+from needs import as_root, require
 
 from support.ctl import ctl
 from support.daemon import TOP, Daemon, binary, run
@@ -35,7 +36,6 @@ EX_CANTCREAT = 73
 PTRACE_ATTACH = 16
 PROBE = os.path.join(TOP, "tests", "support", "probe.py")
 LAUNCHER = os.path.join(TOP, "tests", "support", "seccomp.py")
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 plain = pytest.mark.plain
 
 
@@ -140,8 +140,9 @@ def test_sockets_in_a_directory_with_a_default_acl(tmp_path):
     acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
     try:
         os.setxattr(tmp_path, "system.posix_acl_default", acl)
-    except OSError:
-        pytest.skip("no ACLs here")
+    except OSError as error:
+        require(error.errno != errno.EOPNOTSUPP, "a file system with ACLs")
+        raise
     with Daemon({"socket": f"unix:{tmp_path}/milter.sock", "control_socket": f"{tmp_path}/control.sock"}):
         for name in "milter.sock", "control.sock":
             assert mode_of(tmp_path / name) == 0o660, name
@@ -242,8 +243,8 @@ def test_daemons_of_these_tests_are_confined():
 
 @pytest.fixture(scope="module")
 def machine():
-    if reason := why_not():
-        pytest.skip(reason)
+    reason = why_not()
+    require(not reason, reason)
     with Machine() as made:
         made.install()
         yield made

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from checks import wait_until
+from needs import require_journald
 from replay_logs import CLIENT, SETTINGS, harvest_log, only, refusal, replay, replay_json, stamp, write
 
 from support import journald
@@ -73,8 +74,7 @@ def test_every_form_says_the_same(tmp_path, form):
 @pytest.fixture(name="journal", scope="module")
 def fixture_journal():
     """read(*options) -> what journalctl prints of a journal with TEXTS."""
-    if not journald.is_available():
-        pytest.skip("needs systemd-journald")
+    require_journald()
     with journald.Journald() as ours, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         def read(*options):
             return subprocess.run(["journalctl", "--no-pager", "-q", "-D", ours.path, "-t", "postfix/smtpd", *options],

@@ -7,7 +7,6 @@ import os
 import pathlib
 import pty
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -17,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import AT_MAIL, daemon_with, flag
+from needs import as_root
 
 from support.control import frame
 from support.ctl import ctl, ctl_json, program, tarpitctl
@@ -31,9 +31,6 @@ COMPLETION = os.path.join(TOP, "packaging", "tarpitctl.bash-completion")
 TIMEOUT_SECONDS = 10
 COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "top", "replay"]
 REPLAY = "replay", "-c", "/dev/null", "/dev/null"
-
-is_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
-
 
 @pytest.fixture(name="daemon", scope="module")
 def live_daemon():
@@ -265,13 +262,13 @@ def as_nobody():
     os.setuid(NOBODY)
 
 
-@is_root
+@as_root
 def test_no_permission(daemon):
     assert_not_there(daemon.control_path, r".*: permission denied: you must be root or in the group \S+",
                      preexec_fn=as_nobody)
 
 
-@is_root
+@as_root
 def test_not_one_of_those_who_may(daemon):
     """Whatever the socket's mode is."""
     with Daemon(control=True) as open_daemon:
@@ -371,7 +368,6 @@ def test_closed_pipe_is_no_fault(daemon):
         assert result.status == 0 and result.err == "", result
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_full_disk_is_one(daemon):
     with open("/dev/full", "wb") as full:
         for args in ("list",), ("--json", "status"), ("--help",), ("--version",), REPLAY, ("--json", *REPLAY):
@@ -488,7 +484,6 @@ def test_completion_of_files(tmp_path):
         assert complete(f"tarpitctl {option}'{tmp_path}/m") == both
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="no tmux here")
 def test_completion_of_files_in_a_terminal(tmp_path):
     """Readline quotes what it takes for a file's name, and goes on in a directory."""
     (tmp_path / "a dir").mkdir()

@@ -68,12 +68,12 @@ exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \\
 def why_not():
     """Why there can be none here, or None."""
     if os.geteuid() != 0:
-        return "needs root"
+        return "root"
     if not os.path.exists(SYSTEMD):
-        return "needs systemd"
+        return "systemd"
     script = "mount -t cgroup2 cgroup2 /mnt && unshare -Cpf mount -t proc proc /proc"
     tried = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
-    return f"no namespaces, or no control groups, here: {tried.stderr}" if tried.returncode else None
+    return f"namespaces and control groups: {tried.stderr}" if tried.returncode else None
 
 
 class Machine:
