@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from checks import wait_until
-from mtas import both_mtas, needs_postfix, needs_sendmail
+from mtas import both_mtas, needs_postfix
 
 from support.control import ask
 from support.site import Site, assert_waited, good, harvest as ask_many, unknown
@@ -216,6 +216,7 @@ def test_network_of_harvesters_is_slow(mta):
         first, then = connections(site, [f"127.1.1.{number}" for number in range(1, 21)])
         assert len(first.free) <= CONNECTIONS * OF_A_SESSION, str(first)
         assert len(then.free) <= CONNECTIONS, str(then)
+        assert then.waited, str(then)
         assert then.users_an_hour() <= 10 * 200, str(then)
 
 
@@ -449,7 +450,7 @@ def crowded(oracle):
 def at_the_limit(oracle):
     """At the same recipient again and again, which is one offence."""
     client = flagged(oracle)
-    while client.rcpt(unknown(1)).seconds > 0.05:
+    while client.rcpt(unknown(1)).seconds > 0.25:
         pass
     return client
 
@@ -532,6 +533,10 @@ def test_no_wait_and_no_refusal_tells_who_is_known(mta, state):
             future.result()
     seconds = {name: statistics.median(found[0] for found in all_found) for name, all_found in heard.items()}
     refused = {name: [found[1] for found in all_found] for name, all_found in heard.items()}
+    is_slowed = max(seconds.values()) > 0.4 or any(map(any, refused.values()))
+    passes = state in ("transaction limit", "session limit") or (mta, state) == ("postfix", "budget full")
     print(f"{mta}, {state}: {seconds['known']:.3f} s if known, {seconds['unknown']:.3f} s if not, refused: {refused}")
-    assert abs(seconds["known"] - seconds["unknown"]) < 0.25
+    # Nobody is asked twice while others hold the places, and what would tell there is a wait of four seconds.
+    assert abs(seconds["known"] - seconds["unknown"]) < (1.0 if state in OTHERS else 0.25)
     assert set(refused["known"]) == set(refused["unknown"])
+    assert is_slowed is not passes, "it was in another state"

@@ -182,7 +182,7 @@ def test_unix_socket():
 
 def test_pool_of_servers_keeps_a_network_together_and_lives_with_one_less():
     with Memcached() as first, Memcached() as second:
-        servers = {"memcached_servers": f'{{"{first.server}", "{second.server}"}}'}
+        servers = {"memcached_servers": f'{{"{first.server}", "{second.server}"}}', "siege_threshold": "0"}
         networks = [f"198.51.{number}" for number in range(30)]
         with shared(first, servers) as daemon:
             for network in networks:

@@ -36,20 +36,25 @@ def test_who_hangs_up_in_a_stall_has_left(mta):
         wait_until(lambda: sum(outlasted(site)) == 2)
         stayed, left = outlasted(site)
 
-        for number in range(3):
+        # Some may look as if they had stayed: the MTA must notice within 20 ms.
+        for number in range(1, 16):
             begins_to_wait(site, LEAVES, unknown(10 + number)).close()
             site.settle()
-        assert outlasted(site) == (stayed, left + 3)
+            assert sum(outlasted(site)) == stayed + left + number
+            if outlasted(site)[1] == left + 3:
+                break
+        assert outlasted(site)[1] == left + 3
+        stayed, left = outlasted(site)
 
         # The next command, and QUIT after as long as a distant client takes.
         with site.client(STAYS) as client:
             client.mail()
-            assert_waited(client.rcpt(unknown(20)))
+            assert_waited(client.rcpt(unknown(50)))
             client.rset()
             client.mail()
-            assert outlasted(site) == (stayed + 1, left + 3)
+            assert outlasted(site) == (stayed + 1, left)
             assert_waited(client.rcpt(good()))
             time.sleep(READS_SECONDS)
             client.quit()
         site.settle()
-        assert outlasted(site) == (stayed + 2, left + 3)
+        assert outlasted(site) == (stayed + 2, left)

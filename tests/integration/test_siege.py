@@ -99,7 +99,7 @@ def test_who_has_credit_or_never_offended_is_left_alone_in_a_siege(store):
 
 
 def test_nobody_is_deferred_for_being_new(store):
-    with daemon_with(AT_MAIL, store, {"max_stalls": "1"}) as daemon, contextlib.ExitStack() as stack:
+    with daemon_with(AT_MAIL, store, {"max_stalls": "1", "delay_min": "3s", "delay_max": "3s"}) as daemon, contextlib.ExitStack() as stack:
         for client in itertools.islice(bots(), 40):
             probe(daemon, client)
         waiting = stack.enter_context(Session(daemon.address, next(bots(35))))

@@ -156,7 +156,7 @@ class Site:
                 self.relay = stack.enter_context(Relay(self.memcached))
                 names[0] = self.relay.server
             options = {"store": "memcached", "memcached_servers": "{" + ", ".join(f'"{name}"' for name in names) + "}",
-                       "threshold": "10000", "network_threshold": "0", "log_level": "notice",
+                       "threshold": "10000", "network_threshold": "0", "siege_threshold": "0", "log_level": "notice",
                        # So that what may be told twice, or never, is under way when it fails.
                        "count_distinct": "no",
                        **self.setting.options, **self._daemon.pop("options", {})}

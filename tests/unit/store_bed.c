@@ -133,7 +133,10 @@ static bool make_sasl_users(void)
 	snprintf(command, sizeof(command),
 		 "tr -d '\\n' < %s | saslpasswd2 -p -c -a memcached -f %s/users -u test tarpit",
 		 password_path, directory);
-	return system(command) == 0;
+	if (system("command -v saslpasswd2 >/dev/null") != 0)
+		return false;
+	assert_int_equal(system(command), 0);
+	return true;
 }
 
 void suspend_memcached(void)

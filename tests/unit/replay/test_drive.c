@@ -420,10 +420,6 @@ static void test_flagged_client_that_delivers(void **state)
 	replay_drive_free(drive);
 }
 
-/*
- * One that delivers all the time is still known after many others, and when it is flagged in the
- * end.
- */
 /* A rejection of a client whose network is all its own. */
 static void take_probe(int64_t at_ms, int client, int recipient)
 {
@@ -484,6 +480,10 @@ static void test_siege_at_the_end(void **state)
 	replay_drive_free(drive);
 }
 
+/*
+ * One that delivers all the time is still known after many others, and when it is flagged in the
+ * end.
+ */
 static void test_regular_client_is_not_forgotten(void **state)
 {
 	struct prefix regular, other;
