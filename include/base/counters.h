@@ -48,6 +48,8 @@ int64_t window_now_s(const struct window *window);
  */
 void tally_roll(struct tally *tally, int64_t from, int64_t to);
 void tally_add(struct tally *tally, const struct tally *more);
+/* Each counter becomes at least that of to. */
+void tally_raise(struct tally *tally, const struct tally *to);
 /* Never falls below 0. */
 void tally_subtract(struct tally *tally, const struct tally *less);
 /* Adds amount, in hundredths, to this window's counter. */

@@ -58,6 +58,22 @@ void tally_add(struct tally *tally, const struct tally *more)
 	add_capped(&tally->passed_previous, more->passed_previous);
 }
 
+static void raise_to(uint64_t *counter, uint64_t least)
+{
+	if (*counter < least)
+		*counter = least;
+}
+
+void tally_raise(struct tally *tally, const struct tally *to)
+{
+	raise_to(&tally->bad_now, to->bad_now);
+	raise_to(&tally->bad_previous, to->bad_previous);
+	raise_to(&tally->good_now, to->good_now);
+	raise_to(&tally->good_previous, to->good_previous);
+	raise_to(&tally->passed_now, to->passed_now);
+	raise_to(&tally->passed_previous, to->passed_previous);
+}
+
 static void subtract_floored(uint64_t *counter, uint64_t amount)
 {
 	*counter -= amount < *counter ? amount : *counter;

@@ -41,21 +41,29 @@ static struct server *server_of(struct memcached_store *self, const struct store
 	return self->servers[ring_find(self->common.ring, &query->client.network)];
 }
 
-static void memcached_lookup(struct store *store, const struct store_query *query,
-			     struct store_view *view)
+/* Asks the client's server; without an answer view shows what this host knows. */
+static void ask(struct memcached_store *self, struct errand *errand,
+		struct message_outcome *outcome, struct store_view *view)
 {
-	struct memcached_store *self = self_of(store);
-	struct message_outcome outcome;
-	struct errand errand;
+	const struct store_query *query = &errand->query;
 
-	errand_look_up(&errand, query);
-	if (server_ask(server_of(self, query), &errand, &outcome)) {
-		errand_view(&errand, &outcome, view);
+	if (server_ask(server_of(self, query), errand, outcome)) {
+		errand_view(errand, outcome, view);
 		memory_amend(self->common.memory, query, view);
 	} else {
 		store_lookup(self->common.memory, query, view);
 		view->is_local = true;
 	}
+}
+
+static void memcached_lookup(struct store *store, const struct store_query *query,
+			     struct store_view *view)
+{
+	struct message_outcome outcome;
+	struct errand errand;
+
+	errand_look_up(&errand, query);
+	ask(self_of(store), &errand, &outcome, view);
 }
 
 static bool memcached_record(struct store *store, const struct store_query *query,
@@ -74,12 +82,7 @@ static bool memcached_record(struct store *store, const struct store_query *quer
 		return false;
 	}
 	errand_record(&errand, query, event, self->common.memory);
-	if (server_ask(server_of(self, query), &errand, &outcome)) {
-		errand_view(&errand, &outcome, view);
-		memory_amend(self->common.memory, query, view);
-	} else {
-		store_lookup(self->common.memory, query, view);
-	}
+	ask(self, &errand, &outcome, view);
 	return outcome.seen_before == 0;
 }
 
@@ -98,12 +101,7 @@ static void credit_some(struct memcached_store *self, const struct store_query *
 	struct errand errand;
 
 	errand_credit(&errand, query, recipients, count);
-	if (!server_ask(server_of(self, query), &errand, &outcome)) {
-		store_lookup(self->common.memory, query, view);
-		return;
-	}
-	errand_view(&errand, &outcome, view);
-	memory_amend(self->common.memory, query, view);
+	ask(self, &errand, &outcome, view);
 }
 
 static bool memcached_credit(struct store *store, const struct store_query *query,

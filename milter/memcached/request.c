@@ -106,7 +106,7 @@ static bool count_all(struct errand *errand)
 	return true;
 }
 
-/* False if the server failed, or all recipients have been seen before. */
+/* False if the server failed. */
 static bool note_seen(struct errand *errand)
 {
 	const struct message_request *request = errand->request;
@@ -124,14 +124,13 @@ static bool note_seen(struct errand *errand)
 	}
 	errand->times =
 		request->seen_count > 0 ? request->seen_count - errand->outcome->seen_before : 1;
-	if (errand->times == 0)
-		fetch(errand);
-	return errand->times > 0;
+	return true;
 }
 
 static void record(struct errand *errand)
 {
-	if (note_seen(errand) && count_all(errand) && !errand->was_fetched)
+	if (note_seen(errand) && (errand->times == 0 || count_all(errand)) &&
+	    !errand->was_fetched && errand->request->keys_count > 0)
 		fetch(errand);
 }
 

@@ -60,8 +60,12 @@ void memory_show(struct memory *memory, const struct store_query *query, struct 
 /* Notes in which domain the client has met a rejection, and whether it was a trap. */
 void memory_note_place(struct memory *memory, const struct store_query *query,
 		       const struct store_event *event);
-/* Shows what only this host knows of a client: its history, and whether it has hit a trap. */
-void memory_show_own(struct memory *memory, const struct store_query *query, struct store_view *view);
+/*
+ * Adds to tally what only this host knows of a client or network: its history and what is owed. Of a
+ * client view gets what is this host's alone, too. entry may be NULL.
+ */
+void memory_add_own(struct memory *memory, bool is_network, const struct prefix *prefix,
+		    const struct entry *entry, struct tally *tally, struct store_view *view);
 /* Adds to what is known of a client and its network; an offence takes their history along. */
 void memory_count(struct memory *memory, const struct store_query *query, enum side side, uint64_t amount);
 /* The operations of memory_credit.c. */

@@ -86,6 +86,9 @@ void history_add(struct history *history, size_t max, bool is_network, const str
 	if (entry == NULL)
 		return;
 	entry->prefix = *prefix;
+	/* A caller that read the clock just before the entry's window began means that one. */
+	if (entry->window == window + 1)
+		window = entry->window;
 	good = tally_of(entry, window);
 	tally_count(&good, SIDE_GOOD, amount);
 	entry->window = window;
@@ -104,17 +107,6 @@ void history_take(struct history *history, bool is_network, const struct prefix 
 		drop(table_of(history, is_network), entry);
 }
 
-/*
- * A window and the one before: for half of it at least a client is not taken for a stranger to the
- * domain.
- */
-static bool has_rejection(const struct history *history, const struct prefix *client,
-			  int64_t window, uint64_t domain)
-{
-	return seen_count(&history->domains, client, window, domain) == REJECTED ||
-	       seen_count(&history->domains, client, window - 1, domain) == REJECTED;
-}
-
 unsigned history_credit_left(const struct history *history, const struct prefix *client,
 			     int64_t window, const struct store_recipient *recipient)
 {
@@ -123,9 +115,11 @@ unsigned history_credit_left(const struct history *history, const struct prefix 
 	if (recipient->is_distinct &&
 	    seen_count(&history->recipients, client, window, recipient->mailbox) > 0)
 		return 0;
-	if (has_rejection(history, client, window, recipient->domain))
-		return UINT_MAX;
 	earned = seen_count(&history->domains, client, window, recipient->domain);
+	/* Of the window before, too: for half of one at least it is no stranger to the domain. */
+	if (earned == REJECTED ||
+	    seen_count(&history->domains, client, window - 1, recipient->domain) == REJECTED)
+		return UINT_MAX;
 	return earned < HISTORY_DOMAIN_MAX ? HISTORY_DOMAIN_MAX - earned : 0;
 }
 

@@ -13,42 +13,48 @@
 #define DROP_STEP 1024
 #define DROP_PAUSE_NS 100000
 
-static void show_one(struct memory *memory, bool is_network, const struct prefix *prefix,
-		     int64_t window, struct tally *tally, struct store_view *view)
+void memory_add_own(struct memory *memory, bool is_network, const struct prefix *prefix,
+		    const struct entry *entry, struct tally *tally, struct store_view *view)
 {
-	struct entry *entry = entry_find(memory, is_network, prefix);
+	struct tally own = {0}, owed;
 
-	*tally = (struct tally){0};
+	history_show(&memory->history, is_network, prefix, view->window, &own);
+	tally_add(tally, &own);
+	if (!is_network)
+		view->kept = own;
+	if (entry == NULL)
+		return;
+	owed = entry->owed;
+	tally_roll(&owed, entry->window, entry_settle_window(entry, view->window));
+	tally_add(tally, &owed);
+	if (is_network)
+		return;
+	view->announced = entry->announced;
+	view->has_trap = entry->trap_window > 0 && entry->trap_window >= view->window - 1;
+}
+
+static void show_one(struct memory *memory, bool is_network, const struct prefix *prefix,
+		     struct tally *tally, struct store_view *view)
+{
+	const struct entry *entry = entry_find(memory, is_network, prefix);
+
 	if (entry != NULL) {
 		*tally = entry->known;
-		tally_add(tally, &entry->owed);
-		tally_roll(tally, entry->window, entry_settle_window(entry, window));
+		tally_roll(tally, entry->window, entry_settle_window(entry, view->window));
 	}
-	history_show(&memory->history, is_network, prefix, window, tally);
+	memory_add_own(memory, is_network, prefix, entry, tally, view);
 	if (entry != NULL && !is_network) {
-		view->announced = entry->announced;
 		view->by_hand = entry->by_hand_until_s > memory->now_s;
 		view->by_hand_until_s = view->by_hand ? entry->by_hand_until_s : 0;
 	}
 }
 
-void memory_show_own(struct memory *memory, const struct store_query *query,
-		     struct store_view *view)
-{
-	const struct entry *entry = entry_find(memory, false, &query->client.key);
-
-	view->has_trap =
-		entry != NULL && entry->trap_window > 0 && entry->trap_window >= view->window - 1;
-	history_show(&memory->history, false, &query->client.key, view->window, &view->kept);
-}
-
 void memory_show(struct memory *memory, const struct store_query *query, struct store_view *view)
 {
 	*view = (struct store_view){.window = query->window.index};
-	memory_show_own(memory, query, view);
-	show_one(memory, false, &query->client.key, view->window, &view->client, view);
+	show_one(memory, false, &query->client.key, &view->client, view);
 	if (client_has_network(&query->client))
-		show_one(memory, true, &query->client.network, view->window, &view->network, view);
+		show_one(memory, true, &query->client.network, &view->network, view);
 }
 
 static void memory_lookup(struct store *store, const struct store_query *query,

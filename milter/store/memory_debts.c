@@ -30,6 +30,11 @@ static bool is_less(const struct tally *tally, const struct tally *than)
 	       tally->good_now < than->good_now || tally->passed_now < than->passed_now;
 }
 
+static bool has_lost(const struct memory *memory, const struct entry *entry)
+{
+	return entry->lost_s > 0 && memory->now_s - entry->lost_s <= LOST_KEPT_S;
+}
+
 /* Before known and by_hand_until_s of the entry change. */
 static void keep_lost(const struct memory *memory, struct entry *entry, const struct tally *tally,
 		      int64_t by_hand_until_s)
@@ -38,8 +43,14 @@ static void keep_lost(const struct memory *memory, struct entry *entry, const st
 
 	if (!loses_flag && !is_less(tally, &entry->known))
 		return;
-	entry->lost = entry->known;
-	entry->lost_by_hand_until_s = entry->by_hand_until_s;
+	if (!has_lost(memory, entry)) {
+		entry->lost = (struct tally){0};
+		entry->lost_by_hand_until_s = 0;
+	}
+	/* Answers may cross: each may know less than the one before. */
+	tally_raise(&entry->lost, &entry->known);
+	if (entry->lost_by_hand_until_s < entry->by_hand_until_s)
+		entry->lost_by_hand_until_s = entry->by_hand_until_s;
 	entry->lost_s = memory->now_s;
 }
 
@@ -51,10 +62,12 @@ static struct entry *learn_one(struct memory *memory, bool is_network, const str
 				       : entry_find(memory, is_network, prefix);
 
 	if (entry != NULL) {
+		struct tally said = *tally;
+
 		entry_roll(memory, entry, window);
-		keep_lost(memory, entry, tally, by_hand_until_s);
-		entry->known = *tally;
-		tally_roll(&entry->known, window, entry->window);
+		tally_roll(&said, window, entry->window);
+		keep_lost(memory, entry, &said, by_hand_until_s);
+		entry->known = said;
 	}
 	return entry;
 }
@@ -82,19 +95,10 @@ void memory_learn(struct store *store, const struct store_query *query,
 }
 
 static void amend_one(struct memory *memory, bool is_network, const struct prefix *prefix,
-		      int64_t window, struct tally *tally, struct store_view *view)
+		      struct tally *tally, struct store_view *view)
 {
-	struct entry *entry = entry_find(memory, is_network, prefix);
-	struct tally owed;
-
-	history_show(&memory->history, is_network, prefix, window, tally);
-	if (entry == NULL)
-		return;
-	if (!is_network)
-		view->announced = entry->announced;
-	owed = entry->owed;
-	tally_roll(&owed, entry->window, entry_settle_window(entry, window));
-	tally_add(tally, &owed);
+	memory_add_own(memory, is_network, prefix, entry_find(memory, is_network, prefix), tally,
+		       view);
 }
 
 void memory_amend(struct store *store, const struct store_query *query, struct store_view *view)
@@ -102,10 +106,9 @@ void memory_amend(struct store *store, const struct store_query *query, struct s
 	struct memory *memory = memory_of(store);
 
 	pthread_mutex_lock(&memory->mutex);
-	memory_show_own(memory, query, view);
-	amend_one(memory, false, &query->client.key, view->window, &view->client, view);
+	amend_one(memory, false, &query->client.key, &view->client, view);
 	if (client_has_network(&query->client))
-		amend_one(memory, true, &query->client.network, view->window, &view->network, view);
+		amend_one(memory, true, &query->client.network, &view->network, view);
 	pthread_mutex_unlock(&memory->mutex);
 }
 
@@ -116,9 +119,10 @@ static struct memory_known known_of(const struct memory *memory, const struct en
 		.by_hand_until_s = entry->by_hand_until_s,
 	};
 
-	if (entry->lost_s > 0 && memory->now_s - entry->lost_s <= LOST_KEPT_S) {
-		known.counts.owed = entry->lost;
-		known.by_hand_until_s = entry->lost_by_hand_until_s;
+	if (has_lost(memory, entry)) {
+		tally_raise(&known.counts.owed, &entry->lost);
+		if (known.by_hand_until_s < entry->lost_by_hand_until_s)
+			known.by_hand_until_s = entry->lost_by_hand_until_s;
 	}
 	if (entry->window < memory->window - 1)
 		known.counts.owed = (struct tally){0};

@@ -64,13 +64,16 @@ static void good_is_kept_for_two_windows(void **state)
 	add(1, WINDOW + 1, 50);
 	assert_int_equal(shown(1, WINDOW + 1).good_now, 50);
 	assert_int_equal(shown(1, WINDOW + 1).good_previous, 300);
-	/* A clock that was set back by a little. */
+	/* A clock that was set back by a little, or was read just before the window began. */
 	assert_int_equal(shown(1, WINDOW).good_now, 50);
+	add(1, WINDOW, 1);
+	assert_int_equal(shown(1, WINDOW + 1).good_now, 51);
+	assert_int_equal(shown(1, WINDOW + 1).good_previous, 300);
 	/* Clients and networks are kept apart. */
 	client.bits = 24;
 	assert_int_equal(shown(2, WINDOW).good_now, 0);
 	history_add(&history, MAX, true, &client, WINDOW, 700);
-	assert_int_equal(shown(1, WINDOW + 1).good_now, 50);
+	assert_int_equal(shown(1, WINDOW + 1).good_now, 51);
 }
 
 static void what_is_taken_is_gone(void **state)

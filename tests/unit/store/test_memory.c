@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -409,6 +410,43 @@ static void learn(struct store *store, const char *address, int64_t window, stru
 	memory_learn(store, &query, &view);
 }
 
+/* What a shared store that was started anew would be told of the only client. */
+static uint64_t restated(struct store *store)
+{
+	size_t count;
+	struct memory_known *known = memory_copy_known(store, &count);
+	uint64_t bad;
+
+	assert_int_equal(count, 1);
+	bad = known[0].counts.owed.bad_now;
+	free(known);
+	return bad;
+}
+
+/* Sessions' answers cross: what came after the restart, or later, must not hide what came before. */
+static void what_a_restarted_store_has_lost_is_the_most_that_it_said(void **state)
+{
+	static const struct {
+		uint64_t said[4];
+		uint64_t expected;
+	} rows[] = {
+		{{1000, 0, 0, 0}, 1000}, {{1000, 0, 100, 0}, 1000}, {{500, 400, 900, 900}, 900},
+		{{500, 400, 450, 460}, 500}, {{100, 200, 300, 400}, 400},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (i > 0) {
+			tear_down(state);
+			assert_int_equal(set_up(state), 0);
+		}
+		for (size_t j = 0; j < 4; j++)
+			learn(*state, "192.0.2.1", WINDOW, (struct tally){.bad_now = rows[i].said[j]},
+			      (struct tally){0}, false);
+		if (restated(*state) != rows[i].expected)
+			fail_msg("row %zu: %llu", i, (unsigned long long)restated(*state));
+	}
+}
+
 static void owe(struct store *store, const char *address, int64_t window, struct store_event event)
 {
 	const struct store_query query = query_of(address, window);
@@ -776,6 +814,7 @@ int main(void)
 		ROOMY(what_was_learnt_is_shown),
 		ROOMY(what_was_learnt_is_of_its_window),
 		FOR_THREE(clean_clients_take_no_room),
+		ROOMY(what_a_restarted_store_has_lost_is_the_most_that_it_said),
 		ROOMY(debts_add_to_what_the_shared_store_said),
 		ROOMY(amending_tells_what_was_announced),
 		ROOMY(debts_roll_over),
