@@ -16,8 +16,8 @@ void exempt_free(struct exempt *exempt);
 /* Each adds one rule; false with the reason in error. Until exempt_seal has been called. */
 bool exempt_add_client(struct exempt *exempt, const char *text, char *error, size_t size);
 bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_t size);
-/* Sorts; false if out of memory. From here on it may be read by any thread. */
-bool exempt_seal(struct exempt *exempt);
+/* Sorts. From here on it may be read by any thread. */
+void exempt_seal(struct exempt *exempt);
 
 /*
  * Whether all of this prefix is in a network of the list, which *rule is set to unless rule is

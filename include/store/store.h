@@ -26,6 +26,9 @@ struct store_event {
 	uint64_t domain;	/* the same of a rejected recipient's "@domain"; 0: none */
 };
 
+/* Hundredths that a recipient earns. */
+#define STORE_CREDIT 100
+
 /* What hosts tell each other of the site's siege: see session/site.h. */
 #define STORE_SITE_MINUTES 10
 enum store_site_step {
@@ -71,10 +74,11 @@ struct store_ops {
 	/*
 	 * The message of these recipients, STORE_RECIPIENTS_MAX at most, has reached its end. What
 	 * they earn is kept on this host as long as the client has not offended, and goes along
-	 * with its first offence. Whether view shows now what is remembered; else it is as it was.
+	 * with its first offence. Their order changes. Whether view shows now what is remembered;
+	 * else it is as it was.
 	 */
 	bool (*credit)(struct store *store, const struct store_query *query,
-		       const struct store_recipient *recipients, size_t count, struct store_view *view);
+		       struct store_recipient *recipients, size_t count, struct store_view *view);
 	/* Notes what the log has of a client's flag; true if that is news. */
 	bool (*announce)(struct store *store, const struct prefix *client,
 			 enum announcement announcement);
@@ -127,7 +131,7 @@ static inline unsigned store_credit_left(struct store *store, const struct store
 }
 
 static inline bool store_credit(struct store *store, const struct store_query *query,
-				const struct store_recipient *recipients, size_t count,
+				struct store_recipient *recipients, size_t count,
 				struct store_view *view)
 {
 	return store->ops->credit(store, query, recipients, count, view);

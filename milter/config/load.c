@@ -361,8 +361,7 @@ static void build(struct loader *loader)
 		loader->assignments[i].is_bad = loader->faults->count > before;
 	}
 	check_contradictions(loader);
-	if (!exempt_seal(loader->config->exempt))
-		loader->out_of_memory = true;
+	exempt_seal(loader->config->exempt);
 	recipients_seal(loader->config->exempt_mailboxes);
 	recipients_seal(loader->config->traps);
 	recipients_seal(loader->config->callouts);

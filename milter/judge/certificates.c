@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/error.h"
 #include "names.h"
 
 /*
@@ -100,33 +101,36 @@ static const char *only_common_name(const char *subject)
 
 bool certificates_add(struct certificates *certificates, const char *text, char *error, size_t size)
 {
+	const char *common_name = only_common_name(text);
 	char digits[NAME_MAX_LENGTH];
-	const char *reason = "out of memory", *common_name = only_common_name(text);
+	bool is_added;
 
 	if (*text == '\0' || (common_name != NULL && *common_name == '\0'))
-		reason = "empty";
-	else if (strlen(text) > ITEM_MAX_LENGTH)
-		reason = "too long";
-	else if (!is_printable(text))
-		reason = "control character";
-	else if (is_word(text))
-		reason = "a word, not a certificate; if it is one's name, write /CN= before it";
-	else if (looks_like_a_fingerprint(text) && !read_fingerprint(text, digits))
-		reason = "not a fingerprint of MD5, SHA-1 or SHA-2";
-	else if (looks_like_a_fingerprint(text))
-		return add(certificates, "fp", digits);
-	else if (*text != '/' && strchr(text, '=') != NULL)
-		reason =
-			"a whole subject begins with a slash, as in /O=Example/CN=mail.example.com";
-	else if (*text == '/' && strchr(text, '=') == NULL)
-		reason = "neither a subject nor a common name";
-	else if (*text != '/')
-		return add(certificates, "cn", text);
-	else if (add(certificates, "dn", text) &&
-		 (common_name == NULL || add(certificates, "only", common_name)))
-		return true;
-	snprintf(error, size, "%s", reason);
-	return false;
+		return error_set(error, size, "empty");
+	if (strlen(text) > ITEM_MAX_LENGTH)
+		return error_set(error, size, "too long");
+	if (!is_printable(text))
+		return error_set(error, size, "control character");
+	if (is_word(text))
+		return error_set(
+			error, size,
+			"a word, not a certificate; if it is one's name, write /CN= before it");
+	if (looks_like_a_fingerprint(text)) {
+		if (!read_fingerprint(text, digits))
+			return error_set(error, size, "not a fingerprint of MD5, SHA-1 or SHA-2");
+		is_added = add(certificates, "fp", digits);
+	} else if ((*text == '/') != (strchr(text, '=') != NULL)) {
+		return error_set(error, size,
+				 *text == '/' ? "neither a subject nor a common name"
+					      : "a whole subject begins with a slash, as in "
+						"/O=Example/CN=mail.example.com");
+	} else if (*text != '/') {
+		is_added = add(certificates, "cn", text);
+	} else {
+		is_added = add(certificates, "dn", text) &&
+			   (common_name == NULL || add(certificates, "only", common_name));
+	}
+	return is_added || error_set(error, size, "out of memory");
 }
 
 void certificates_seal(struct certificates *certificates)

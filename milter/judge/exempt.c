@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "names.h"
 
 #define HOST_MAX 255 /* RFC 1035 2.3.4 */
@@ -32,12 +33,6 @@ void exempt_free(struct exempt *exempt)
 	free(exempt->clients);
 	names_free(&exempt->hosts);
 	free(exempt);
-}
-
-static bool fail(char *error, size_t size, const char *reason)
-{
-	snprintf(error, size, "%s", reason);
-	return false;
 }
 
 /* Letters, digits, '-' and '_' in labels of 1 to 63, with dots between. */
@@ -76,7 +71,7 @@ bool exempt_add_client(struct exempt *exempt, const char *text, char *error, siz
 
 	if (!prefix_parse(text, &prefix)) {
 		if (!prefix_parse_cut(text, &prefix))
-			return fail(error, size,
+			return error_set(error, size,
 				    has_letter(text) && is_host_name(*text == '.' ? text + 1 : text)
 					    ? "a host name: exempt_hosts is for those"
 					    : "neither an address nor a network");
@@ -89,7 +84,7 @@ bool exempt_add_client(struct exempt *exempt, const char *text, char *error, siz
 		struct prefix *clients = reallocarray(exempt->clients, room, sizeof(*clients));
 
 		if (clients == NULL)
-			return fail(error, size, "out of memory");
+			return error_set(error, size, "out of memory");
 		exempt->clients = clients;
 		exempt->clients_room = room;
 	}
@@ -100,8 +95,8 @@ bool exempt_add_client(struct exempt *exempt, const char *text, char *error, siz
 bool exempt_add_host(struct exempt *exempt, const char *text, char *error, size_t size)
 {
 	if (!is_host_name(*text == '.' ? text + 1 : text))
-		return fail(error, size, "not a host name");
-	return names_add(&exempt->hosts, text) || fail(error, size, "out of memory");
+		return error_set(error, size, "not a host name");
+	return names_add(&exempt->hosts, text) || error_set(error, size, "out of memory");
 }
 
 static int compare_prefixes(const void *a, const void *b)
@@ -109,7 +104,7 @@ static int compare_prefixes(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct prefix));
 }
 
-bool exempt_seal(struct exempt *exempt)
+void exempt_seal(struct exempt *exempt)
 {
 	if (exempt->clients_count > 1)
 		qsort(exempt->clients, exempt->clients_count, sizeof(*exempt->clients),
@@ -120,7 +115,6 @@ bool exempt_seal(struct exempt *exempt)
 		(client->family == 4 ? exempt->ipv4_has : exempt->ipv6_has)[client->bits] = true;
 	}
 	names_sort(&exempt->hosts);
-	return true;
 }
 
 bool exempt_has_client(const struct exempt *exempt, const struct prefix *address,

@@ -12,18 +12,10 @@ char names_lower(char c)
 
 bool names_add(struct names *names, const char *text)
 {
-	char **items = realloc(names->items, (names->count + 1) * sizeof(*items));
-	char *copy;
-
-	if (items == NULL)
+	if (!string_list_add(&names->list, text))
 		return false;
-	names->items = items;
-	copy = strdup(text);
-	if (copy == NULL)
-		return false;
-	for (char *p = copy; *p != '\0'; p++)
+	for (char *p = names->list.items[names->list.count - 1]; *p != '\0'; p++)
 		*p = names_lower(*p);
-	items[names->count++] = copy;
 	return true;
 }
 
@@ -34,22 +26,20 @@ static int compare(const void *a, const void *b)
 
 void names_sort(struct names *names)
 {
-	if (names->count > 1)
-		qsort(names->items, names->count, sizeof(*names->items), compare);
+	if (names->list.count > 1)
+		qsort(names->list.items, names->list.count, sizeof(*names->list.items), compare);
 }
 
 const char *names_find(const struct names *names, const char *text)
 {
 	char *const *found = NULL;
 
-	if (names->count > 0)
-		found = bsearch(&text, names->items, names->count, sizeof(*names->items), compare);
+	if (names->list.count > 0)
+		found = bsearch(&text, names->list.items, names->list.count, sizeof(*names->list.items), compare);
 	return found != NULL ? *found : NULL;
 }
 
 void names_free(struct names *names)
 {
-	for (size_t i = 0; i < names->count; i++)
-		free(names->items[i]);
-	free(names->items);
+	string_list_free(&names->list);
 }

@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/string_list.h"
+
 /* Zero it to begin with. */
 struct names {
-	char **items;	/* in lower case */
-	size_t count;
+	struct string_list list;	/* in lower case */
 };
 
 char names_lower(char c);

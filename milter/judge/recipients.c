@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "names.h"
 
 struct recipients {
@@ -37,8 +38,7 @@ bool recipients_add(struct recipients *recipients, const char *text, char *error
 		reason = "neither a local part nor an address";
 	else if (names_add(&recipients->names, address.text))
 		return true;
-	snprintf(error, size, "%s", reason);
-	return false;
+	return error_set(error, size, reason);
 }
 
 void recipients_seal(struct recipients *recipients)

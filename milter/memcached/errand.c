@@ -13,9 +13,7 @@
  * Where the keys of a client, of its network and of the flag are in a request: see message_outcome.
  */
 #define CLIENT_KEYS 0
-#define COUNTERS 6
-#define NETWORK_KEYS COUNTERS
-#define FLAG_KEY (2 * COUNTERS)
+#define NETWORK_KEYS MESSAGE_COUNTERS
 /* 2001-09-09. Flags of before are other numbers. */
 #define FIRST_MOMENT_S 1000000000
 /* memcached takes longer lives for moments. */
@@ -31,7 +29,7 @@ static struct log_limit refused_limit, bad_value_limit;
 static void add_counter_keys(struct message_request *request, size_t first,
 			     const struct store_query *query, const struct prefix *prefix)
 {
-	for (size_t i = 0; i < COUNTERS; i++)
+	for (size_t i = 0; i < MESSAGE_COUNTERS; i++)
 		counters_key(request->keys[first + i], query->key_prefix, prefix,
 			     query->window.index - (int64_t)(i % 2), (enum side)(i / 2));
 }
@@ -49,7 +47,7 @@ static void begin(struct errand *errand, enum message_kind kind, const struct st
 	add_counter_keys(request, CLIENT_KEYS, query, &query->client.key);
 	if (client_has_network(&query->client))
 		add_counter_keys(request, NETWORK_KEYS, query, &query->client.network);
-	counters_flag_key(request->keys[FLAG_KEY], query->key_prefix, &query->client.key);
+	counters_flag_key(request->keys[MESSAGE_FLAG_KEY], query->key_prefix, &query->client.key);
 }
 
 static void add_counts(struct errand *errand, const char *key_prefix)
@@ -102,7 +100,7 @@ void errand_record(struct errand *errand, const struct store_query *query,
 void errand_credit(struct errand *errand, const struct store_query *query,
 		   const struct store_recipient *recipients, size_t count)
 {
-	struct store_event event = {.side = SIDE_GOOD, .amount = 100};
+	struct store_event event = {.side = SIDE_GOOD, .amount = STORE_CREDIT};
 
 	begin(errand, MESSAGE_RECORD, query);
 	for (size_t i = 0; i < count; i++)
@@ -242,9 +240,9 @@ void errand_finish(const struct errand *errand, const struct message_outcome *ou
 
 static struct tally tally_of(const struct message_outcome *outcome, size_t first)
 {
-	uint64_t numbers[COUNTERS];
+	uint64_t numbers[MESSAGE_COUNTERS];
 
-	for (size_t i = 0; i < COUNTERS; i++)
+	for (size_t i = 0; i < MESSAGE_COUNTERS; i++)
 		numbers[i] = outcome->values[first + i].state == MESSAGE_NUMBER
 				     ? outcome->values[first + i].number
 				     : 0;
@@ -268,7 +266,7 @@ void errand_view(const struct errand *errand, const struct message_outcome *outc
 	view->client = tally_of(outcome, CLIENT_KEYS);
 	if (client_has_network(&errand->query.client))
 		view->network = tally_of(outcome, NETWORK_KEYS);
-	if (outcome->values[FLAG_KEY].state == MESSAGE_NUMBER)
-		view_flag(view, outcome->values[FLAG_KEY].number,
+	if (outcome->values[MESSAGE_FLAG_KEY].state == MESSAGE_NUMBER)
+		view_flag(view, outcome->values[MESSAGE_FLAG_KEY].number,
 			  window_now_s(&errand->query.window));
 }

@@ -168,11 +168,10 @@ static bool ask(struct keeper *keeper, struct errand *errand, struct message_out
 /* Which server has a client or network: the one that has its network. */
 static bool is_at(const struct keeper *keeper, const struct prefix *prefix)
 {
-	const struct client_widths *widths = &keeper->settings.widths;
-	uint8_t bits = prefix->family == 4 ? widths->ipv4_network : widths->ipv6_network;
-	struct prefix network = prefix->bits > bits ? prefix_cut(prefix, bits) : *prefix;
+	struct client client;
 
-	return ring_find(keeper->server->common->ring, &network) == keeper->server->number;
+	client_identify_plain(prefix, &keeper->settings.widths, &client);
+	return ring_find(keeper->server->common->ring, &client.network) == keeper->server->number;
 }
 
 /* Says what was counted in the one window that a debt is of. */

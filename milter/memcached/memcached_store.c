@@ -105,19 +105,14 @@ static void credit_some(struct memcached_store *self, const struct store_query *
 }
 
 static bool memcached_credit(struct store *store, const struct store_query *query,
-			     const struct store_recipient *recipients, size_t count,
+			     struct store_recipient *recipients, size_t count,
 			     struct store_view *view)
 {
 	struct memcached_store *self = self_of(store);
-	struct store_recipient earning[STORE_RECIPIENTS_MAX];
-	size_t left;
+	size_t left = memory_earn(self->common.memory, query, recipients, count);
 
-	if (count > STORE_RECIPIENTS_MAX)
-		count = STORE_RECIPIENTS_MAX;
-	memcpy(earning, recipients, count * sizeof(*earning));
-	left = memory_earn(self->common.memory, query, earning, count);
 	for (size_t i = 0; i < left; i += MESSAGE_SEEN_MAX)
-		credit_some(self, query, earning + i,
+		credit_some(self, query, recipients + i,
 			    left - i < MESSAGE_SEEN_MAX ? left - i : MESSAGE_SEEN_MAX, view);
 	return left > 0;
 }

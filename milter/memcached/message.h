@@ -16,8 +16,12 @@
 
 /* The descriptor on which tarpit-store finds its end of the pair. */
 #define MESSAGE_DESCRIPTOR 3
-/* Counters of two windows and three sides, for a client and its network, and the flag. */
-#define MESSAGE_KEYS_MAX 13
+/*
+ * Keys of a client: counters of two windows and three sides, the same of its network, and the flag.
+ */
+#define MESSAGE_COUNTERS 6
+#define MESSAGE_FLAG_KEY (2 * MESSAGE_COUNTERS)
+#define MESSAGE_KEYS_MAX (MESSAGE_FLAG_KEY + 1)
 /* Counters that one errand may add to. */
 #define MESSAGE_COUNTS_MAX 12
 /* Recipients that one errand may note. */

@@ -5,8 +5,6 @@
 #include <string.h>
 
 /* Of MESSAGE_FORGIVE: a client's counters come first, then its network's, then its flag. */
-#define COUNTERS 6
-#define FLAG (2 * COUNTERS)
 
 struct errand {
 	struct connection *connection;
@@ -142,7 +140,7 @@ static bool take_back(struct errand *errand, size_t index)
 {
 	const struct message_request *request = errand->request;
 	struct message_value_of *mine = &errand->outcome->values[index], was = *mine;
-	struct message_value_of *network = mine + COUNTERS;
+	struct message_value_of *network = mine + MESSAGE_COUNTERS;
 
 	if (connection_delete(errand->connection, request->keys[index]) > CONNECTION_ABSENT)
 		return false;
@@ -150,19 +148,19 @@ static bool take_back(struct errand *errand, size_t index)
 	/* What is no number stays: the next host that counts there replaces it. */
 	if (was.state != MESSAGE_NUMBER || was.number == 0 || network->state != MESSAGE_NUMBER)
 		return true;
-	return connection_decrement(errand->connection, request->keys[index + COUNTERS], was.number,
+	return connection_decrement(errand->connection, request->keys[index + MESSAGE_COUNTERS], was.number,
 				    &network->number) <= CONNECTION_ABSENT;
 }
 
 static void forgive(struct errand *errand)
 {
 	bool goes_on = fetch(errand) &&
-		       connection_delete(errand->connection, errand->request->keys[FLAG]) <=
+		       connection_delete(errand->connection, errand->request->keys[MESSAGE_FLAG_KEY]) <=
 			       CONNECTION_ABSENT;
 
 	if (goes_on)
-		errand->outcome->values[FLAG].state = MESSAGE_ABSENT;
-	for (size_t i = 0; goes_on && i < COUNTERS; i++)
+		errand->outcome->values[MESSAGE_FLAG_KEY].state = MESSAGE_ABSENT;
+	for (size_t i = 0; goes_on && i < MESSAGE_COUNTERS; i++)
 		goes_on = take_back(errand, i);
 }
 

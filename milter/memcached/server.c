@@ -297,6 +297,9 @@ void server_configure(struct server *server, const struct config *config)
 	settings->retry_ms = config->memcached_retry_ms;
 	settings->window_s = config->window_s;
 	settings->widths = config->widths;
+	/* They are the configuration's, which may be gone before these settings are. */
+	settings->widths.translators = NULL;
+	settings->widths.translators_count = 0;
 	snprintf(settings->key_prefix, sizeof(settings->key_prefix), "%s", config->key_prefix);
 	pthread_mutex_unlock(&server->mutex);
 }

@@ -11,8 +11,6 @@
 #include "base/hash.h"
 #include "judge/recipients.h"
 
-/* What a recipient earns, in hundredths. */
-#define CREDIT 100
 #define FIRST_ROOM 8
 
 uint64_t session_credit_domain(const struct session *s, const struct address *recipient)
@@ -86,7 +84,7 @@ void session_credit_note(struct session *s, const struct address *recipient)
 
 uint64_t session_credit_pending(const struct session *s)
 {
-	return s->transaction.accepted_count * CREDIT;
+	return s->transaction.accepted_count * STORE_CREDIT;
 }
 
 static void forget(struct transaction *t)

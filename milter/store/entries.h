@@ -72,7 +72,7 @@ void memory_count(struct memory *memory, const struct store_query *query, enum s
 unsigned memory_credit_left(struct store *store, const struct store_query *query,
 			    const struct store_recipient *recipient);
 bool memory_credit(struct store *store, const struct store_query *query,
-		   const struct store_recipient *recipients, size_t count, struct store_view *view);
+		   struct store_recipient *recipients, size_t count, struct store_view *view);
 /* Notes what time it is, as a question has it. */
 void memory_note_time(struct memory *memory, const struct store_query *query);
 

@@ -7,8 +7,6 @@
 
 #include "entries.h"
 
-/* What a recipient earns, in hundredths. */
-#define CREDIT 100
 
 unsigned memory_credit_left(struct store *store, const struct store_query *query,
 			    const struct store_recipient *recipient)
@@ -56,18 +54,14 @@ static void remember(struct memory *memory, const struct store_query *query, uin
 }
 
 bool memory_credit(struct store *store, const struct store_query *query,
-		   const struct store_recipient *recipients, size_t count, struct store_view *view)
+		   struct store_recipient *recipients, size_t count, struct store_view *view)
 {
-	struct store_recipient some[STORE_RECIPIENTS_MAX];
 	struct memory *memory = memory_of(store);
 	uint64_t amount;
 
-	if (count > STORE_RECIPIENTS_MAX)
-		count = STORE_RECIPIENTS_MAX;
-	memcpy(some, recipients, count * sizeof(*some));
 	pthread_mutex_lock(&memory->mutex);
 	memory_note_time(memory, query);
-	amount = earn(memory, query, some, count) * CREDIT;
+	amount = earn(memory, query, recipients, count) * STORE_CREDIT;
 	if (amount > 0) {
 		if (has_offended(memory, query))
 			memory_count(memory, query, SIDE_GOOD, amount);
@@ -88,7 +82,7 @@ size_t memory_earn(struct store *store, const struct store_query *query,
 	pthread_mutex_lock(&memory->mutex);
 	earning = earn(memory, query, recipients, count);
 	if (earning > 0 && !has_offended(memory, query)) {
-		remember(memory, query, earning * CREDIT);
+		remember(memory, query, earning * STORE_CREDIT);
 		earning = 0;
 	}
 	pthread_mutex_unlock(&memory->mutex);

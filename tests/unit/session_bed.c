@@ -92,7 +92,7 @@ static unsigned counting_credit_left(struct store *store, const struct store_que
 }
 
 static bool counting_credit(struct store *store, const struct store_query *query,
-			    const struct store_recipient *recipients, size_t count,
+			    struct store_recipient *recipients, size_t count,
 			    struct store_view *view)
 {
 	(void)store;

@@ -48,7 +48,7 @@ static void the_longest_network_is_the_rule(void **state)
 
 	for (size_t i = 0; i < COUNT(rules); i++)
 		add(*state, exempt_add_client, rules[i]);
-	assert_true(exempt_seal(*state));
+	exempt_seal(*state);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct prefix address, rule;
 		char text[PREFIX_TEXT_MAX];
@@ -65,7 +65,7 @@ static void no_rule_exempts_nobody(void **state)
 {
 	struct prefix address;
 
-	assert_true(exempt_seal(*state));
+	exempt_seal(*state);
 	assert_true(prefix_parse("127.0.0.1", &address));
 	assert_false(exempt_has_client(*state, &address, NULL));
 	assert_null(exempt_host_rule(*state, "localhost"));
@@ -87,7 +87,7 @@ static void hosts_match_whole_labels(void **state)
 
 	add(*state, exempt_add_host, "mail.EXAMPLE.com");
 	add(*state, exempt_add_host, ".example.net");
-	assert_true(exempt_seal(*state));
+	exempt_seal(*state);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const char *rule = exempt_host_rule(*state, rows[i].name);
 
