@@ -18,6 +18,13 @@ struct history_entry {
 	UT_hash_handle hh; /* in the order of the last earning */
 };
 
+static void set(struct history_entry *entry, int64_t window, const struct tally *good)
+{
+	entry->window = window;
+	entry->good_now = good->good_now;
+	entry->good_previous = good->good_previous;
+}
+
 static struct history_entry **table_of(struct history *history, bool is_network)
 {
 	return is_network ? &history->networks : &history->clients;
@@ -91,9 +98,7 @@ void history_add(struct history *history, size_t max, bool is_network, const str
 		window = entry->window;
 	good = tally_of(entry, window);
 	tally_count(&good, SIDE_GOOD, amount);
-	entry->window = window;
-	entry->good_now = good.good_now;
-	entry->good_previous = good.good_previous;
+	set(entry, window, &good);
 	put(table, entry);
 }
 
@@ -105,6 +110,19 @@ void history_take(struct history *history, bool is_network, const struct prefix 
 	history_show(history, is_network, prefix, window, tally);
 	if (entry != NULL)
 		drop(table_of(history, is_network), entry);
+}
+
+void history_subtract(struct history *history, bool is_network, const struct prefix *prefix,
+		      int64_t window, const struct tally *less)
+{
+	struct history_entry *entry = find(history, is_network, prefix);
+	struct tally good;
+
+	if (entry == NULL)
+		return;
+	good = tally_of(entry, window);
+	tally_subtract(&good, less);
+	set(entry, entry->window == window + 1 ? entry->window : window, &good);
 }
 
 unsigned history_credit_left(const struct history *history, const struct prefix *client,

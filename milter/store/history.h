@@ -38,6 +38,10 @@ void history_add(struct history *history, size_t max, bool is_network, const str
 void history_take(struct history *history, bool is_network, const struct prefix *prefix,
 		  int64_t window, struct tally *tally);
 
+/* Takes less, of that window, from what is kept. */
+void history_subtract(struct history *history, bool is_network, const struct prefix *prefix,
+		      int64_t window, const struct tally *less);
+
 /*
  * How many recipients of its domain, this one among them, may still earn credit for the client in
  * this window: 0 for one that has done so, UINT_MAX for a domain in which the client has met a

@@ -172,6 +172,8 @@ static bool memory_forgive(struct store *store, const struct store_query *query)
 	if (entry != NULL)
 		entry_drop(memory, &memory->clients, entry);
 	history_take(&memory->history, false, &query->client.key, query->window.index, &forgotten);
+	history_subtract(&memory->history, true, &query->client.network, query->window.index,
+			 &forgotten);
 	pthread_mutex_unlock(&memory->mutex);
 	return true;
 }

@@ -90,6 +90,22 @@ static void what_is_taken_is_gone(void **state)
 	assert_int_equal(taken.good_previous, 300);
 }
 
+static void what_is_subtracted_is_of_its_window(void **state)
+{
+	const struct tally less = {.good_now = 30, .good_previous = 500};
+	struct prefix client = client_of(1);
+
+	(void)state;
+	history_subtract(&history, false, &client, WINDOW, &less);
+	add(1, WINDOW, 300);
+	add(1, WINDOW + 1, 100);
+	history_subtract(&history, false, &client, WINDOW + 1, &less);
+	assert_int_equal(shown(1, WINDOW + 1).good_now, 70);
+	assert_int_equal(shown(1, WINDOW + 1).good_previous, 0);
+	history_subtract(&history, true, &client, WINDOW + 1, &less);
+	assert_int_equal(shown(1, WINDOW + 1).good_now, 70);
+}
+
 static void who_earned_longest_ago_is_forgotten(void **state)
 {
 	(void)state;
@@ -164,6 +180,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FRESH(good_is_kept_for_two_windows),
 		FRESH(what_is_taken_is_gone),
+		FRESH(what_is_subtracted_is_of_its_window),
 		FRESH(who_earned_longest_ago_is_forgotten),
 		FRESH(a_recipient_earns_once_and_a_domain_ten),
 		FRESH(recipients_that_are_not_distinct_are_bound_by_their_domain_alone),

@@ -144,6 +144,21 @@ static void forgiven_client_owes_nothing(void **state)
 	assert_int_equal(owed, 100);
 }
 
+static void forgiven_client_leaves_its_network_no_history(void **state)
+{
+	struct store_query query = query_of("192.0.2.1"), neighbour = query_of("192.0.2.2");
+	struct store_recipient recipient = {.mailbox = 1, .domain = 2, .is_distinct = true};
+	struct store *store = *state;
+	struct store_view view;
+
+	assert_true(store_credit(store, &query, &recipient, 1, &view));
+	assert_true(store_credit(store, &neighbour, &recipient, 1, &view));
+	assert_int_equal(view.network.good_now, 200);
+	assert_true(store_forgive(store, &query));
+	store_lookup(store, &neighbour, &view);
+	assert_int_equal(view.network.good_now, 100);
+}
+
 struct visits {
 	struct store *store;
 	unsigned counts[MANY];
@@ -262,6 +277,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(there_is_room_even_if_all_are_flagged_by_hand,
 						set_up_for_three, tear_down),
 		cmocka_unit_test_setup_teardown(forgiven_client_owes_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(forgiven_client_leaves_its_network_no_history,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(client_that_offends_meanwhile_is_shown_once, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(client_that_goes_meanwhile_does_no_harm, set_up,
