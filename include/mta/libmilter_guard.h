@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads kept in reserve: libmilter loses for ever the session for which it can't start one. */
+/*
+ * What keeps libmilter from harm: threads in reserve, for it loses for ever the session for which it
+ * can't start one; and a look at each packet before it, for one kind would end the daemon.
+ */
 #ifndef TARPIT_MTA_LIBMILTER_GUARD_H
 #define TARPIT_MTA_LIBMILTER_GUARD_H
 

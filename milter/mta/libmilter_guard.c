@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stands in for the C library's pthread_create, so that libmilter always gets a thread for a
- * session. Linked into the daemon alone.
+ * Stands in for two functions of the C library that libmilter calls: pthread_create, so that it
+ * always gets a thread for a session, and read, so that it gets no packet that it can't bear.
+ * Linked into the daemon alone.
  */
 #include "mta/libmilter_guard.h"
 
@@ -11,11 +12,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/types.h>
 #include <syslog.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "config.h"
+#include "mta/packet.h"
 
 /* Sessions are quick in a spare thread: none is stalled while there are too few. */
 #define SPARES 4
@@ -44,7 +47,7 @@ static struct {
 	.queued = PTHREAD_COND_INITIALIZER,
 };
 
-static struct log_limit threads_limit;
+static struct log_limit threads_limit, packets_limit;
 
 static int create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
 		  void *arg)
@@ -184,3 +187,45 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict th
 	return 0;
 }
 #endif
+
+static ssize_t next_read(int fd, void *buffer, size_t size)
+{
+	typedef ssize_t read_fn(int, void *, size_t);
+	static read_fn *_Atomic next;
+	read_fn *found = next;
+
+	if (found == NULL) {
+		found = (read_fn *)dlsym(RTLD_NEXT, "read");
+		next = found;
+	}
+	if (found != NULL)
+		return found(fd, buffer, size);
+	errno = ENOSYS;
+	return -1;
+}
+
+/* By this name a header that checks sizes may have made it something else. */
+ssize_t read_for_libmilter(int fd, void *buffer, size_t size) __asm__("read");
+
+/* To libmilter a session with a bad packet looks as if the MTA had hung up. */
+__attribute__((visibility("default"))) ssize_t read_for_libmilter(int fd, void *buffer, size_t size)
+{
+	static _Thread_local struct packet_reader reader;
+	bool is_packet = packet_reader_expects(&reader, fd, size);
+	ssize_t length = next_read(fd, buffer, size);
+
+	if (!is_packet || (length < 0 && errno == EINTR))
+		return length;
+	if (length <= 0) {
+		reader = (struct packet_reader){0};
+		return length;
+	}
+	if (packet_reader_take(&reader, buffer, (size_t)length))
+		return length;
+	if (log_allowed(&packets_limit))
+		log_message(
+			LOG_WARNING, "mta",
+			"macros that come in no pairs: the connection is closed; is it an MTA that "
+			"speaks to the milter's socket?");
+	return 0;
+}
