@@ -91,6 +91,11 @@ static const char *reason_of(const struct connection *connection, memcached_retu
 			       ? "an answer that makes no sense, or it knows no SASL, which "
 				 "memcached_user needs"
 			       : "an answer that makes no sense";
+	case MEMCACHED_CLIENT_ERROR:
+		return connection->has_answered
+			       ? memcached_strerror(NULL, code)
+			       : "CLIENT ERROR: does it want a password (-Y)? libmemcached knows "
+				 "SASL's only (-S)";
 	case MEMCACHED_SERVER_MEMORY_ALLOCATION_FAILURE:
 	case MEMCACHED_MEMORY_ALLOCATION_FAILURE:
 		return "out of memory";
@@ -172,13 +177,12 @@ static enum connection_result end_trip(struct connection *connection, memcached_
 		return result == CONNECTION_FAILED
 			       ? fail_with(connection, code)
 			       : fail(connection, "an answer that makes no sense");
-	connection->has_answered = true;
-	if (result == CONNECTION_REFUSED) {
+	if (result == CONNECTION_REFUSED)
 		connection_refuse(connection, reason_of(connection, code));
-		/* libmemcached has closed it. */
-		if (memcached_fatal(code))
-			drop(connection);
-	}
+	connection->has_answered = true;
+	/* libmemcached has closed it. */
+	if (result == CONNECTION_REFUSED && memcached_fatal(code))
+		drop(connection);
 	return result;
 }
 

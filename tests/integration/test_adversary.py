@@ -238,6 +238,18 @@ def test_wrong_password_is_said_in_the_log_and_holds_nobody_up(sasl, wrong, tmp_
         assert len(daemon.events("store")) == 1
 
 
+def test_ascii_authentication_is_named_in_the_log(tmp_path):
+    """memcached -Y, which libmemcached knows nothing of."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "users").write_text(f"mx:{PASSWORD}\n")
+    with Memcached(args=("-Y", f"{tmp_path}/users"), speaks_text=False) as memcached, \
+            daemon_with(AT_MAIL, memcached.options) as daemon:
+        daemon.wait_for(r"^store: state=down .*reason=\".*password \(-Y\).*SASL", 10)
+        assert_at_once(*offend(daemon.address, CLIENT))
+        with Session(daemon.address, CLIENT) as session:
+            assert_waited(session.mail())
+
+
 @pytest.mark.parametrize(("args", "has_user", "reason"), [
     ((), True, "knows no SASL"), (("-S",), False, "no answer in time|hung up")])
 def test_one_side_alone_has_a_password(sasl, tmp_path, args, has_user, reason):

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The fail2ban filter finds the clients that a daemon flagged, in each form of log, and nobody else."""
 
+import contextlib
 import datetime
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
 from checks import OPTIONS, wait_until
-from needs import needs_program, require_journald
+from needs import as_root, needs_program, require_journald
 
 from support import journald
 from support.daemon import TOP, Daemon
@@ -184,18 +186,29 @@ def client_of(config, directory):
     return run
 
 
-def write_jail(config, log, directory):
-    """The jail as it is shipped, but for the log's place and what banning does."""
-    (config / "jail.local").write_text(
-        f"[tarpit-milter]\nlogpath = {log}\nbackend = polling\nbanaction = dummy\n"
-        f"action = dummy[target={directory}/banned]\n")
+def write_jail(config, log, *settings):
+    """The jail as it is shipped, but for the log's place and these settings."""
+    (config / "jail.local").write_text("\n".join(["[tarpit-milter]", f"logpath = {log}", "backend = polling", *settings, ""]))
     (config / "fail2ban.local").write_text("[Definition]\ndbfile = None\n")
+
+
+@contextlib.contextmanager
+def server_of(config, directory, *before):
+    """A server of our own; before: a command that it is run by."""
+    with subprocess.Popen(
+            [*before, "fail2ban-server", "-f", "-c", config, "-s", directory / "socket", "-p", directory / "pid",
+             "--logtarget", directory / "log"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+        try:
+            yield server
+        finally:
+            server.terminate()
+            server.wait(20)
 
 
 def test_the_jail_bans_who_is_flagged_for_the_third_time(config, tmp_path):
     log = tmp_path / "mail.log"
     log.write_text("")
-    write_jail(config, log, tmp_path)
+    write_jail(config, log, "banaction = dummy", f"action = dummy[target={tmp_path}/banned]")
     ask = client_of(config, tmp_path)
     tested = ask("-t")
     assert tested.returncode == 0, tested
@@ -208,12 +221,37 @@ def test_the_jail_bans_who_is_flagged_for_the_third_time(config, tmp_path):
     flags = zip((6, 5, 4, 3, 2, 0), (seldom, FLAG_OF_ANOTHER, seldom, FLAG_OF_ANOTHER, once, FLAG_OF_ANOTHER))
     log.write_text("".join(f"{traditional(now - datetime.timedelta(days=days))} mx tarpit-milter[1]: {line}\n"
                            for days, line in flags))
-    with subprocess.Popen(
-            ["fail2ban-server", "-f", "-c", config, "-s", tmp_path / "socket", "-p", tmp_path / "pid",
-             "--logtarget", tmp_path / "log"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
-        try:
-            wait_until(lambda: HARMLESS in ask("get", "tarpit-milter", "banip").stdout, 20)
-            assert ask("get", "tarpit-milter", "banip").stdout.split() == [HARMLESS]
-        finally:
-            server.terminate()
-            server.wait(20)
+    with server_of(config, tmp_path):
+        wait_until(lambda: HARMLESS in ask("get", "tarpit-milter", "banip").stdout, 20)
+        assert ask("get", "tarpit-milter", "banip").stdout.split() == [HARMLESS]
+
+
+@as_root
+@needs_program("nft")
+def test_the_action_bans_the_whole_client(config, tmp_path):
+    """Two addresses of one /64, and one of IPv4, in a network namespace of their own."""
+    log = tmp_path / "mail.log"
+    log.write_text("")
+    write_jail(config, log, "banaction = tarpit-milter-nftables", "maxretry = 1")
+    stamp = traditional(datetime.datetime.now().astimezone())
+    banned = "2001:db8:1:2::3", "2001:db8:1:2::4", "192.0.2.1"
+    with server_of(config, tmp_path, "unshare", "--net") as server:
+        ask = client_of(config, tmp_path)
+
+        def rules():
+            return subprocess.run(["nsenter", "--net", "--target", str(server.pid), "nft", "list", "ruleset"],
+                                  capture_output=True, text=True, check=True).stdout
+
+        def elements():
+            return re.findall(r"elements = \{ (.*) \}", rules())
+
+        wait_until(lambda: ask("status", "tarpit-milter").returncode == 0, 20)
+        log.write_text("".join(f"{stamp} mx tarpit-milter[1]: {FLAG_OF_ANOTHER.replace(HARMLESS, client)}\n"
+                               for client in banned))
+        wait_until(lambda: len(ask("get", "tarpit-milter", "banip").stdout.split()) == 3 and len(elements()) == 2, 20)
+        assert sorted(elements()) == ["192.0.2.1", "2001:db8:1:2::/64"]
+        assert "tcp dport 25 ip6 saddr @addr6-set-tarpit-milter reject" in rules()
+        for client in banned:
+            assert ask("set", "tarpit-milter", "unbanip", client).returncode == 0
+        wait_until(lambda: not elements(), 20)
+    assert " ERROR " not in (tmp_path / "log").read_text()
