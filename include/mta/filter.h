@@ -15,10 +15,10 @@ int filter_register(struct tarpit *tarpit, const char *socket);
 /* Binds and listens. 0 or -1. */
 int filter_open(void);
 /*
- * Calls smfi_main in a thread with HUP, TERM and INT blocked, and returns when that does: 0 if
- * libmilter took one of these signals (see signal_thread.h), -1 if it can't serve.
+ * Calls smfi_main, and returns when that does: if libmilter can't serve. For a thread with all signals
+ * blocked that the program reads itself.
  */
-int filter_run(void);
+void filter_run(void);
 
 /*
  * Connects to the daemon's own socket and hangs up: libmilter's worker pool then looks for sessions

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What keeps libmilter from harm: threads in reserve, for it loses for ever the session for which it
- * can't start one; and a look at each packet before it, for one kind would end the daemon.
+ * can't start one; a look at each packet before it, for one kind would end the daemon; and no signal,
+ * for each would end libmilter.
  */
 #ifndef TARPIT_MTA_LIBMILTER_GUARD_H
 #define TARPIT_MTA_LIBMILTER_GUARD_H
@@ -10,7 +11,7 @@
 #include <stddef.h>
 
 /*
- * Whether libmilter calls libmilter_guard.c's pthread_create: not in a program that is linked fully
+ * Whether libmilter calls libmilter_guard.c's functions: not in a program that is linked fully
  * static.
  */
 bool libmilter_guard_is_linked(void);

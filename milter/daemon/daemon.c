@@ -26,7 +26,6 @@
 #include "metrics/http.h"
 #include "mta/filter.h"
 #include "mta/libmilter_guard.h"
-#include "mta/signal_thread.h"
 #include "session/deferrals.h"
 #include "session/journal.h"
 #include "session/open_sessions.h"
@@ -45,13 +44,6 @@
 #define STOP_CALLBACKS_MS 700
 #define STOP_REPLIES_MS 20
 #define STOP_STEP_MS 5
-/*
- * How long libmilter's signal thread is looked for: milliseconds will do where the machine is idle.
- * Longer than the 5 s that smfi_main may take to return once libmilter has a TERM.
- */
-#define PARK_MS 6000
-/* Clients whose 421s are remembered; 200 bytes each. */
-#define DEFERRALS_MAX 20000
 
 static void sleep_ms(long ms)
 {
@@ -156,14 +148,8 @@ static void *serve(void *argument)
 {
 	struct daemon *d = argument;
 
-	while (sem_wait(&d->may_serve) != 0)
-		;
-	/*
-	 * While the signal thread is being parked libmilter may take a TERM: main gets another one
-	 * for it.
-	 */
-	if (filter_run() != 0 || !atomic_load(&d->is_parking))
-		atomic_store(&d->has_ended, true);
+	filter_run();
+	atomic_store(&d->has_ended, true);
 	kill(getpid(), SIGTERM);
 	return NULL;
 }
@@ -227,10 +213,8 @@ static void start_observers(struct daemon *d)
 static int start_threads(struct daemon *d)
 {
 	pthread_attr_t attributes;
-	int code = block_signals(d);
+	int code;
 
-	if (code != EX_OK)
-		return code;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, THREAD_STACK);
 	pthread_setattr_default_np(&attributes);
@@ -245,11 +229,6 @@ static int start_threads(struct daemon *d)
 	if (libmilter_guard_start(2 * (d->sessions_max + DESCRIPTORS_RESERVED)) != 0 ||
 	    pthread_create(&d->thread, NULL, serve, d) != 0 || !upkeep_start(d))
 		return daemon_fail(d, EX_OSERR, "can't start a thread");
-	if (!signal_thread_park(&d->may_serve, PARK_MS))
-		log_message(LOG_WARNING, "start",
-			    "libmilter's signal thread is not in /proc/self/task: a HUP may end "
-			    "the daemon");
-	atomic_store(&d->is_parking, false);
 	start_observers(d);
 	return EX_OK;
 }
@@ -351,14 +330,18 @@ static int start(struct daemon *d)
 	if (!libmilter_guard_is_linked())
 		return daemon_fail(
 			d, EX_SOFTWARE,
-			"linked so that libmilter does not call the daemon's own pthread_create: "
-			"sessions would be lost");
+			"linked so that libmilter does not call the daemon's own pthread_create "
+			"and sigwait: sessions would be lost");
 	if (hash_init() != 0)
 		return daemon_fail(d, EX_OSERR, "no random numbers");
 	if (d->options->detach)
 		code = process_detach(&d->ready, reason, sizeof(reason));
 	if (code != EX_OK)
 		return daemon_fail(d, code, reason);
+	/* Before there is a file that a signal could leave behind, or a thread. */
+	code = block_signals(d);
+	if (code != EX_OK)
+		return code;
 	/*
 	 * Without this thread each session would write to the log itself, and wait where the log
 	 * daemon hangs.
@@ -392,8 +375,6 @@ int daemon_run(const struct daemon_options *options, struct config *config)
 	d.ready = -1;
 	d.control = -1;
 	pthread_mutex_init(&d.reload_mutex, NULL);
-	sem_init(&d.may_serve, 0, 0);
-	atomic_init(&d.is_parking, true);
 	d.started_ms = clock_now_ms();
 	daemon_open_log(&d);
 	code = start(&d);

@@ -20,8 +20,7 @@ struct process_user {
  */
 bool process_has_streams(void);
 
-/* 0, or a sysexits code with the reason in error. */
-/* The number of a group. An EX_ code, with the reason in error unless it is EX_OK. */
+/* These give 0, or a sysexits code with the reason in error. */
 int process_find_group(const char *name, gid_t *gid, char *error, size_t size);
 int process_find_user(const char *name, struct process_user *user, char *error, size_t size);
 /* Becomes that user, who is not root, with its groups, for good, with no capability left. */

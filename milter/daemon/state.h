@@ -4,7 +4,6 @@
 #define TARPIT_DAEMON_STATE_H
 
 #include <pthread.h>
-#include <semaphore.h>
 
 #include "base/listen.h"
 #include "daemon.h"
@@ -32,9 +31,7 @@ struct daemon {
 	bool has_socket; /* libmilter's socket is bound */
 	int control; /* the control socket, -1: none */
 	pthread_t thread; /* the caller of smfi_main */
-	sem_t may_serve;
-	_Atomic bool is_parking; /* see signal_thread.h */
-	_Atomic bool has_ended; /* smfi_main has returned, and not for a signal */
+	_Atomic bool has_ended; /* smfi_main has returned */
 };
 
 /* Says why the daemon won't start to the log, and to the terminal that started it. Returns code. */

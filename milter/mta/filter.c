@@ -256,9 +256,9 @@ int filter_open(void)
 	return smfi_opensocket(0) == MI_SUCCESS ? 0 : -1;
 }
 
-int filter_run(void)
+void filter_run(void)
 {
-	return smfi_main() == MI_SUCCESS ? 0 : -1;
+	smfi_main();
 }
 
 void filter_nudge(void)

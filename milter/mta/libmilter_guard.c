@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stands in for two functions of the C library that libmilter calls: pthread_create, so that it
- * always gets a thread for a session, and read, so that it gets no packet that it can't bear.
- * Linked into the daemon alone.
+ * Stands in for three functions of the C library that libmilter calls: pthread_create, so that it
+ * always gets a thread for a session; read, so that it gets no packet that it can't bear; and
+ * sigwait, so that signals are the daemon's. Linked into the daemon alone.
  */
 #include "mta/libmilter_guard.h"
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -142,12 +144,12 @@ bool libmilter_guard_lacks_threads(void)
 
 /* Clang's sanitizers must see each thread being made themselves: there is no stand-in then. */
 #if defined(WITH_SANITIZERS) && defined(__clang__)
-bool libmilter_guard_is_linked(void)
+static bool creates_threads(void)
 {
 	return true;
 }
 #else
-bool libmilter_guard_is_linked(void)
+static bool creates_threads(void)
 {
 	return (uintptr_t)dlsym(RTLD_DEFAULT, "pthread_create") == (uintptr_t)pthread_create;
 }
@@ -187,6 +189,24 @@ __attribute__((visibility("default"))) int pthread_create(pthread_t *restrict th
 	return 0;
 }
 #endif
+
+bool libmilter_guard_is_linked(void)
+{
+	return creates_threads() && (uintptr_t)dlsym(RTLD_DEFAULT, "sigwait") == (uintptr_t)sigwait;
+}
+
+/*
+ * A thread of libmilter's waits for HUP, TERM and INT, and ends libmilter for each. Here it waits for
+ * ever, with these blocked as in all threads, and main has the signals from a signalfd.
+ */
+__attribute__((visibility("default"))) int sigwait(const sigset_t *restrict set,
+						   int *restrict number)
+{
+	(void)set;
+	(void)number;
+	for (;;)
+		poll(NULL, 0, -1);
+}
 
 static ssize_t next_read(int fd, void *buffer, size_t size)
 {

@@ -73,6 +73,15 @@ def wait_until(is_so, seconds=5.0 * PATIENCE):
         time.sleep(0.02)
 
 
+def takes_connections(daemon):
+    """Its socket is there a moment before."""
+    try:
+        Session(daemon.address, negotiate=False).close()
+    except OSError:
+        return False
+    return True
+
+
 def status_of(pid):
     """What /proc says of each thread: {key: value} of each."""
     found = []

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from checks import wait_until
+from checks import takes_connections, wait_until
 
 from support.daemon import PATIENCE, Daemon
 from support.journald import SilentLog
@@ -87,7 +87,7 @@ def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
     reader, writer = pipe
     options = {**OPTIONS, "store": "memory", "siege_threshold": "0"}
     with Daemon(options, expect_start=False, preexec=lambda: os.dup2(writer, 2)) as daemon:
-        wait_until(lambda: os.path.exists(daemon.address), 20)
+        wait_until(lambda: takes_connections(daemon), 20)
         for _ in range(20):
             write_much(daemon)
         assert_innocents_are_served(daemon)
@@ -120,7 +120,7 @@ def test_closed_streams_are_taken_by_nothing_else(closed, mode, tmp_path):
         try:
             if mode == "--daemon":
                 assert daemon.process.wait(20) == 0
-            wait_until(lambda: os.path.exists(daemon.address), 20)
+            wait_until(lambda: takes_connections(daemon), 20)
             assert_innocents_are_served(daemon)
             assert int(pid_file.read_text()) == pid
             with pid_file.open("ab") as file, pytest.raises(BlockingIOError):

@@ -9,7 +9,8 @@ import threading
 import time
 
 import pytest
-from checks import AT_MAIL, DELAY, assert_at_once, assert_waited, daemon_with, flag, is_slowed, wait_until
+from checks import (
+    AT_MAIL, DELAY, assert_at_once, assert_waited, daemon_with, flag, is_slowed, takes_connections, wait_until)
 
 from support.daemon import PATIENCE, Daemon
 from support.milter import Session, finish_all
@@ -137,7 +138,7 @@ def blocks_term(pid):
 
 
 def test_signals_during_the_start():
-    """libmilter's signal thread would take one, and stop, until it is parked."""
+    """libmilter's own thread would take one, and stop."""
     for _ in range(20):
         with Daemon(expect_start=False) as daemon:
             while not blocks_term(daemon.pid):
@@ -153,14 +154,19 @@ def test_signals_during_the_start():
             daemon.stop()
 
 
-def test_stop_during_the_start():
-    for number in range(20):
-        with Daemon(expect_start=False) as daemon:
-            while not blocks_term(daemon.pid):
+def test_stop_during_the_start(tmp_path):
+    """At any moment from the first file on that it leaves."""
+    pid_file = tmp_path / "pid"
+    for number in range(60 // PATIENCE):
+        with Daemon({"pid_file": str(pid_file)}, expect_start=False) as daemon:
+            while not pid_file.exists():
                 assert daemon.process.poll() is None
-            time.sleep(number * 0.0005)
+            time.sleep(number % 20 * 0.0003)
             daemon.signal(signal.SIGTERM)
+            begun = time.monotonic()
             assert daemon.wait() == 0
+            assert time.monotonic() - begun < STOP_BOUND_SECONDS
+        assert not pid_file.exists() and not os.path.exists(daemon.address)
 
 
 @pytest.mark.parametrize("before", [signal.SIGHUP, signal.SIGUSR1], ids=["HUP", "USR1"])
@@ -198,7 +204,7 @@ def test_usr1_logs_the_status():
 @pytest.mark.parametrize("level", ["warning", "err"])
 def test_usr1_logs_the_status_whatever_the_level(level):
     with Daemon({"log_level": level}, expect_start=False) as daemon:
-        wait_until(lambda: os.path.exists(daemon.address))
+        wait_until(lambda: takes_connections(daemon))
         with Session(daemon.address, CLIENT) as session:  # once it is answered, signals are waited for
             assert_at_once(session.greeting)
         assert daemon.status()["mode"] == "enforce"
