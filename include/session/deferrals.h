@@ -14,6 +14,9 @@
 #include "base/prefix.h"
 #include "session/journal.h"
 
+/* Clients that the daemon remembers; 200 bytes each. */
+#define DEFERRALS_MAX 20000
+
 struct deferrals;
 
 /* What the log is to be told of a client's 421s. */

@@ -191,7 +191,7 @@ bool config_value_parse(const struct config_key *key, const char *text, void *fi
 bool config_check_user(const char *text, char *error, size_t size)
 {
 	if (*text == '\0' || strlen(text) > NAME_MAX_LENGTH || strpbrk(text, " :/") != NULL)
-		return error_set(error, size, "not a user's name");
+		return error_set(error, size, "not the name of a user or a group");
 	return true;
 }
 

@@ -68,7 +68,10 @@ static void advance(struct siege *siege, const struct siege_settings *settings, 
 	 * a log.
 	 */
 	if (now_ms - siege->now_ms > LEAP_MS) {
+		int64_t changed_ms = siege->is_on ? now_ms : siege->changed_ms;
+
 		siege_init(siege, now_ms);
+		siege->changed_ms = changed_ms;
 		return;
 	}
 	while (now_ms - siege->hour_ms >= HOUR_MS) {
@@ -129,12 +132,14 @@ static void judge(struct siege *siege, const struct siege_settings *settings)
 
 bool siege_update(struct siege *siege, const struct siege_settings *settings, int64_t now_ms)
 {
+	int64_t before_ms = siege->now_ms;
 	bool was_on = siege->is_on;
 
 	if (now_ms < siege->now_ms)
 		set_back(siege, siege->now_ms - now_ms);
+	/* It ends when it ended, not when something is heard again. */
 	while (siege->is_on && now_ms - siege->now_ms > STEP_MS &&
-	       now_ms - siege->now_ms <= LEAP_MS) {
+	       siege->now_ms - before_ms < LEAP_MS) {
 		advance(siege, settings, siege->now_ms + STEP_MS);
 		judge(siege, settings);
 	}

@@ -12,9 +12,6 @@
 #include "session/site.h"
 #include "session/stall.h"
 
-/* Clients whose 421s are remembered, as in the daemon. */
-#define DEFERRALS_MAX 20000
-
 /* Without jitter, so that the same log has the same result each time. */
 static double no_chance(void)
 {

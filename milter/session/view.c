@@ -104,17 +104,15 @@ static void identify(const struct session *s, const struct address *recipient,
 }
 
 /*
- * A stranger's counts against the site, too, before it is judged; not of one that is flagged for
- * what it has done itself, or a single harvester would put the site under siege.
+ * A stranger's counts against the site, too, before it is judged; not of one that was flagged
+ * before for what it has done itself, or a single harvester would put the site under siege.
  */
-static void note_offence(const struct session *s, uint64_t amount)
+static void note_offence(const struct session *s, uint64_t amount, const struct standing *before)
 {
 	const struct clock *clock = s->tarpit->clock;
 	struct siege_settings settings = site_settings(s->config);
-	struct standing st;
 
-	judge(s, &st);
-	if (!st.has_credit && (!st.flagged || st.by_siege))
+	if (!before->has_credit && (!before->flagged || before->by_siege))
 		site_offence(s->tarpit->site, &settings, amount, clock->wall_ms(clock));
 }
 
@@ -122,17 +120,19 @@ uint64_t session_view_record(struct session *s, struct store_event event,
 			     const struct address *recipient, struct standing *st)
 {
 	struct store_query query = session_query(s);
+	struct standing before;
 	bool counted;
 
+	judge(s, &before);
 	if (event.amount == 0) {
-		judge(s, st);
+		*st = before;
 		return 0;
 	}
 	if (recipient != NULL)
 		identify(s, recipient, &event);
 	counted = store_record(s->tarpit->store, &query, &event, &s->view);
 	if (counted && event.side == SIDE_BAD)
-		note_offence(s, event.amount);
+		note_offence(s, event.amount, &before);
 	session_view_judge_fresh(s, st);
 	return counted ? event.amount : 0;
 }

@@ -33,6 +33,8 @@ PATIENCE_SECONDS = 10
 @pytest.fixture(scope="module")
 def victim():
     with Daemon({**OPTIONS, "stall_at": "{mail}", "network_threshold": "0"}, control=True) as daemon:
+        # The first session and the first answer of all may open what stays open.
+        serves(daemon)
         yield daemon
 
 
@@ -43,7 +45,6 @@ def unharmed(request):
         yield
         return
     daemon = request.getfixturevalue("victim")
-    # The first answer of all may open what stays open.
     assert ask(daemon, "status")["ok"]
     before = daemon.descriptors()
     yield

@@ -199,7 +199,8 @@ def test_the_manual_names_the_members_of_each_json_document(tmp_path):
     log = tmp_path / "damaged.gz"
     log.write_bytes(gzip.compress(text_of("tests", "logs", "postfix-3.7.log").encode())[:-9])
     with Memcached() as memcached, \
-            Daemon({**memcached.options, "exempt_clients": "{10.0.0.0/8}"}, control=True) as daemon, \
+            Daemon({**memcached.options, "memcached_timeout": "1s", "exempt_clients": "{10.0.0.0/8}"},
+                   control=True) as daemon, \
             Session(daemon.address, client) as session:
         session.greet()
         session.reject_many(4)

@@ -77,7 +77,9 @@ def test_hundred_flagged_clients_and_a_budget_of_forty(mta):
         # An eighth of the budget is kept for RCPT.
         site.daemon.wait_for(r"^stall: .*stage=CONNECT.* active=35", 7)
         with site.client(INNOCENT) as other:
-            assert_at_once(other.greeting, other.mail(), other.rcpt(good()), other.data(), other.body())
+            # A hundred processes start on this machine: at once is what is far less than their wait.
+            for reply in (other.greeting, other.mail(), other.rcpt(good()), other.data(), other.body()):
+                assert reply.seconds < 3.5, reply
         greetings = [stack.enter_context(future.result()).greeting for future in futures]
         assert sorted(greeting.code for greeting in greetings) == [220] * 35 + [421] * 65
         for greeting in greetings:

@@ -297,6 +297,18 @@ def test_unit_starts_a_daemon_that_can_do_nothing_else(machine):
 
 
 @plain
+def test_unit_gives_the_socket_to_a_group_of_the_user(machine):
+    machine.drop_in("tarpit-milter.service", "[Service]\nSupplementaryGroups=mail\n")
+    try:
+        with service(machine, socket_group="mail"):
+            milter, control = (os.stat(machine.path(f"/run/tarpit-milter/{name}.sock")) for name in ("milter", "control"))
+            assert milter.st_gid == grp.getgrnam("mail").gr_gid != control.st_gid
+            serves(machine.path("/run/tarpit-milter/milter.sock"))
+    finally:
+        machine.drop_in("tarpit-milter.service", "")
+
+
+@plain
 @pytest.mark.parametrize("kind", ["inet", "unix"])
 def test_unit_lets_the_daemon_have_all_it_uses(machine, kind):
     """memcached, metrics, the spool of a chrooted Postfix, the journal, a reload."""

@@ -221,7 +221,7 @@ static void ends_when_for_a_minute_it_was_none(void **state)
 /* Replay's clock leaps from one line of a log to the next. */
 static void ends_in_time_when_nobody_looked(void **state)
 {
-	static const int64_t leaps[] = {2 * MINUTE, HOUR, 30 * HOUR};
+	static const int64_t leaps[] = {2 * MINUTE, HOUR, 30 * HOUR, 3 * DAY, 10000 * DAY};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(leaps) / sizeof(leaps[0]); i++) {

@@ -342,8 +342,11 @@ static void a_trap_counts_once_and_is_stronger_than_an_exemption(void **state)
 	finish();
 }
 
-/* One probe from each of many unrelated addresses; returns the first that is slowed. */
-static unsigned probe_from_everywhere(unsigned count)
+/*
+ * One probe, for that user if it is not NULL, from each of many unrelated addresses; returns the
+ * first that is slowed.
+ */
+static unsigned probe_from_everywhere(unsigned count, const char *user)
 {
 	for (unsigned i = 1; i <= count; i++) {
 		struct session *session;
@@ -353,7 +356,7 @@ static unsigned probe_from_everywhere(unsigned count)
 		snprintf(recipient, sizeof(recipient), "<user%u@example.org>", i);
 		session = open_as(address, POSTFIX);
 		mail_from(session, "<x@example.net>");
-		rcpt_to(session, recipient, "5.1.1", NULL);
+		rcpt_to(session, user != NULL ? user : recipient, "5.1.1", NULL);
 		session_close(session);
 		if (fake_clock_waited_ms() > 0)
 			return i;
@@ -366,10 +369,20 @@ static void a_siege_slows_strangers_from_the_32nd_probe_on(void **state)
 {
 	(void)state;
 	START("stall_at={rcpt}");
-	assert_in_range(probe_from_everywhere(100), 30, 32);
+	assert_in_range(probe_from_everywhere(100, NULL), 30, 32);
 	finish();
 	START("stall_at={rcpt}", "siege_threshold=0");
-	assert_int_equal(probe_from_everywhere(100), 0);
+	assert_int_equal(probe_from_everywhere(100, NULL), 0);
+	finish();
+}
+
+/* A trap's offence flags its client at once, and is the site's, too. */
+static void traps_make_a_siege(void **state)
+{
+	(void)state;
+	START("stall_at={}", "trap_recipients={trap@example.org}");
+	assert_int_equal(probe_from_everywhere(10, "<trap@example.org>"), 0);
+	assert_true(site_in_siege(tarpit.site));
 	finish();
 }
 
@@ -407,7 +420,7 @@ static void a_siege_is_nothing_to_others(void **state)
 	session = open_as("192.0.2.3", POSTFIX);
 	send_to(session, "example.org", 0, 1);
 	session_close(session);
-	assert_true(probe_from_everywhere(100) > 0);
+	assert_true(probe_from_everywhere(100, NULL) > 0);
 	assert_true(site_in_siege(tarpit.site));
 	PLAY(POSTFIX, steps);
 	finish();
@@ -429,7 +442,7 @@ static void who_goes_on_in_a_siege_is_flagged_once_more_on_its_own_account(void 
 
 	(void)state;
 	START("stall_at={}", "network_threshold=0", "siege_threshold=1");
-	probe_from_everywhere(3);
+	probe_from_everywhere(3, NULL);
 	PLAY(POSTFIX, steps);
 	assert_false(caught_text("by_siege"));
 	finish();
@@ -449,7 +462,7 @@ static void strangers_pass_in_a_siege_when_the_budget_is_full(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(mtas); i++) {
 		START("network_threshold=0", "max_stalls=4");
-		assert_true(probe_from_everywhere(100) > 0);
+		assert_true(probe_from_everywhere(100, NULL) > 0);
 		occupy(4);
 		PLAY(mtas[i], steps);
 		vacate(4);
@@ -472,6 +485,7 @@ int main(void)
 		TEST(nothing_but_a_dead_mailbox_lifts_a_domains_bound),
 		TEST(a_trap_counts_once_and_is_stronger_than_an_exemption),
 		TEST(a_siege_slows_strangers_from_the_32nd_probe_on),
+		TEST(traps_make_a_siege),
 		TEST(a_siege_is_nothing_to_others),
 		TEST(who_goes_on_in_a_siege_is_flagged_once_more_on_its_own_account),
 		TEST(strangers_pass_in_a_siege_when_the_budget_is_full),
