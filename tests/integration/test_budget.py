@@ -210,7 +210,7 @@ def test_sendmail_is_told_to_defer_at_a_rejected_recipient_too():
         sessions[0].begin_rcpt("next@example.org", rejected="5.1.1")
         daemon.wait_for("^stall: ")
         assert_deferred(*[session.rcpt(f"next{number}@example.org", rejected="5.1.1")
-                          for number, session in enumerate(sessions[1:])])
+                          for number, session in enumerate(sessions[1:])], waited=0.6)
         assert_waited(sessions[0].finish())
 
 
