@@ -142,22 +142,13 @@ static bool displace(struct stalls *stalls, const struct prefix *client)
 	return stall != NULL;
 }
 
-/*
- * Sends the 421 that has waited longest, in that network or with NULL in any, and takes its place.
- * False if none waits.
- */
-static bool displace_refusal(struct stalls *stalls, const struct prefix *network)
+/* Sends the 421 that has waited longest, and takes its place. False if none waits. */
+static bool displace_refusal(struct stalls *stalls)
 {
-	struct stall *stall = NULL;
+	struct stall *stall = stalls->refusals > 0 ? stalls->list : NULL;
 
-	if (stalls->refusals == 0)
-		return false;
-	DL_FOREACH(stalls->list, stall)
-	{
-		if (stall->is_refusal &&
-		    (network == NULL || prefix_equal(&stall->network, network)))
-			break;
-	}
+	while (stall != NULL && !stall->is_refusal)
+		stall = stall->next;
 	if (stall == NULL)
 		return false;
 	wake(stall, STALL_DISPLACED);
@@ -173,22 +164,11 @@ static bool make_room(struct stalls *stalls, const struct stall *stall, enum sta
 		      unsigned budget)
 {
 	while (stalls->active >= room_for(budget, share))
-		if (share == STALL_REFUSAL || !displace_refusal(stalls, NULL))
+		if (share == STALL_REFUSAL || !displace_refusal(stalls))
 			break;
 	if (stalls->active < room_for(budget, share))
 		return true;
 	return share == STALL_DISPLACING && displace(stalls, &stall->client);
-}
-
-/* As join_network; whoever asks for a refusal's place gets it. */
-static struct network_stalls *join_full_network(struct stalls *stalls, const struct prefix *network,
-						unsigned budget)
-{
-	struct network_stalls *group = join_network(stalls, network, budget);
-
-	if (group == NULL && displace_refusal(stalls, network))
-		group = join_network(stalls, network, budget);
-	return group;
 }
 
 /* Takes a place for a stall; with the mutex held. */
@@ -199,12 +179,10 @@ static bool take_place(struct stalls *stalls, struct stall *stall, enum stall_sh
 	if (!make_room(stalls, stall, share, budget))
 		return false;
 	stall->group = NULL;
-	if (stall->reserved == NULL) {
-		stall->group =
-			share == STALL_REFUSAL
-				? join_network(stalls, &stall->network, budget)
-				: join_full_network(stalls, &stall->network,
-						    share == STALL_DISPLACING ? UINT_MAX : budget);
+	/* A refusal is in nobody's way, so its network may have more of those. */
+	if (stall->reserved == NULL && share != STALL_REFUSAL) {
+		stall->group = join_network(stalls, &stall->network,
+					    share == STALL_DISPLACING ? UINT_MAX : budget);
 		if (stall->group == NULL)
 			return false;
 	}
@@ -245,9 +223,8 @@ struct network_stalls *stalls_reserve(struct stalls *stalls, const struct prefix
 	struct network_stalls *reserved = NULL;
 
 	pthread_mutex_lock(&stalls->mutex);
-	if ((stalls->active < budget || displace_refusal(stalls, NULL)) &&
-	    stalls->reserved < budget)
-		reserved = join_full_network(stalls, network, budget);
+	if ((stalls->active < budget || displace_refusal(stalls)) && stalls->reserved < budget)
+		reserved = join_network(stalls, network, budget);
 	stalls->reserved += reserved != NULL;
 	pthread_mutex_unlock(&stalls->mutex);
 	return reserved;
