@@ -17,11 +17,13 @@ enum stall_end {
 	STALL_ELAPSED,
 	STALL_FORGIVEN,
 	STALL_STOPPED,
-	STALL_DISPLACED,	/* by a client that had been shut out for long */
+	/* by a client that had been shut out for long, or of a refusal by any stall */
+	STALL_DISPLACED,
 };
 
 /* How much of the budget may be in use for a stall to begin. */
 enum stall_share {
+	STALL_REFUSAL,		/* the first half, until any other stall needs the place */
 	STALL_FIRST_HALF,	/* of a client that has had its share */
 	STALL_ORDINARY,		/* all but a reserve of an eighth */
 	STALL_RESERVE,		/* all: of a RCPT, whose wait no 421 can replace with Postfix */
@@ -42,7 +44,7 @@ struct stall {
 	int64_t began_ms;
 	pthread_cond_t wake;
 	enum stall_end end;
-	bool woken;
+	bool woken, is_listed, is_refusal;
 	struct network_stalls *group;
 	struct stall *prev, *next;
 };

@@ -28,7 +28,7 @@ struct stalls {
 	void (*wakeup)(void);
 	pthread_mutex_t mutex;
 	_Atomic unsigned budget, active; /* active is the length of list */
-	unsigned reserved;
+	unsigned reserved, refusals;
 	bool stopped;
 	struct stall *list; /* oldest first */
 	struct network_stalls *networks;
@@ -59,6 +59,7 @@ void stalls_free(struct stalls *stalls)
 static unsigned room_for(unsigned budget, enum stall_share share)
 {
 	switch (share) {
+	case STALL_REFUSAL:
 	case STALL_FIRST_HALF:
 		return (budget + 1) / 2;
 	case STALL_ORDINARY:
@@ -116,6 +117,19 @@ static void wake(struct stall *stall, enum stall_end end)
 	pthread_cond_signal(&stall->wake);
 }
 
+static void leave_place(struct stalls *stalls, struct stall *stall)
+{
+	if (!stall->is_listed)
+		return;
+	stall->is_listed = false;
+	DL_DELETE(stalls->list, stall);
+	if (stall->group != NULL)
+		leave_network(stalls, stall->group);
+	stall->group = NULL;
+	stalls->active--;
+	stalls->refusals -= stall->is_refusal;
+}
+
 /* Ends the newest stall of another client, which is not ending already. False if there is none. */
 static bool displace(struct stalls *stalls, const struct prefix *client)
 {
@@ -128,25 +142,54 @@ static bool displace(struct stalls *stalls, const struct prefix *client)
 	return stall != NULL;
 }
 
+/* Sends the 421 that has waited longest, and takes its place. False if none waits. */
+static bool displace_refusal(struct stalls *stalls)
+{
+	struct stall *stall = stalls->refusals > 0 ? stalls->list : NULL;
+
+	while (stall != NULL && !stall->is_refusal)
+		stall = stall->next;
+	if (stall == NULL)
+		return false;
+	wake(stall, STALL_DISPLACED);
+	leave_place(stalls, stall);
+	return true;
+}
+
 /*
- * Takes a place for a stall; with the mutex held. One that displaces another has it a moment before
- * that is gone.
+ * Whether there is room in the budget. One that displaces another stall has it a moment before that
+ * is gone.
  */
+static bool make_room(struct stalls *stalls, const struct stall *stall, enum stall_share share,
+		      unsigned budget)
+{
+	while (stalls->active >= room_for(budget, share))
+		if (share == STALL_REFUSAL || !displace_refusal(stalls))
+			break;
+	if (stalls->active < room_for(budget, share))
+		return true;
+	return share == STALL_DISPLACING && displace(stalls, &stall->client);
+}
+
+/* Takes a place for a stall; with the mutex held. */
 static bool take_place(struct stalls *stalls, struct stall *stall, enum stall_share share)
 {
 	unsigned budget = stalls_budget(stalls);
 
-	if (stalls->active >= room_for(budget, share) &&
-	    (share != STALL_DISPLACING || !displace(stalls, &stall->client)))
+	if (!make_room(stalls, stall, share, budget))
 		return false;
 	stall->group = NULL;
-	if (stall->reserved == NULL) {
+	/* A refusal is in nobody's way, so its network may have more of those. */
+	if (stall->reserved == NULL && share != STALL_REFUSAL) {
 		stall->group = join_network(stalls, &stall->network,
 					    share == STALL_DISPLACING ? UINT_MAX : budget);
 		if (stall->group == NULL)
 			return false;
 	}
+	stall->is_listed = true;
+	stall->is_refusal = share == STALL_REFUSAL;
 	stalls->active++;
+	stalls->refusals += stall->is_refusal;
 	DL_APPEND(stalls->list, stall);
 	return true;
 }
@@ -180,7 +223,7 @@ struct network_stalls *stalls_reserve(struct stalls *stalls, const struct prefix
 	struct network_stalls *reserved = NULL;
 
 	pthread_mutex_lock(&stalls->mutex);
-	if (stalls->active < budget && stalls->reserved < budget)
+	if ((stalls->active < budget || displace_refusal(stalls)) && stalls->reserved < budget)
 		reserved = join_network(stalls, network, budget);
 	stalls->reserved += reserved != NULL;
 	pthread_mutex_unlock(&stalls->mutex);
@@ -208,10 +251,7 @@ enum stall_end stall_wait(struct stalls *stalls, struct stall *stall, int64_t *w
 	pthread_mutex_lock(&stalls->mutex);
 	while (!stall->woken && clock->mono_ms(clock) < end_ms)
 		clock->wait_until(clock, &stall->wake, &stalls->mutex, end_ms);
-	DL_DELETE(stalls->list, stall);
-	if (stall->group != NULL)
-		leave_network(stalls, stall->group);
-	stalls->active--;
+	leave_place(stalls, stall);
 	pthread_mutex_unlock(&stalls->mutex);
 
 	pthread_cond_destroy(&stall->wake);

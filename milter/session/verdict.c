@@ -160,6 +160,50 @@ static bool wait_out(struct session *s, const struct situation *at, struct stall
 	return end != STALL_DISPLACED;
 }
 
+static struct stall stall_for(struct session *s, const struct situation *at, enum reason limit)
+{
+	return (struct stall){
+		.client = s->client.key,
+		.network = s->client.network,
+		.address = s->client.address,
+		.stage = stage_log_name(at->stage),
+		.delay_ms = choose_delay_ms(s, at, limit),
+		.score = at->st->effective_score,
+		.reserved = s->transaction.reserved,
+	};
+}
+
+/*
+ * Keeps the 421 back for the delay where there is room for that, so that a client that calls again
+ * at once is slowed, too. Who is to be refused takes no place among the client's sessions. True if
+ * the client was forgiven meanwhile, or the daemon stops.
+ */
+static bool outwait_refusal(struct session *s, const struct situation *at)
+{
+	struct stall stall = stall_for(s, at, at->is_spent ? find_limit(s) : REASON_NONE);
+	enum stall_end end;
+	int64_t waited_ms;
+
+	if (!s->config->stall_at[at->stage] || stall.delay_ms <= 0 || lacks_threads(s) ||
+	    !stall_begin(s->tarpit->stalls, &stall, STALL_REFUSAL))
+		return false;
+	open_sessions_leave(s->tarpit->peers, &s->peer);
+	wake_if_forgiven(s, &stall);
+	end = stall_wait(s->tarpit->stalls, &stall, &waited_ms);
+	count_stalled(s, waited_ms);
+	open_sessions_join(s->tarpit->peers, &s->peer, &s->client.key);
+	if (end == STALL_FORGIVEN)
+		session_view_forget(s);
+	return end == STALL_FORGIVEN || end == STALL_STOPPED;
+}
+
+static enum verdict refuse(struct session *s, const struct situation *at, enum reason reason)
+{
+	if (!s->config->observe && outwait_refusal(s, at))
+		return VERDICT_CONTINUE;
+	return conclude(s, at->stage, ACTION_DEFER, reason, NULL);
+}
+
 /* How much of the budget a stall may find in use. */
 static enum stall_share choose_share(const struct session *s, const struct situation *at)
 {
@@ -174,7 +218,7 @@ static enum stall_share choose_share(const struct session *s, const struct situa
 static enum verdict turn_away(struct session *s, const struct situation *at)
 {
 	if ((at->may_refuse && at->is_spent) || (at->may_defer && s->config->defer_when_full))
-		return conclude(s, at->stage, ACTION_DEFER, REASON_BUDGET, NULL);
+		return refuse(s, at, REASON_BUDGET);
 	return pass(s, at, at->is_crowded ? REASON_SESSIONS : REASON_BUDGET);
 }
 
@@ -192,15 +236,7 @@ static bool let_in(struct session *s)
 /* Delays the command, or if there is no room for that refuses it, or lets it pass. */
 static enum verdict delay(struct session *s, const struct situation *at, enum reason limit)
 {
-	struct stall stall = {
-		.client = s->client.key,
-		.network = s->client.network,
-		.address = s->client.address,
-		.stage = stage_log_name(at->stage),
-		.delay_ms = choose_delay_ms(s, at, limit),
-		.score = at->st->effective_score,
-		.reserved = s->transaction.reserved,
-	};
+	struct stall stall = stall_for(s, at, limit);
 
 	if (s->config->observe) {
 		/* A stall that is not made counts, so that the limits come true as well. */
@@ -231,7 +267,7 @@ static enum verdict slow(struct session *s, const struct situation *at)
 	if (!at->is_spent || at->is_protected)
 		return pass(s, at, limit);
 	if (at->may_refuse)
-		return conclude(s, at->stage, ACTION_DEFER, limit, NULL);
+		return refuse(s, at, limit);
 	return delay(s, at, limit);
 }
 
@@ -275,8 +311,8 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 	/* At DATA all recipients have been let through. */
 	at.is_spent = stage != STAGE_DATA && st->passed >= config->pass_limit;
 	if (at.is_crowded && at.may_defer && !let_in(s))
-		return conclude(s, stage, ACTION_DEFER, REASON_SESSIONS, NULL);
+		return refuse(s, &at, REASON_SESSIONS);
 	if (stage == STAGE_MAIL && at.is_spent && at.may_defer && !has_place(s) && !let_in(s))
-		return conclude(s, stage, ACTION_DEFER, REASON_BUDGET, NULL);
+		return refuse(s, &at, REASON_BUDGET);
 	return config->stall_at[stage] ? slow(s, &at) : VERDICT_CONTINUE;
 }

@@ -140,16 +140,17 @@ static void third_session_of_flagged_client_is_deferred(void **state)
 	static const struct step steps[] = {
 		{CONNECT, "192.0.2.1", .waited_ms = 5000, .events = "flag stall release"},
 		{CONNECT, "192.0.2.1", .waited_ms = 5000, .events = STALLED, .session = 1},
-		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .events = "defer", .session = 2,
+		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .waited_ms = 5000,
+		 .events = "defer", .session = 2,
 		 .detail = "defer: client=192.0.2.1 stage=CONNECT reason=sessions"},
 		/* Of which the log tells within a minute. */
-		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .session = 3},
+		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .waited_ms = 5000, .session = 3},
 		/* The MTA has closed those. A place becomes free. */
 		{CLOSE, .session = 2},
 		{CLOSE, .session = 3},
 		{CLOSE, .session = 0},
 		{CONNECT, "192.0.2.1", .waited_ms = 5000, .events = STALLED, .session = 4},
-		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .session = 5},
+		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .waited_ms = 5000, .session = 5},
 		/* Another client has its own two. */
 		{CONNECT, "192.0.2.99", .session = 6},
 	};
@@ -254,11 +255,84 @@ static void the_two_oldest_sessions_may_take_the_second_half(void **state)
 	finish();
 }
 
+/* Who is refused waits for that in the half of the budget that is free, where stalls are made. */
+static void a_refusal_waits_where_there_is_room(void **state)
+{
+	static const struct {
+		unsigned in_use;
+		const char *stall_at;
+		int64_t waited_ms;
+	} rows[] = {
+		{0, "stall_at={connect,mail,rcpt}", 5000},
+		{19, "stall_at={connect,mail,rcpt}", 5000},
+		{20, "stall_at={connect,mail,rcpt}", 0},
+		{39, "stall_at={connect,mail,rcpt}", 0},
+		{0, "stall_at={mail,rcpt}", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct step steps[] = {
+			{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER,
+			 .waited_ms = rows[i].waited_ms, .events = "flag defer", .session = 2},
+		};
+
+		START("max_flagged_sessions=1", rows[i].stall_at, "delay_max=5s");
+		has_offended("192.0.2.1", 4);
+		sessions[0] = open_as("192.0.2.1", POSTFIX);
+		has_offended("192.0.2.1", 1);
+		occupy(rows[i].in_use);
+		PLAY(POSTFIX, steps);
+		vacate(rows[i].in_use);
+		finish();
+	}
+}
+
+static void forgive_while_it_is_to_be_refused(int64_t deadline_ms)
+{
+	const struct store_query query = query_of("192.0.2.1");
+
+	(void)deadline_ms;
+	fake_clock_advance(1000);
+	/* It has no place among the client's sessions, so that nobody is refused because of it. */
+	assert_int_equal(open_sessions_count(tarpit.peers, &query.client.key), 1);
+	store_forgive(counting.memory, &query);
+	stalls_forgive(tarpit.stalls, &query.client.key);
+}
+
+static void stop_while_it_is_to_be_refused(int64_t deadline_ms)
+{
+	(void)deadline_ms;
+	fake_clock_advance(1000);
+	stalls_stop(tarpit.stalls);
+}
+
+static void who_is_forgiven_in_time_is_not_refused(void **state)
+{
+	static const struct step refused[] = {
+		{CONNECT, "192.0.2.1", .events = "flag", .session = 1},
+		{MAIL, "<x@example.net>", .session = 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		START("max_flagged_sessions=1");
+		has_offended("192.0.2.1", 4);
+		sessions[0] = open_as("192.0.2.1", POSTFIX);
+		has_offended("192.0.2.1", 1);
+		fake_clock_on_next_wait(i == 0 ? forgive_while_it_is_to_be_refused
+					       : stop_while_it_is_to_be_refused);
+		play(POSTFIX, refused, i == 0 ? 2 : 1);
+		finish();
+	}
+}
+
 static void limit_of_sessions_may_be_one(void **state)
 {
 	static const struct step steps[] = {
 		{CONNECT, "192.0.2.1", .waited_ms = 5000, .events = "flag stall release"},
-		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .events = "defer", .session = 1},
+		{CONNECT, "192.0.2.1", .verdict = VERDICT_DEFER, .waited_ms = 5000,
+		 .events = "defer", .session = 1},
 	};
 
 	(void)state;
@@ -647,6 +721,8 @@ int main(void)
 		TEST(where_421_is_ignored_one_client_never_takes_the_second_half),
 		TEST(the_two_oldest_sessions_may_take_the_second_half),
 		TEST(limit_of_sessions_may_be_one),
+		TEST(a_refusal_waits_where_there_is_room),
+		TEST(who_is_forgiven_in_time_is_not_refused),
 		TEST(sessions_may_be_unlimited),
 		TEST(authenticated_sessions_are_not_too_many),
 		TEST(observing_counts_and_logs_but_does_nothing),

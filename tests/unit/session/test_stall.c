@@ -557,6 +557,82 @@ static void real_wait_lasts_as_long_as_asked(void **state)
 
 #define FAKED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* A 421 that is kept back has what nobody else needs. */
+static void a_refusal_makes_way(void **state)
+{
+	static const char *const clients[] = {"192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32",
+					      "192.0.2.4/32"};
+	struct stall refusals[2], ordinary[COUNT(clients)];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		refusals[i] = stall_of("198.51.100.1/32", 5000);
+		assert_true(stall_begin(stalls, &refusals[i], STALL_REFUSAL));
+	}
+	for (size_t i = 0; i < COUNT(clients); i++) {
+		struct stall third = stall_of("198.51.100.2/32", 5000);
+
+		assert_false(stall_begin(stalls, &third, STALL_REFUSAL));
+		ordinary[i] = stall_of(clients[i], 5000);
+		assert_true(stall_begin(stalls, &ordinary[i], STALL_RESERVE));
+	}
+	assert_int_equal(stalls_active(stalls), 4);
+	for (size_t i = 0; i < COUNT(refusals); i++)
+		check_wait(&refusals[i], STALL_DISPLACED, 0);
+	assert_int_equal(stalls_active(stalls), 4);
+	for (size_t i = 0; i < COUNT(clients); i++)
+		check_wait(&ordinary[i], STALL_ELAPSED, 5000);
+	assert_int_equal(stalls_active(stalls), 0);
+}
+
+static void refusals_take_nothing_of_their_networks_share(void **state)
+{
+	const struct prefix network = client("198.51.100.0/24");
+	struct stall refusals[4], ordinary[2];
+	struct network_stalls *place;
+
+	(void)state;
+	stalls_set_budget(stalls, 8);
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		refusals[i] = stall_of("198.51.100.1/32", 5000);
+		refusals[i].network = network;
+		assert_true(stall_begin(stalls, &refusals[i], STALL_REFUSAL));
+	}
+	ordinary[0] = stall_of("198.51.100.2/32", 5000);
+	ordinary[0].network = network;
+	assert_true(stall_begin(stalls, &ordinary[0], STALL_ORDINARY));
+	place = stalls_reserve(stalls, &network);
+	assert_non_null(place);
+	ordinary[1] = ordinary[0];
+	assert_false(stall_begin(stalls, &ordinary[1], STALL_ORDINARY));
+	ordinary[1].reserved = place;
+	assert_true(stall_begin(stalls, &ordinary[1], STALL_ORDINARY));
+	/* One client's refusals leave the second half free. */
+	assert_int_equal(stalls_active(stalls), 6);
+	for (size_t i = 0; i < COUNT(refusals); i++)
+		check_wait(&refusals[i], STALL_ELAPSED, 5000);
+	for (size_t i = 0; i < COUNT(ordinary); i++)
+		check_wait(&ordinary[i], STALL_ELAPSED, 5000);
+	stalls_unreserve(stalls, place);
+}
+
+static void a_refusal_that_was_woken_stays_so(void **state)
+{
+	struct stall refusal = stall_of("192.0.2.1/32", 5000), ordinary[4];
+
+	(void)state;
+	assert_true(stall_begin(stalls, &refusal, STALL_REFUSAL));
+	assert_int_equal(stalls_forgive(stalls, &refusal.client), 1);
+	for (size_t i = 0; i < COUNT(ordinary); i++) {
+		ordinary[i] = stall_of("192.0.2.1/32", 0);
+		ordinary[i].network.address[0] = (uint8_t)i;
+		assert_true(stall_begin(stalls, &ordinary[i], STALL_RESERVE));
+	}
+	check_wait(&refusal, STALL_FORGIVEN, 0);
+	for (size_t i = 0; i < COUNT(ordinary); i++)
+		check_wait(&ordinary[i], STALL_ELAPSED, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -578,6 +654,9 @@ int main(void)
 		FAKED(a_network_has_a_quarter_and_two_at_least),
 		FAKED(a_place_may_be_reserved),
 		FAKED(a_stall_may_take_the_place_of_another),
+		FAKED(a_refusal_makes_way),
+		FAKED(refusals_take_nothing_of_their_networks_share),
+		FAKED(a_refusal_that_was_woken_stays_so),
 		FAKED(budget_may_shrink_below_what_is_in_use),
 		FAKED(each_stall_nudges),
 		FAKED(nudge_is_optional),
