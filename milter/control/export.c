@@ -50,7 +50,7 @@ static void keep_first(struct page *page)
 	page->is_full = true;
 }
 
-/* Whether a session would judge a client by this prefix: a reload may have changed how wide one is. */
+/* Whether a session judges a client by this prefix: a reload may have changed how wide one is. */
 static bool is_key(const struct config *config, const struct prefix *key)
 {
 	return key->bits ==

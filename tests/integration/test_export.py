@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""tarpitctl export: each format is read by the program that it is for, and nftables slows whom it names, nobody else."""
+"""tarpitctl export: each format is read by the program that it is for; nftables slows whom it names and nobody else."""
 
 import contextlib
 import datetime
@@ -139,8 +139,8 @@ def test_each_page_is_asked_for_behind_the_last_client(tmp_path):
 
 @pytest.mark.parametrize("second", [
     {"ok": False, "status": 1, "error": "no \x1b[2J"}, {"ok": True}, {"ok": False}, {"ok": False, "error": "x"}, [],
-    page(True), page(False, "192.0.2.1/32"), page(False, "192.0.2.1/32; flush ruleset"), page(False, "192.0.2.9/32", remains_s=0),
-], ids=str)
+    page(True), page(False, "192.0.2.1/32"), page(False, "192.0.2.1/32; flush ruleset"),
+    page(False, "192.0.2.9/32", remains_s=0)], ids=str)
 @pytest.mark.parametrize("form", ["nft", "json"])
 def test_nothing_is_printed_unless_all_is_as_promised(tmp_path, form, second):
     with FakeControl(str(tmp_path / "control.sock")) as fake:
@@ -184,22 +184,26 @@ def test_nft_takes_its_script_again_and_again(daemon, idle, tmp_path):
     full, empty = export_to(tmp_path / "full", daemon, "nft"), export_to(tmp_path / "empty", idle, "nft")
     counts = f"{NFT_COUNT.format(4)}; {NFT_COUNT.format(6)}"
     assert in_network_of_its_own(
-        f"nft -c -f {full}; nft -c -f {empty}; nft -f {empty}; {counts}; nft -f {full}; {counts}; nft -f {RULES}; {counts}; "
-        f"sed s,192.0.2.1/32,192.0.2.0/30, {full} | nft -f -; nft -f {full}; nft -f {empty}; {counts}"
+        f"nft -c -f {full}; nft -c -f {empty}; nft -f {empty}; {counts}; nft -f {full}; {counts}; nft -f {RULES}; "
+        f"{counts}; sed s,192.0.2.1/32,192.0.2.0/30, {full} | nft -f -; nft -f {full}; nft -f {empty}; {counts}"
     ).split() == ["0", "0", "1", "1", "1", "1", "0", "0"]
     elements = in_network_of_its_own(f"nft -f {full}; nft list set inet tarpit_milter flagged4")
-    assert re.search(r"192\.0\.2\.1 timeout \S+ expires \S+, 192\.0\.2\.7 timeout (9m\d+s|10m)\S* expires", elements), elements
+    assert re.search(r"192\.0\.2\.1 timeout \S+ expires \S+, 192\.0\.2\.7 timeout (9m\d+s|10m)\S* expires",
+                     elements), elements
 
 
 @as_root
 @needs_program("ipset")
 def test_ipset_takes_its_script_again_and_again(daemon, idle, tmp_path):
-    full, empty = export_to(tmp_path / "full", daemon, "ipset", "--timeout", "1m"), export_to(tmp_path / "empty", idle, "ipset")
+    full = export_to(tmp_path / "full", daemon, "ipset", "--timeout", "1m")
+    empty = export_to(tmp_path / "empty", idle, "ipset")
     listed = "ipset list tarpit_milter{} | sed '1,/^Members/d; s/ timeout.*//' | sort"
-    script = "; ".join(f"ipset restore <{path}; {listed.format(4)}; {listed.format(6)}; echo ." for path in (empty, full, full, empty))
+    script = "; ".join(f"ipset restore <{path}; {listed.format(4)}; {listed.format(6)}; echo ."
+                       for path in (empty, full, full, empty))
     members = "192.0.2.1\n192.0.2.7\n2001:db8:1:2::/64\n.\n"
     assert in_network_of_its_own(script) == ".\n" + members + members + ".\n"
-    assert in_network_of_its_own(f"ipset restore <{full}; ipset list -n").split() == ["tarpit_milter4", "tarpit_milter6"]
+    left = in_network_of_its_own(f"ipset restore <{full}; ipset list -n")
+    assert left.split() == ["tarpit_milter4", "tarpit_milter6"]
 
 
 @needs_program("rbldnsd")
@@ -215,7 +219,8 @@ def test_rbldnsd_reads_its_zone(daemon, idle, tmp_path):
 @needs_program("rbldnsd")
 def test_rbldnsd_forgets_a_zone_that_nobody_renews(daemon, tmp_path):
     path = export_to(tmp_path / "full", daemon, "rbldnsd", "--timeout", "5m")
-    expires = datetime.datetime.strptime(re.search(r"^\$TIMESTAMP - (.*)$", path.read_text(), re.M)[1], "%Y:%m:%d:%H:%M:%S")
+    stamp = re.search(r"^\$TIMESTAMP - (.*)$", path.read_text(), re.M)[1]
+    expires = datetime.datetime.strptime(stamp, "%Y:%m:%d:%H:%M:%S")
     assert 290 < expires.replace(tzinfo=datetime.timezone.utc).timestamp() - time.time() <= 300
     path.write_text(path.read_text().replace(f"- {expires.year}", f"- {expires.year - 1}"))
     done = subprocess.run(["rbldnsd", "-d", f"x.example:combined:{path}"], capture_output=True, text=True, check=False)
@@ -233,7 +238,8 @@ def test_postfix_reads_its_access_map(daemon, idle, tmp_path):
                               input="".join(f"{address}\n" for address in (*held_off, *others)), check=False)
         assert done.stderr == ""
         return done.stdout
-    assert found(export_to(tmp_path / "full", daemon, "postscreen")) == "".join(f"{client}\treject\n" for client in held_off)
+    rejected = "".join(f"{client}\treject\n" for client in held_off)
+    assert found(export_to(tmp_path / "full", daemon, "postscreen")) == rejected
     assert found(export_to(tmp_path / "empty", idle, "postscreen")) == ""
 
 
@@ -289,7 +295,8 @@ def test_nftables_slows_who_is_flagged_and_nobody_else(daemon):
             tries += 1
         assert tries >= 8
         assert got == {BY_COUNTS: 2, IPV6: 2, HARMLESS: tries}
-        wait_until(lambda: "expires" not in network.server.run("nft", "list", "set", "inet", "tarpit_milter", "flagged4"), 6)
+        listed = "nft", "list", "set", "inet", "tarpit_milter", "flagged4"
+        wait_until(lambda: "expires" not in network.server.run(*listed), 6)
         assert [calls(BY_COUNTS, seconds=2) for _ in range(5)] == [1] * 5
         goes_on()
 
@@ -317,7 +324,8 @@ def test_the_timer_feeds_nftables():
         machine.configure("network_threshold = 0\n")
         machine.run("install", "-D", "-m", "0644", str(RULES), "/etc/tarpit-milter/tarpit-milter.nft")
         for unit in "service", "timer":
-            machine.run("install", "-m", "0644", str(NFTABLES / f"tarpit-milter-nftables.{unit}"), "/etc/systemd/system")
+            machine.run("install", "-m", "0644", str(NFTABLES / f"tarpit-milter-nftables.{unit}"),
+                        "/etc/systemd/system")
         machine.drop_in("tarpit-milter-nftables.service",
                         "[Service]\nPrivateNetwork=yes\nExecStartPost=nft list table inet tarpit_milter\n")
         machine.run("systemctl", "start", "tarpit-milter")
