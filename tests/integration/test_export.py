@@ -19,6 +19,7 @@ from support.daemon import TOP, binary
 from support.fake_control import FakeControl
 from support.machine import UNIT, Machine
 from support.machine import why_not as why_no_machine
+from support.milter import Session
 from support.network import Network, why_not
 
 NFTABLES = pathlib.Path(TOP, "packaging", "nftables")
@@ -121,6 +122,19 @@ def test_in_observe_mode_nobody_is_named_unless_asked_for():
         assert result.err == "tarpitctl: mode = observe: the daemon itself slows none of these\n"
 
 
+def test_with_memcached_a_host_names_whom_it_has_seen(memcached):
+    options = {**memcached.options, "memcached_timeout": "1s"}
+    with daemon_with(AT_MAIL, options, control=True) as daemon, daemon_with(AT_MAIL, options, control=True) as other:
+        flag(daemon, BY_COUNTS)
+        ctl(daemon, "flag", BY_HAND)
+        assert export(daemon, "cidr").split() == KEYS[:2]
+        assert export(other, "cidr") == ""
+        for client in BY_COUNTS, BY_HAND:
+            with Session(other.address, client) as session:
+                session.quit()
+        assert export(other, "cidr").split() == KEYS[:2]
+
+
 def page(more, *clients, **members):
     return {"ok": True, "mode": "enforce", "more": more, "clients": [
         {"client": client, "remains_s": 60, "by_hand": False, "score": 5, **members} for client in clients]}
@@ -195,6 +209,8 @@ def test_nft_takes_its_script_again_and_again(daemon, idle, tmp_path):
 @as_root
 @needs_program("ipset")
 def test_ipset_takes_its_script_again_and_again(daemon, idle, tmp_path):
+    tried = subprocess.run(["unshare", "--net", "ipset", "list"], capture_output=True, check=False)
+    require(tried.returncode == 0, f"a kernel with sets: {tried.stderr}")
     full = export_to(tmp_path / "full", daemon, "ipset", "--timeout", "1m")
     empty = export_to(tmp_path / "empty", idle, "ipset")
     listed = "ipset list tarpit_milter{} | sed '1,/^Members/d; s/ timeout.*//' | sort"
