@@ -15,7 +15,7 @@
 
 /* The longest row: {"client":"...","remains_s":2419200,"by_hand":false,"score":...}, and a comma. */
 #define ROW_MAX (PREFIX_TEXT_MAX + 100)
-_Static_assert(EXPORT_MAX *ROW_MAX + 1000 < FRAME_REPLY_MAX, "a page is one answer");
+_Static_assert(1000 + EXPORT_MAX * ROW_MAX < FRAME_REPLY_MAX, "a page is one answer");
 
 struct exported {
 	struct prefix key;
