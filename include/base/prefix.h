@@ -54,6 +54,10 @@ struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits);
  */
 bool prefix_is_private(const struct prefix *prefix);
 bool prefix_equal(const struct prefix *a, const struct prefix *b);
+/* As qsort has it: IPv4 first, then by address, the wider one of two that begin alike first. */
+int prefix_compare(const struct prefix *a, const struct prefix *b);
+/* Whether all of the inner one is in the outer one. */
+bool prefix_has(const struct prefix *outer, const struct prefix *inner);
 /* Writes "192.0.2.1/32", or RFC 5952's form for IPv6. text holds PREFIX_TEXT_MAX; returned too. */
 char *prefix_format(const struct prefix *prefix, char *text);
 /* The same without the length. */

@@ -24,6 +24,8 @@ void exempt_seal(struct exempt *exempt);
  * NULL.
  */
 bool exempt_has_client(const struct exempt *exempt, const struct prefix *address, struct prefix *rule);
+/* Whether some of this prefix, or all of it, is in a network of the list. */
+bool exempt_touches(const struct exempt *exempt, const struct prefix *prefix);
 /* For a name that the MTA has verified both ways: the rule, owned by exempt, or NULL. */
 const char *exempt_host_rule(const struct exempt *exempt, const char *name);
 

@@ -13,6 +13,9 @@
 #include "base/prefix.h"
 #include "base/store_view.h"
 
+/* In a dirty network one offence of weight 1 flags a client. */
+#define POLICY_DIRTY_THRESHOLD 1.0
+
 struct policy {
 	double threshold;
 	double good_credit;
@@ -65,6 +68,13 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 void policy_judge_view(const struct policy *policy, const struct client *client,
 		       const struct store_view *view, const struct window *now,
 		       struct circumstances circumstances, struct standing *standing);
+
+/*
+ * Whether a flagged client is spared any refusal. Some senders take a 421 for final, so who delivers
+ * mail gets none: with any credit until pass_limit of its recipients have passed, and then if that
+ * is no small part of what it does. A harvester can send one mail, too.
+ */
+bool policy_is_protected(const struct standing *standing, unsigned pass_limit);
 
 /* Hundredths that an offence of this weight (hundredths) adds. */
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender);

@@ -136,18 +136,19 @@ struct prefix prefix_cut(const struct prefix *prefix, uint8_t bits)
 	return cut;
 }
 
+bool prefix_has(const struct prefix *outer, const struct prefix *inner)
+{
+	struct prefix cut = prefix_cut(inner, outer->bits);
+
+	return prefix_equal(&cut, outer);
+}
+
 /* Whether all of the prefix is in one of the networks. */
 static bool is_in(const struct prefix *prefix, const struct prefix *networks, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		struct prefix cut;
-
-		if (prefix->family != networks[i].family || prefix->bits < networks[i].bits)
-			continue;
-		cut = prefix_cut(prefix, networks[i].bits);
-		if (prefix_equal(&cut, &networks[i]))
+	for (size_t i = 0; i < count; i++)
+		if (prefix_has(&networks[i], prefix))
 			return true;
-	}
 	return false;
 }
 
@@ -165,6 +166,15 @@ bool prefix_is_private(const struct prefix *prefix)
 bool prefix_equal(const struct prefix *a, const struct prefix *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+int prefix_compare(const struct prefix *a, const struct prefix *b)
+{
+	int order = a->family - b->family;
+
+	if (order == 0)
+		order = memcmp(a->address, b->address, sizeof(a->address));
+	return order != 0 ? order : a->bits - b->bits;
 }
 
 char *prefix_format_address(const struct prefix *prefix, char *text)

@@ -5,18 +5,19 @@
 #include <string.h>
 
 #include "change.h"
+#include "export.h"
 #include "request.h"
 #include "show.h"
 
 /* Requests are flat. jansson recurses for each level: a deep one would use up the stack. */
 #define DEPTH_MAX 8
 
-enum argument_kind { ARGUMENT_NONE, ARGUMENT_CLIENT, ARGUMENT_INTEGER };
+enum argument_kind { ARGUMENT_NONE, ARGUMENT_CLIENT, ARGUMENT_INTEGER, ARGUMENT_AFTER };
 
 struct argument {
 	const char *name;
 	enum argument_kind kind;
-	json_int_t min, max; /* of an integer, which may be left out */
+	json_int_t min, max; /* of an integer */
 };
 
 struct command {
@@ -35,6 +36,9 @@ static const struct command commands[] = {
 	 {{"client", ARGUMENT_CLIENT, 0, 0}, {"duration_s", ARGUMENT_INTEGER, 1, 30 * 86400}}},
 	{"forgive", change_forgive, {{"client", ARGUMENT_CLIENT, 0, 0}}},
 	{"reload", change_reload, {{0}}},
+	{"export",
+	 export_clients,
+	 {{"after", ARGUMENT_AFTER, 0, 0}, {"count", ARGUMENT_INTEGER, 1, EXPORT_MAX}}},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 #define ARGUMENTS (sizeof(commands[0].arguments) / sizeof(commands[0].arguments[0]))
@@ -83,15 +87,27 @@ static bool take_integer(struct request *r, const struct argument *argument, con
 	return true;
 }
 
+/* Takes a prefix as an answer has it: the last client of the page before. */
+static bool take_after(struct request *r, const char *name, const json_t *value)
+{
+	const char *text = json_string_value(value);
+
+	if (text == NULL || !prefix_parse(text, &r->after))
+		return request_refuse(r, COMMAND_USAGE, "%s: not a prefix", name);
+	return true;
+}
+
+/* All but a client may be left out. */
 static bool take_argument(struct request *r, const struct argument *argument, const json_t *value)
 {
-	if (value == NULL) {
-		if (argument->kind == ARGUMENT_INTEGER)
-			return true;
+	if (value == NULL && argument->kind == ARGUMENT_CLIENT)
 		return request_refuse(r, COMMAND_USAGE, "%s is missing", argument->name);
-	}
+	if (value == NULL)
+		return true;
 	if (argument->kind == ARGUMENT_INTEGER)
 		return take_integer(r, argument, value);
+	if (argument->kind == ARGUMENT_AFTER)
+		return take_after(r, argument->name, value);
 	return take_client(r, argument->name, value);
 }
 

@@ -24,6 +24,7 @@ struct request {
 	struct prefix written;	/* that itself, which may be a translator's */
 	struct client client;
 	json_int_t number;	/* 0: not given */
+	struct prefix after;	/* family 0: not given */
 	/* the answer: an object, whose "ok" is true unless request_refuse was called */
 	json_t *answer;
 	bool lacks_memory;	/* the answer is incomplete */

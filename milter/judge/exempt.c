@@ -138,6 +138,38 @@ bool exempt_has_client(const struct exempt *exempt, const struct prefix *address
 	return false;
 }
 
+/* Whether a network of exactly so many bits is in the prefix: the first that is not before it. */
+static bool has_within(const struct exempt *exempt, const struct prefix *prefix, uint8_t bits)
+{
+	struct prefix first = *prefix;
+	size_t low = 0, high = exempt->clients_count;
+
+	first.bits = bits;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_prefixes(&exempt->clients[middle], &first) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < exempt->clients_count && exempt->clients[low].bits == bits &&
+	       prefix_has(prefix, &exempt->clients[low]);
+}
+
+bool exempt_touches(const struct exempt *exempt, const struct prefix *prefix)
+{
+	const bool *has = prefix->family == 4 ? exempt->ipv4_has : exempt->ipv6_has;
+	unsigned longest = prefix->family == 4 ? 32 : 128;
+
+	if (exempt_has_client(exempt, prefix, NULL))
+		return true;
+	for (unsigned bits = prefix->bits + 1U; bits <= longest; bits++)
+		if (has[bits] && has_within(exempt, prefix, (uint8_t)bits))
+			return true;
+	return false;
+}
+
 const char *exempt_host_rule(const struct exempt *exempt, const char *name)
 {
 	char text[HOST_MAX + 2];

@@ -8,10 +8,10 @@
 #include <math.h>
 #include <stddef.h>
 
-/* In a dirty network one offence of weight 1 flags a client. */
-#define DIRTY_THRESHOLD 1.0
 /* Sums of hundredths in binary fractions: 0.7 + 0.3 must not fall short of 1. */
 #define ROUNDING 1e-9
+/* Who has so many offences at most for each recipient that its mail has reached sends mail. */
+#define SENDER_SHARE 4
 
 /* A counter of two windows, in the unit of a recipient: the older one fades. */
 static double fade(uint64_t now, uint64_t previous, double elapsed)
@@ -56,7 +56,7 @@ static void weigh_network(const struct policy *policy, const struct tally *netwo
 			    st->network_score >= policy->network_threshold - ROUNDING;
 	if (!st->network_dirty)
 		return;
-	st->threshold = fmin(policy->threshold, DIRTY_THRESHOLD);
+	st->threshold = fmin(policy->threshold, POLICY_DIRTY_THRESHOLD);
 	if (!st->has_credit)
 		st->passed = fmax(st->passed, fade(network->passed_now, network->passed_previous, elapsed));
 }
@@ -77,7 +77,7 @@ void policy_judge(const struct policy *policy, const struct tally *client,
 	 * It has an offence of this window that its credit does not make up for, or as much as one
 	 * of before.
 	 */
-	is_offender = standing->score >= DIRTY_THRESHOLD - ROUNDING ||
+	is_offender = standing->score >= POLICY_DIRTY_THRESHOLD - ROUNDING ||
 		      (client->bad_now > 0 && standing->score > ROUNDING);
 	if (standing->network_dirty && is_offender) {
 		standing->inherited_score =
@@ -109,6 +109,12 @@ void policy_judge_view(const struct policy *policy, const struct client *client,
 	tally_roll(&kept, view->window, now->index);
 	standing->kept_good = fade(kept.good_now, kept.good_previous, now->elapsed);
 	standing->has_trap = view->has_trap;
+}
+
+bool policy_is_protected(const struct standing *standing, unsigned pass_limit)
+{
+	return standing->has_credit &&
+	       (standing->passed < pass_limit || SENDER_SHARE * standing->good >= standing->bad);
 }
 
 uint64_t policy_amount(const struct policy *policy, unsigned weight, bool null_sender)

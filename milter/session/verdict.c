@@ -12,8 +12,6 @@
 
 /* A delay ends so long before the MTA's timeout at the latest. */
 #define TIMEOUT_MARGIN_MS 2000
-/* Who has so many offences at most for each recipient that its mail has reached sends mail. */
-#define SENDER_SHARE 4
 
 static unsigned note_deferral(const struct session *s, const struct journal_decision *decision)
 {
@@ -284,16 +282,6 @@ static bool has_place(struct session *s)
 	return *reserved != NULL;
 }
 
-/*
- * Some senders take a 421 for final, so who delivers mail gets none: with any credit until
- * pass_limit of its recipients have passed, and then if that is no small part of what it does. A
- * harvester can send one mail, too.
- */
-static bool is_protected(const struct standing *st, unsigned pass_limit)
-{
-	return st->has_credit && (st->passed < pass_limit || SENDER_SHARE * st->good >= st->bad);
-}
-
 enum verdict session_verdict(struct session *s, enum stage stage, const struct standing *st,
 			     bool can_refuse)
 {
@@ -302,7 +290,7 @@ enum verdict session_verdict(struct session *s, enum stage stage, const struct s
 
 	if (!st->flagged)
 		return VERDICT_CONTINUE;
-	at.is_protected = is_protected(st, config->pass_limit);
+	at.is_protected = policy_is_protected(st, config->pass_limit);
 	at.may_refuse = can_refuse && !at.is_protected;
 	at.may_defer = at.may_refuse && !st->by_siege;
 	at.is_crowded =

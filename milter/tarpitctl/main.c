@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include "ask.h"
 #include "base/duration.h"
 #include "config.h"
+#include "export.h"
 #include "replay/replay.h"
 #include "table.h"
 #include "text.h"
@@ -33,6 +35,8 @@
 struct options {
 	const char *socket_path;
 	const char *count; /* of -n; NULL: not given */
+	struct export_options export;
+	bool exports; /* one of those is given */
 	bool json;
 	bool names_json; /* --json stands somewhere, even if getopt stops at a fault before it */
 	enum { RUN_COMMAND, SHOW_HELP, SHOW_VERSION } action;
@@ -250,6 +254,21 @@ static int run_top(const struct options *options, int argc, char **argv)
 	return status == EX_OK ? status : fail(options, status, "%s", error);
 }
 
+static int run_export(const struct options *options, int argc, char **argv)
+{
+	struct export_options wished = options->export;
+	char error[ERROR_MAX] = "";
+	int status;
+
+	(void)argc;
+	if (wished.format == NULL)
+		wished.format = options->json ? "json" : "cidr";
+	if (options->json && strcmp(wished.format, "json") != 0)
+		return fail(options, EX_USAGE, "%s: --json is a format, too", argv[0]);
+	status = export_run(options->socket_path, &wished, error, sizeof(error));
+	return status == EX_OK ? status : fail(options, status, "%s", error);
+}
+
 /* `arguments` is for the usage; least and most are how many there may be. */
 struct command {
 	const char *name, *arguments, *help;
@@ -272,6 +291,8 @@ static const struct command commands[] = {
 	{"forgive", "CLIENT", "forget a client, and end its stalls now", 1, 1, "", run_client,
 	 NULL},
 	{"reload", "", "read the configuration again", 0, 0, "", run_plain, NULL},
+	{"export", "[OPTION]...", "who is flagged, and for how long: for a firewall", 0, 0, "",
+	 run_export, NULL},
 	{"top", "", "a live screen; q quits", 0, 0, "", run_top, NULL},
 	{"replay", "[OPTION]... FILE...", "what this configuration makes of a mail log", 0, 0, "",
 	 NULL, replay_main},
@@ -280,13 +301,36 @@ static const struct command commands[] = {
 
 /* --- the command line ---------------------------------------------------------------------- */
 
+/* Options of export, which have no letter. */
+enum { OPTION_FORMAT = UCHAR_MAX + 1, OPTION_TIMEOUT, OPTION_OBSERVE };
+
 static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 'S'},
 	{"json", no_argument, NULL, 'j'},
+	{"format", required_argument, NULL, OPTION_FORMAT},
+	{"timeout", required_argument, NULL, OPTION_TIMEOUT},
+	{"observe", no_argument, NULL, OPTION_OBSERVE},
 	{"version", no_argument, NULL, 'V'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
+
+static bool take_export(struct export_options *export, int option)
+{
+	switch (option) {
+	case OPTION_FORMAT:
+		export->format = optarg;
+		return true;
+	case OPTION_TIMEOUT:
+		export->timeout = optarg;
+		return true;
+	case OPTION_OBSERVE:
+		export->observe = true;
+		return true;
+	default:
+		return false;
+	}
+}
 
 static bool take(struct options *options, int option)
 {
@@ -307,7 +351,8 @@ static bool take(struct options *options, int option)
 		options->action = SHOW_HELP;
 		return true;
 	default:
-		return false;
+		options->exports = true;
+		return take_export(&options->export, option);
 	}
 }
 
@@ -339,7 +384,13 @@ static void print_usage(FILE *out)
 
 		fprintf(out, "%*s%s\n", width < 30 ? 30 - width : 1, "", command->help);
 	}
-	fputs("\nCLIENT is an address or a network; DURATION is 20s, 5m, 4h, 2d, or seconds.\n",
+	fputs("\noptions of export:\n"
+	      "  --format FORMAT     cidr (as if none is given), nft, ipset, rbldnsd, postscreen "
+	      "or "
+	      "json\n"
+	      "  --timeout DURATION  hold nobody off for longer than that\n"
+	      "  --observe           name them in mode = observe, too\n"
+	      "\nCLIENT is an address or a network; DURATION is 20s, 5m, 4h, 2d, or seconds.\n",
 	      out);
 }
 
@@ -371,7 +422,8 @@ static int run_command(struct options *options, const struct command *command, i
 	/* The common options may stand behind the command too. */
 	snprintf(letters, sizeof(letters), "S:Vh%s", command->letters);
 	argv[0] = program_invocation_short_name;
-	if (!parse(options, argc, argv, letters))
+	if (!parse(options, argc, argv, letters) ||
+	    (options->exports && command->run != run_export))
 		return misused(options, "", "wrong option");
 	if (options->action != RUN_COMMAND)
 		return EX_OK;
@@ -390,7 +442,7 @@ static int run(struct options *options, int argc, char **argv)
 	const struct command *command;
 	int status = EX_OK;
 
-	if (!parse(options, argc, argv, "+S:Vh"))
+	if (!parse(options, argc, argv, "+S:Vh") || options->exports)
 		return misused(options, "", "wrong option");
 	if (options->action == RUN_COMMAND) {
 		if (optind == argc)

@@ -208,6 +208,7 @@ def test_the_manual_names_the_members_of_each_json_document(tmp_path):
         wait_until(lambda: ctl_json(daemon, "stalls")["active"] == 1)
         shown = {command: members(ctl_json(daemon, *words.split())) for command, words in {
             "status": "status", "stalls": "stalls", "list": "list", "flag": f"flag {client}", "reload": "reload",
+            "export": "export",
             "replay": f"replay --set threshold=3 {log}", "forgive": f"forgive {client}"}.items()}
         shown["show"] = members([ctl_json(daemon, "show", each) for each in (client, "10.0.0.1")])
     assert set(re.findall(r"^\.Va (ok|error|faults|warning|status)\b", common, re.M)) == {

@@ -23,7 +23,7 @@ SETTINGS = {**OPTIONS, "delay_min": "100ms", "delay_max": "200ms", "max_stalls":
             "max_flagged_sessions": "0", "stall_at": "{connect, helo, mail, rcpt, data}", "log_level": "notice"}
 COMMANDS = ({"command": "status"}, {"command": "list"}, {"command": "stalls"},
             {"command": "show", "client": "192.0.2.1"}, {"command": "flag", "client": "100.64.0.1", "duration_s": 1},
-            {"command": "forgive", "client": "100.64.0.1"}, {"command": "nonsense"})
+            {"command": "forgive", "client": "100.64.0.1"}, {"command": "export"}, {"command": "nonsense"})
 # Blocks by which an idle daemon differs from itself: the C library keeps some for each thread that there has been.
 SOME_BLOCKS = 64
 

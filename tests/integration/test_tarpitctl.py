@@ -29,7 +29,7 @@ NOBODY = 65534
 MANUAL = pathlib.Path(TOP, "packaging", "tarpitctl.8")
 COMPLETION = os.path.join(TOP, "packaging", "tarpitctl.bash-completion")
 TIMEOUT_SECONDS = 10
-COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "top", "replay"]
+COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "export", "top", "replay"]
 REPLAY = "replay", "-c", "/dev/null", "/dev/null"
 
 @pytest.fixture(name="daemon", scope="module")
@@ -466,6 +466,9 @@ def test_completion_of_commands_and_options():
     assert complete("tarpitctl -S /x/y f") == ["flag", "forgive"]
     assert complete("tarpitctl list -") == ["--json", "--socket", "-S", "-n"]
     assert complete("tarpitctl status ") == ["--json", "--socket", "-S"]
+    assert complete("tarpitctl export --") == ["--format", "--json", "--observe", "--socket", "--timeout"]
+    assert complete("tarpitctl export --format ") == ["cidr", "ipset", "json", "nft", "postscreen", "rbldnsd"]
+    assert complete("tarpitctl export --timeout ") == []
 
 
 def test_completion_of_the_options_of_replay():

@@ -45,7 +45,7 @@ class FakeControl:
     """with FakeControl(path) as fake: ... tarpitctl -S path ...
 
     status, stalls, clients and counters: what is answered from now on. raw: command -> bytes of a frame's body, or an
-    answer, instead. silent: it takes requests and does not answer. asked: how many requests there were of each command;
+    answer, or what makes one of the request, instead. silent: it takes requests and does not answer. asked: how many requests there were of each command;
     connections: on how many connections.
     """
 
@@ -127,7 +127,8 @@ class FakeControl:
         command = request["command"]
         self.asked[command] = self.asked.get(command, 0) + 1
         if command in self.raw:
-            return self.raw[command]
+            raw = self.raw[command]
+            return raw(request) if callable(raw) else raw
         stalls = [stall.answer() if isinstance(stall, Stall) else stall for stall in self.stalls]
         if command == "status":
             # Uptime goes on, else its rates could not be told.

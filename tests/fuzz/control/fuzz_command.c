@@ -15,6 +15,7 @@
 #include "fuzz.h"
 #include "metrics/page.h"
 #include "store/store.h"
+#include "tarpitctl/export.h"
 #include "tarpitctl/text.h"
 
 #define SESSIONS 4
@@ -34,25 +35,38 @@ static bool reload(void *arg, struct faults *faults, char *needs_restart, size_t
 	return faults->count == 0;
 }
 
+/* tarpitctl takes whatever the daemon answers to a command, and prints it. */
+static void check_shown(const char *command, const json_t *answer)
+{
+	FILE *out = fopen("/dev/null", "we");
+	struct export_list list = {0};
+	bool is_more;
+
+	CHECK(out != NULL);
+	if (strcmp(command, "export") == 0)
+		CHECK(export_take(&list, answer, &is_more));
+	else
+		CHECK(text_print(command, answer, true, out));
+	free(list.clients);
+	fclose(out);
+}
+
 static void check_answer(const char *request, const char *answer)
 {
 	json_t *object = json_loads(answer, JSON_REJECT_DUPLICATES, NULL), *asked;
 	const json_t *ok = json_object_get(object, "ok");
-	FILE *out = fopen("/dev/null", "we");
 	const char *error;
 
-	CHECK(json_is_boolean(ok) && out != NULL);
+	CHECK(json_is_boolean(ok));
 	if (json_is_true(ok)) {
 		asked = json_loads(request, 0, NULL);
-		CHECK(text_print(json_string_value(json_object_get(asked, "command")), object, true,
-				 out));
+		check_shown(json_string_value(json_object_get(asked, "command")), object);
 		json_decref(asked);
 	} else {
 		error = json_string_value(json_object_get(object, "error"));
 		CHECK(error != NULL && is_printable(error));
 		CHECK(json_integer_value(json_object_get(object, "status")) > 0);
 	}
-	fclose(out);
 	json_decref(object);
 }
 

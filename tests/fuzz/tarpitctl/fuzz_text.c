@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fuzz.h"
+#include "tarpitctl/export.h"
 #include "tarpitctl/text.h"
 #include "tarpitctl/top_draw.h"
 
@@ -26,6 +27,28 @@ static void show(const char *command, const json_t *answer)
 	for (size_t i = 0; i < length; i++)
 		CHECK(text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~'));
 	free(text);
+}
+
+/* What a program reads that holds clients off: lines of prefixes and of nothing else. */
+static void hold_off(const json_t *answer)
+{
+	struct export_list list = {0};
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	bool is_more;
+
+	CHECK(out != NULL);
+	if (export_take(&list, answer, &is_more)) {
+		export_writer_find("cidr")(&list, out);
+		export_writer_find("json")(&list, out);
+	}
+	CHECK(fclose(out) == 0);
+	for (size_t i = 0; i < length; i++)
+		CHECK(text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~'));
+	CHECK(strspn(text, "0123456789abcdef.:/\n") == strcspn(text, "{"));
+	free(text);
+	free(list.clients);
 }
 
 /* A grid of that size; what is in it is one column wide each. */
@@ -79,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (answer != NULL) {
 			show(command, answer);
+			hold_off(answer);
 			take(&model, answer, now_ms);
 			draw(&model, now_ms + 500, rows, columns, i == 0);
 			now_ms += 1000;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -226,11 +227,59 @@ static void private_ranges_are_known(void **state)
 	}
 }
 
+static void addresses_come_in_order(void **state)
+{
+	static const char *const texts[] = {
+		"9.0.0.0/8",	"10.0.0.0/8",	"10.0.0.0/24", "10.0.0.1/32", "192.0.2.1/32",
+		"192.0.2.2/32", "::/0",		"::1/128",     "2001:db8::/32", "2001:db8::/64",
+		"2001:db8:0:1::/64",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		for (size_t k = 0; k < COUNT(texts); k++) {
+			struct prefix a, b;
+			int order;
+
+			assert_true(prefix_parse(texts[i], &a) && prefix_parse(texts[k], &b));
+			order = prefix_compare(&a, &b);
+			if ((order < 0) != (i < k) || (order > 0) != (i > k))
+				fail_msg("%s, %s: %d", texts[i], texts[k], order);
+		}
+	}
+}
+
+static void a_network_has_what_is_in_it(void **state)
+{
+	static const struct {
+		const char *outer, *inner;
+		bool has;
+	} rows[] = {
+		{"192.0.2.0/24", "192.0.2.1/32", true},	 {"192.0.2.0/24", "192.0.2.0/24", true},
+		{"192.0.2.0/24", "192.0.2.128/25", true}, {"192.0.2.0/24", "192.0.3.0/24", false},
+		{"192.0.2.1/32", "192.0.2.0/24", false},  {"192.0.2.0/25", "192.0.2.0/24", false},
+		{"0.0.0.0/0", "192.0.2.1/32", true},	 {"0.0.0.0/0", "::/0", false},
+		{"::/0", "192.0.2.1/32", false},	 {"2001:db8::/32", "2001:db8:1::/48", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct prefix outer, inner;
+
+		assert_true(prefix_parse(rows[i].outer, &outer) &&
+			    prefix_parse(rows[i].inner, &inner));
+		if (prefix_has(&outer, &inner) != rows[i].has)
+			fail_msg("%s, %s", rows[i].outer, rows[i].inner);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(private_ranges_are_known),
 		cmocka_unit_test(texts_are_read_and_written),
+		cmocka_unit_test(addresses_come_in_order),
+		cmocka_unit_test(a_network_has_what_is_in_it),
 		cmocka_unit_test(host_bits_are_cut_off_on_request),
 		cmocka_unit_test(sockaddrs_are_read),
 		cmocka_unit_test(clients_have_a_key_and_a_network),

@@ -61,6 +61,33 @@ static void the_longest_network_is_the_rule(void **state)
 	}
 }
 
+static void a_rule_touches_what_it_is_in_and_what_is_in_it(void **state)
+{
+	static const struct {
+		const char *prefix;
+		bool touches;
+	} rows[] = {
+		{"10.1.2.3/32", true},	      {"10.0.0.0/8", true},	 {"10.0.0.0/7", true},
+		{"11.0.0.0/8", false},	      {"0.0.0.0/0", true},	 {"192.0.2.0/24", true},
+		{"192.0.2.0/31", true},	      {"192.0.2.2/31", false},	 {"192.0.3.0/24", false},
+		{"2001:db8:1:2::/64", true},  {"2001:db8:1:3::/64", false}, {"2001:db8:1:1::/64", false},
+		{"2001:db8:1::/48", true},    {"2001:db8:2::/48", false}, {"2001:db8:1:2::/127", false},
+		{"2001:db8:1:2::4/126", true},
+	};
+	static const char *const rules[] = {"192.0.2.1", "10.0.0.0/8", "2001:db8:1:2::5", "192.0.1.255"};
+
+	for (size_t i = 0; i < COUNT(rules); i++)
+		add(*state, exempt_add_client, rules[i]);
+	exempt_seal(*state);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct prefix prefix;
+
+		assert_true(prefix_parse(rows[i].prefix, &prefix));
+		if (exempt_touches(*state, &prefix) != rows[i].touches)
+			fail_msg("%s", rows[i].prefix);
+	}
+}
+
 static void no_rule_exempts_nobody(void **state)
 {
 	struct prefix address;
@@ -131,6 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_longest_network_is_the_rule, begin, end),
+		cmocka_unit_test_setup_teardown(a_rule_touches_what_it_is_in_and_what_is_in_it, begin, end),
 		cmocka_unit_test_setup_teardown(no_rule_exempts_nobody, begin, end),
 		cmocka_unit_test_setup_teardown(hosts_match_whole_labels, begin, end),
 		cmocka_unit_test_setup_teardown(bad_rules_are_refused_with_a_reason, begin, end),
