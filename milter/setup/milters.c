@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reads and writes Postfix's lists of milters. */
+#include "milters.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "say.h"
+
+/* What separates the words of a list, and what would end a word, or begin a parameter's name. */
+#define SEPARATORS ", \t\r\n"
+#define UNSAFE SEPARATORS "{}$#\"'\\"
+
+const char *milters_path(const char *socket)
+{
+	bool is_unix = strncmp(socket, "unix:", 5) == 0 || strncmp(socket, "local:", 6) == 0;
+
+	return is_unix ? strchr(socket, ':') + 1 : NULL;
+}
+
+const char *milters_below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+
+	while (length > 0 && directory[length - 1] == '/')
+		length--;
+	if (strncmp(path, directory, length) != 0 || path[length] != '/')
+		return NULL;
+	path += length;
+	path += strspn(path, "/");
+	return *path != '\0' ? path : NULL;
+}
+
+/* PORT@HOST as Postfix has it. */
+static char *inet_address(const char *port_at_host)
+{
+	const char *at = strchr(port_at_host, '@'), *host = at != NULL ? at + 1 : "127.0.0.1";
+	int digits = (int)(at != NULL ? at - port_at_host : (long)strlen(port_at_host));
+
+	/* Nobody can connect to "any address". */
+	if (strcmp(host, "0.0.0.0") == 0)
+		host = "127.0.0.1";
+	else if (strcmp(host, "::") == 0 || strcmp(host, "[::]") == 0)
+		host = "::1";
+	if (strchr(host, ':') != NULL && *host != '[')
+		return say_format("inet:[%s]:%.*s", host, digits, port_at_host);
+	return say_format("inet:%s:%.*s", host, digits, port_at_host);
+}
+
+char *milters_address(const char *socket, const char *queue_directory, bool is_chrooted,
+		      char *error, size_t size)
+{
+	const char *path = milters_path(socket), *below;
+
+	if (socket[strcspn(socket, UNSAFE)] != '\0') {
+		error_set(error, size, "Postfix can't read a socket that is written so");
+		return NULL;
+	}
+	if (path == NULL)
+		return inet_address(strchr(socket, ':') + 1);
+	below = milters_below(path, queue_directory);
+	if (below != NULL)
+		return say_format("unix:%s", below);
+	if (!is_chrooted)
+		return say_format("unix:%s", path);
+	snprintf(error, size,
+		 "Postfix's smtpd is chrooted and does not see it: it sees only what is below %s",
+		 queue_directory);
+	return NULL;
+}
+
+char *milters_entry(const char *address, long timeout_s)
+{
+	return say_format(
+		"{ %s, default_action=accept, connect_timeout=%lds, command_timeout=%lds }",
+		address, timeout_s, timeout_s);
+}
+
+char *milters_append(const char *list, const char *entry)
+{
+	size_t length = list != NULL ? strlen(list) : 0;
+
+	while (length > 0 && strchr(SEPARATORS, list[length - 1]) != NULL)
+		length--;
+	if (length == 0)
+		return say_format("%s", entry);
+	return say_format("%.*s, %s", (int)length, list, entry);
+}
+
+bool milters_have(const char *list, const char *address)
+{
+	size_t length = strlen(address);
+
+	for (const char *p = strstr(list, address); p != NULL; p = strstr(p + 1, address)) {
+		bool begins = p == list || strchr(SEPARATORS "{", p[-1]) != NULL;
+
+		if (begins && (p[length] == '\0' || strchr(SEPARATORS "}", p[length]) != NULL))
+			return true;
+	}
+	return false;
+}
+
+bool milters_refer_to(const char *text, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (const char *p = strchr(text, '$'); p != NULL; p = strchr(p + 1, '$')) {
+		const char *word = p + 1;
+
+		word += *word == '{' || *word == '(';
+		word += strspn(word, SEPARATORS);
+		if (strncmp(word, name, length) == 0 && word[length] != '_' &&
+		    !isalnum((unsigned char)word[length]))
+			return true;
+	}
+	return false;
+}
+
+char *milters_without_blanks(const char *list)
+{
+	bool has_blank = list[strcspn(list, " \t\r\n")] != '\0';
+	char *text = say_format("%s", list), *to = text;
+	int depth = 0;
+
+	if (!has_blank)
+		return text;
+	for (const char *p = list; *p != '\0'; p++) {
+		depth += (*p == '{') - (*p == '}');
+		if (depth > 1 || (*p == '$' && (p[1] == '{' || p[1] == '('))) {
+			free(text);
+			return NULL;
+		}
+		if (strchr(SEPARATORS, *p) == NULL) {
+			if (*p == '}' && to > text && to[-1] == ',')
+				to--;
+			*to++ = *p;
+		} else if (to > text && to[-1] != ',' && to[-1] != '{') {
+			*to++ = ',';
+		}
+	}
+	if (to > text && to[-1] == ',')
+		to--;
+	*to = '\0';
+	return text;
+}
