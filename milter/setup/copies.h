@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Copies of main.cf and master.cf from before setup, for postconf keeps neither a value's line breaks
- * nor where comments stand. They are put back only over what setup has left there.
+ * Copies of main.cf and master.cf from before setup, for postconf keeps neither line breaks
+ * in a value nor where comments stand. They are put back only over what setup has left there.
  */
 #ifndef TARPIT_SETUP_COPIES_H
 #define TARPIT_SETUP_COPIES_H

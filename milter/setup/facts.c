@@ -39,21 +39,20 @@ static bool runs_smtpd(const char *program)
 	return strcmp(slash != NULL ? slash + 1 : program, "smtpd") == 0;
 }
 
-/* False: postconf->error says why. */
-static bool take_service(struct facts *facts, struct postconf *postconf, char *line,
+/* milters: what master.cf has for all services. */
+static void take_service(struct facts *facts, char *line, const char *milters,
 			 bool is_chrooted_by_default)
 {
 	char *columns[COLUMNS], *rest, *parameter;
 	struct facts_service *service;
-	bool is_asked;
 
 	for (size_t i = 0; i < COLUMNS; i++) {
 		columns[i] = strtok_r(i == 0 ? line : NULL, BLANKS, &rest);
 		if (columns[i] == NULL)
-			return true;
+			return;
 	}
 	if (!runs_smtpd(columns[PROGRAM]))
-		return true;
+		return;
 	facts->services =
 		reallocarray(facts->services, facts->services_count + 1, sizeof(*facts->services));
 	if (facts->services == NULL)
@@ -66,22 +65,22 @@ static bool take_service(struct facts *facts, struct postconf *postconf, char *l
 			       (*columns[CHROOT] == '-' && is_chrooted_by_default),
 	};
 	parameter = say_format("%s/smtpd_milters", service->name);
-	is_asked = postconf_of_service(postconf, parameter, &service->milters);
+	service->milters = postconf_value_in(milters, parameter);
 	free(parameter);
-	return is_asked;
 }
 
 static bool read_services(struct facts *facts, struct postconf *postconf)
 {
 	char *level = postconf_ask(postconf, "-h", "compatibility_level");
-	char *lines = level != NULL ? postconf_ask(postconf, "-M", NULL) : NULL;
-	char *rest = NULL;
+	char *milters = level != NULL ? postconf_ask(postconf, "-P", "*/*/smtpd_milters") : NULL;
+	char *lines = milters != NULL ? postconf_ask(postconf, "-M", NULL) : NULL, *rest = NULL;
 	bool is_read = lines != NULL;
 
-	for (char *line = is_read ? strtok_r(lines, "\n", &rest) : NULL; line != NULL && is_read;
+	for (char *line = is_read ? strtok_r(lines, "\n", &rest) : NULL; line != NULL;
 	     line = strtok_r(NULL, "\n", &rest))
-		is_read = take_service(facts, postconf, line, strtol(level, NULL, 10) < 1);
+		take_service(facts, line, milters, strtol(level, NULL, 10) < 1);
 	free(level);
+	free(milters);
 	free(lines);
 	return is_read;
 }

@@ -11,7 +11,8 @@
 #include "say.h"
 
 /* What separates the words of a list, and what would end a word, or begin a parameter's name. */
-#define SEPARATORS ", \t\r\n"
+#define BLANKS " \t\r\n"
+#define SEPARATORS "," BLANKS
 #define UNSAFE SEPARATORS "{}$#\"'\\"
 
 const char *milters_path(const char *socket)
@@ -119,30 +120,56 @@ bool milters_refer_to(const char *text, const char *name)
 	return false;
 }
 
-char *milters_without_blanks(const char *list)
+/* The last character of ${...} or $(...); NULL if it has blanks, or no end. */
+static const char *end_of_name(const char *dollar)
 {
-	bool has_blank = list[strcspn(list, " \t\r\n")] != '\0';
-	char *text = say_format("%s", list), *to = text;
 	int depth = 0;
 
-	if (!has_blank)
-		return text;
-	for (const char *p = list; *p != '\0'; p++) {
-		depth += (*p == '{') - (*p == '}');
-		if (depth > 1 || (*p == '$' && (p[1] == '{' || p[1] == '('))) {
-			free(text);
-			return NULL;
-		}
-		if (strchr(SEPARATORS, *p) == NULL) {
-			if (*p == '}' && to > text && to[-1] == ',')
-				to--;
-			*to++ = *p;
-		} else if (to > text && to[-1] != ',' && to[-1] != '{') {
-			*to++ = ',';
-		}
+	for (const char *p = dollar + 1; *p != '\0' && strchr(BLANKS, *p) == NULL; p++) {
+		depth += (*p == '{' || *p == '(') - (*p == '}' || *p == ')');
+		if (depth == 0)
+			return p;
 	}
-	if (to > text && to[-1] == ',')
-		to--;
+	return NULL;
+}
+
+/* False if the blanks may be more than separators. to has room for the list. */
+static bool replace_blanks(const char *list, char *to)
+{
+	const char *begin = to;
+	int depth = 0;
+
+	for (const char *p = list; *p != '\0'; p++) {
+		const char *end = p;
+
+		if (*p == '$' && (p[1] == '{' || p[1] == '('))
+			end = end_of_name(p);
+		else
+			depth += (*p == '{') - (*p == '}');
+		if (end == NULL || depth > 1)
+			return false;
+		if (strchr(SEPARATORS, *p) != NULL) {
+			if (to > begin && to[-1] != ',' && to[-1] != '{')
+				*to++ = ',';
+			continue;
+		}
+		if (*p == '}' && to > begin && to[-1] == ',')
+			to--;
+		memcpy(to, p, (size_t)(end - p) + 1);
+		to += end - p + 1;
+		p = end;
+	}
+	to -= to > begin && to[-1] == ',';
 	*to = '\0';
-	return text;
+	return true;
+}
+
+char *milters_without_blanks(const char *list)
+{
+	char *text = say_format("%s", list);
+
+	if (list[strcspn(list, BLANKS)] == '\0' || replace_blanks(list, text))
+		return text;
+	free(text);
+	return NULL;
 }

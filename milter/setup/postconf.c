@@ -57,8 +57,7 @@ char *postconf_ask(struct postconf *postconf, const char *option, const char *na
 	return output;
 }
 
-/* What is behind `NAME =` in one of the lines, to be freed; NULL if there is none. */
-static char *value_of(const char *lines, const char *name)
+char *postconf_value_in(const char *lines, const char *name)
 {
 	size_t length = strlen(name);
 
@@ -80,7 +79,7 @@ bool postconf_own(struct postconf *postconf, const char *name, char **value)
 {
 	char *lines = postconf_ask(postconf, "-n", name);
 
-	*value = lines != NULL ? value_of(lines, name) : NULL;
+	*value = lines != NULL ? postconf_value_in(lines, name) : NULL;
 	free(lines);
 	return lines != NULL;
 }
@@ -91,7 +90,7 @@ bool postconf_of_service(struct postconf *postconf, const char *name, char **val
 	char *pattern = say_format("*/*/%s", strrchr(name, '/') + 1);
 	char *lines = postconf_ask(postconf, "-P", pattern);
 
-	*value = lines != NULL ? value_of(lines, name) : NULL;
+	*value = lines != NULL ? postconf_value_in(lines, name) : NULL;
 	free(pattern);
 	free(lines);
 	return lines != NULL;

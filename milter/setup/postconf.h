@@ -17,6 +17,8 @@ struct postconf {
  * last new line; NULL with postconf->error.
  */
 char *postconf_ask(struct postconf *postconf, const char *option, const char *name);
+/* What is behind `NAME =` in one of the lines, to be freed; NULL if there is none. Pure. */
+char *postconf_value_in(const char *lines, const char *name);
 /*
  * The value that main.cf itself sets, to be freed, in *value; NULL if it does not set it. False
  * with postconf->error, also where main.cf sets it twice.

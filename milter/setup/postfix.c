@@ -164,6 +164,7 @@ static bool is_same(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* From the best to the worst. */
 enum outcome { UNDONE, LEFT, FAILED };
 
 /* Somebody else has changed it since: theirs stays. */
@@ -177,16 +178,13 @@ static enum outcome leave(const struct change *change, const char *now,
 	return LEFT;
 }
 
-static enum outcome undo_one(const struct change *change, struct postconf *postconf, bool dry_run)
+static enum outcome undo_one(const struct change *change, const char *now,
+			     struct postconf *postconf, bool dry_run)
 {
 	struct command command = change_undo_command(change, postconf);
 	enum outcome outcome = UNDONE;
-	char *now;
 
-	if (!change_look(change, postconf, &now)) {
-		fail(postconf);
-		outcome = FAILED;
-	} else if (is_same(now, change->before)) {
+	if (is_same(now, change->before)) {
 		say("%s is as it was before", change->name);
 	} else if (!is_same(now, change->after)) {
 		outcome = leave(change, now, &command);
@@ -197,7 +195,6 @@ static enum outcome undo_one(const struct change *change, struct postconf *postc
 			outcome = change->kind == CHANGE_FOLDER ? LEFT : FAILED;
 		}
 	}
-	free(now);
 	command_free(&command);
 	return outcome;
 }
@@ -209,31 +206,55 @@ static bool is_in(const struct change *change, const bool restored[COPIES])
 	       (change->kind == CHANGE_SERVICE && restored[COPY_MASTER]);
 }
 
-static int undo_all(const struct setup_options *options, struct postconf *postconf,
-		    struct state *state)
+/*
+ * Looks at all before it changes any, for postconf waits for two seconds before it reads a file that
+ * was changed just now. now has room for each, and is the caller's to free.
+ */
+static enum outcome undo_each(const struct changes *changes, struct postconf *postconf,
+			      bool dry_run, const bool restored[COPIES], char **now)
 {
-	char error[ERROR_MAX];
-	bool has_failed = false, restored[COPIES];
-	int status = EX_OK;
+	enum outcome worst = UNDONE;
 
-	copies_restore(&state->copies, state->postfix, options->dry_run, restored);
-	for (size_t i = state->changes.count; i > 0; i--) {
-		const struct change *change = &state->changes.rows[i - 1];
+	for (size_t i = 0; i < changes->count; i++)
+		if (!is_in(&changes->rows[i], restored) &&
+		    !change_look(&changes->rows[i], postconf, &now[i])) {
+			fail(postconf);
+			return FAILED;
+		}
+	/* The last one first. */
+	for (size_t i = changes->count; i > 0; i--) {
+		const struct change *change = &changes->rows[i - 1];
 		enum outcome outcome = UNDONE;
 
 		if (!is_in(change, restored))
-			outcome = undo_one(change, postconf, options->dry_run);
-		has_failed |= outcome == FAILED;
-		if (outcome != UNDONE)
-			status = REFUSED;
+			outcome = undo_one(change, now[i - 1], postconf, dry_run);
+		if (outcome > worst)
+			worst = outcome;
 	}
-	if (options->dry_run)
-		return status;
-	/* What failed may work the next time: the file tells of it until then. */
-	if (!has_failed && !state_remove(state, error, sizeof(error)))
-		return say_fault(REFUSED, "%s", error);
-	say("Now have Postfix read that: postfix reload");
-	return status;
+	return worst;
+}
+
+static int undo_all(const struct setup_options *options, struct postconf *postconf,
+		    struct state *state)
+{
+	char error[ERROR_MAX], **now = calloc(state->changes.count + 1, sizeof(*now));
+	bool restored[COPIES];
+	enum outcome outcome;
+
+	if (now == NULL)
+		abort();
+	copies_restore(&state->copies, state->postfix, options->dry_run, restored);
+	outcome = undo_each(&state->changes, postconf, options->dry_run, restored, now);
+	for (size_t i = 0; i < state->changes.count; i++)
+		free(now[i]);
+	free(now);
+	if (!options->dry_run) {
+		/* What failed may work the next time: the file tells of it until then. */
+		if (outcome != FAILED && !state_remove(state, error, sizeof(error)))
+			return say_fault(REFUSED, "%s", error);
+		say("Now have Postfix read that: postfix reload");
+	}
+	return outcome == UNDONE ? EX_OK : REFUSED;
 }
 
 static int undo(const struct setup_options *options, struct postconf *postconf)
