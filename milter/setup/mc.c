@@ -57,7 +57,7 @@ static bool has(const char *line, const char *word)
 }
 
 /* Where our lines go. NULL with a reason. */
-static const char *find_place(const char *text, const char **reason)
+static const char *find_place(const char *text, const char *socket, const char **reason)
 {
 	const char *place = NULL;
 	bool is_diverted = false;
@@ -70,8 +70,8 @@ static const char *find_place(const char *text, const char **reason)
 			is_diverted = begins(word, "divert(-1");
 		if (is_diverted || begins(word, "dnl"))
 			continue;
-		if (has(line, "tarpit-milter") || has(line, "MAIL_FILTER(`tarpit")) {
-			*reason = "it names tarpit-milter already";
+		if (has(line, "MAIL_FILTER(`tarpit") || has(line, socket)) {
+			*reason = "it has a filter for this milter already";
 			return NULL;
 		}
 		if (place != NULL &&
@@ -88,9 +88,9 @@ static const char *find_place(const char *text, const char **reason)
 	return place;
 }
 
-char *mc_add(const char *text, const char *lines, const char **reason)
+char *mc_add(const char *text, const char *lines, const char *socket, const char **reason)
 {
-	const char *place = find_place(text, reason);
+	const char *place = find_place(text, socket, reason);
 
 	if (place == NULL)
 		return NULL;

@@ -124,8 +124,8 @@ static int write_file(const struct setup_options *options, const struct edit *ed
 	return EX_OK;
 }
 
-/* lines: NULL to remove ours. */
-static int change(const struct setup_options *options, const char *lines)
+/* lines: NULL to remove ours. socket: ours. */
+static int change(const struct setup_options *options, const char *lines, const char *socket)
 {
 	const char *reason = "";
 	struct edit edit;
@@ -135,7 +135,7 @@ static int change(const struct setup_options *options, const char *lines)
 	if (open_file(options, &edit)) {
 		without = mc_remove(edit.before, &reason);
 		if (without != NULL && lines != NULL)
-			edit.after = mc_add(without, lines, &reason);
+			edit.after = mc_add(without, lines, socket, &reason);
 		else if (without != NULL)
 			edit.after = say_format("%s", without);
 		status = edit.after != NULL ? write_file(options, &edit)
@@ -155,7 +155,7 @@ int setup_sendmail(const struct setup_options *options)
 	int status = EX_OK;
 
 	if (options->undo)
-		return change(options, NULL);
+		return change(options, NULL, NULL);
 	config = setup_config(options);
 	if (config == NULL)
 		return EX_CONFIG;
@@ -169,7 +169,7 @@ int setup_sendmail(const struct setup_options *options)
 		say("In %s, behind all other filters:", options->mc);
 		fputs(lines, stdout);
 		if (options->write)
-			status = change(options, lines);
+			status = change(options, lines, config->socket);
 		if (status == EX_OK)
 			advise(config);
 		free(lines);

@@ -23,7 +23,8 @@ static void lines_go_before_the_mailers_and_come_out_again(void **state)
 		{"a\n", "  MAILER_DEFINITIONS\nMAILER(`smtp')"},
 		{"INPUT_MAIL_FILTER(`x',\n  `S=y')dnl\n", "MAILER(smtp)dnl\nMAILER(`local')\n"},
 		{"divert(-1)\nMAILER(`x')\ndivert(0)dnl\ndnl MAILER(`y')\n", "MAILER(`smtp')\n"},
-		{"dnl tarpit-milter\n", "MAILER(`smtp')\ndnl INPUT_MAIL_FILTER(`x')\n"},
+		{"dnl MAIL_FILTER(`tarpit S=unix:/ours\n",
+		 "MAILER(`smtp')\ndnl INPUT_MAIL_FILTER(`x')\n"},
 	};
 
 	(void)state;
@@ -33,7 +34,7 @@ static void lines_go_before_the_mailers_and_come_out_again(void **state)
 
 		strcat(strcpy(text, rows[i].before), rows[i].after);
 		strcat(strcat(strcpy(expected, rows[i].before), BLOCK), rows[i].after);
-		added = mc_add(text, OURS, &reason);
+		added = mc_add(text, OURS, "unix:/ours", &reason);
 		assert_string_equal(added, expected);
 		removed = mc_remove(added, &reason);
 		assert_string_equal(removed, text);
@@ -50,7 +51,7 @@ static void no_place_is_said(void **state)
 		"a\nb\n",
 		"divert(-1)\nMAILER(`smtp')\n",
 		"INPUT_MAIL_FILTER(`tarpit', `S=x')\nMAILER(`smtp')\n",
-		"define(`x', `/run/tarpit-milter/y')\nMAILER(`smtp')\n",
+		"MAIL_FILTER(`x',\n  `S=unix:/ours, T=y')\nMAILER(`smtp')\n",
 		"MAILER(`smtp')\nINPUT_MAIL_FILTER(`x', `S=y')\n",
 		"MAILER(`smtp')\ndefine(`confINPUT_MAIL_FILTERS', `x')\n",
 	};
@@ -59,7 +60,7 @@ static void no_place_is_said(void **state)
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		const char *reason = NULL;
 
-		assert_null(mc_add(texts[i], OURS, &reason));
+		assert_null(mc_add(texts[i], OURS, "unix:/ours", &reason));
 		assert_non_null(reason);
 	}
 }
