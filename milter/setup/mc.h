@@ -13,7 +13,7 @@
 char *mc_remove(const char *text, const char **reason);
 /*
  * The text, in which our lines are not, with them before its MAILER lines, to be freed. NULL with a
- * reason: it names a filter like ours, or our socket, or there is no place behind all other filters.
+ * reason: it names a filter like ours, or our socket; there is no place behind all other filters.
  */
 char *mc_add(const char *text, const char *lines, const char *socket, const char **reason);
 

@@ -207,8 +207,8 @@ static bool is_in(const struct change *change, const bool restored[COPIES])
 }
 
 /*
- * Looks at all before it changes any, for postconf waits for two seconds before it reads a file that
- * was changed just now. now has room for each, and is the caller's to free.
+ * Looks at all before it changes any, for postconf waits for two seconds before it reads a file
+ * that was changed just now. now has room for each, and is the caller's to free.
  */
 static enum outcome undo_each(const struct changes *changes, struct postconf *postconf,
 			      bool dry_run, const bool restored[COPIES], char **now)
