@@ -542,6 +542,24 @@ def test_real_postfix_works_with_it_and_without_again():
             assert_at_once(client.greeting, client.mail(), *harvest(client, 6))
 
 
+def test_chrooted_postfix_reaches_a_daemon_of_its_own_user(group):
+    """As on Debian: setup makes the folder below the queue and lets Postfix into the group, before the daemon runs."""
+    with open_directory() as directory, Postfix(f"{directory}/mta") as postfix:
+        master = pathlib.Path(postfix.config_dir, "master.cf")
+        master.write_text(master.read_text().replace(f"{postfix.port()} inet n - n", f"{postfix.port()} inet n - y"))
+        ours = pathlib.Path(directory, "ours.conf")
+        ours.write_text(f"socket = unix:{directory}/mta/queue/tarpit-milter/milter.sock\nuser = {group}\n")
+        arguments = ["setup", "postfix", "-c", str(ours), "--config-dir", postfix.config_dir, "--state-dir", directory]
+        wait_until(lambda: tarpitctl(*arguments).status == 0, 60)
+        postfix.restart()
+        options = {**OPTIONS, "socket": None, "user": None, "socket_mode": None}
+        with Daemon(options, config_text=ours.read_text(), socket=None) as daemon:
+            with Client(postfix.address(), "127.1.1.1", ehlo="client.example") as client:
+                assert_at_once(client.mail(), *harvest(client, 4))
+                assert_waited(harvest(client, 1, first=5)[0])
+            assert daemon.events("flag", client="127.1.1.1")
+
+
 # Its command line
 
 @pytest.mark.parametrize("args", [

@@ -178,10 +178,9 @@ def test_sendmail_cf_that_m4_makes_of_it(tmp_path, filters, order):
     text = SENDMAIL_MC.format(unpacked=unpack(), directory=tmp_path, filters=filters, daemons="", options="",
                               environment="")
     place = Place(tmp_path, text)
-    before = compiled(place)
     place.setup("--write")
     lines = compiled(place).splitlines()
     assert f"O InputMailFilters={order}" in lines
     assert "Xtarpit-milter, S=unix:/run/tarpit-milter/milter.sock, T=C:30s;S:30s;R:30s;E:5m" in lines
     place.setup("--undo")
-    assert compiled(place) == before and place.mc.read_bytes() == place.begun
+    assert place.mc.read_bytes() == place.begun
