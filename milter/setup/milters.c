@@ -104,6 +104,29 @@ bool milters_have(const char *list, const char *address)
 	return false;
 }
 
+static bool have(const char *list, char *address)
+{
+	bool found = milters_have(list, address);
+
+	free(address);
+	return found;
+}
+
+bool milters_have_socket(const char *list, const char *socket, const char *queue_directory)
+{
+	const char *path = milters_path(socket), *below, *port;
+
+	if (path != NULL) {
+		below = milters_below(path, queue_directory);
+		return have(list, say_format("unix:%s", path)) ||
+		       (below != NULL && (have(list, say_format("unix:%s", below)) ||
+					  have(list, say_format("unix:/%s", below))));
+	}
+	port = strchr(socket, ':') + 1;
+	return have(list, inet_address(port)) ||
+	       have(list, say_format("inet:localhost:%.*s", (int)strcspn(port, "@"), port));
+}
+
 bool milters_refer_to(const char *text, const char *name)
 {
 	size_t length = strlen(name);

@@ -23,6 +23,11 @@ char *milters_entry(const char *address, long timeout_s);
 char *milters_append(const char *list, const char *entry);
 /* Whether a milter with this address is in the list, in which no $name is left. */
 bool milters_have(const char *list, const char *address);
+/*
+ * Whether the milter at our key `socket` is, in one of the ways in which it can be written: for a
+ * chrooted smtpd an absolute path begins at the queue. localhost is 127.0.0.1.
+ */
+bool milters_have_socket(const char *list, const char *socket, const char *queue_directory);
 /* Whether the text names this parameter: $NAME, ${NAME...} or $(NAME...). */
 bool milters_refer_to(const char *text, const char *name);
 /*

@@ -63,12 +63,12 @@ static bool find_owner(const struct config *config, struct owner *owner)
 	const struct group *group;
 
 	if (user == NULL)
-		return say_fault(1, "there is no user %s: make it first", config->user) == 0;
+		return say_refusal("there is no user %s: make it first", config->user);
 	*owner = (struct owner){.user = config->user, .uid = user->pw_uid, .gid = user->pw_gid};
 	group = config->socket_group[0] != '\0' ? getgrnam(config->socket_group)
 						: getgrgid(owner->gid);
 	if (group == NULL)
-		return say_fault(1, "there is no group for the socket: make it first") == 0;
+		return say_refusal("there is no group for the socket: make it first");
 	owner->gid = group->gr_gid;
 	owner->group = say_format("%s", group->gr_name);
 	return true;
@@ -83,18 +83,16 @@ static bool plan_member(struct plan *plan, const struct config *config, const st
 	char *is_member;
 
 	if (mta == NULL)
-		return say_fault(1, "there is no user %s, whom Postfix runs as",
-				 facts->mail_owner) == 0;
+		return say_refusal("there is no user %s, whom Postfix runs as", facts->mail_owner);
 	if (mta->pw_uid == owner->uid || (config->socket_mode & OTHERS_MAY) == OTHERS_MAY)
 		return true;
 	if ((config->socket_mode & GROUP_MAY) != GROUP_MAY)
-		return say_fault(1, "socket_mode = %04o lets only %s connect, not %s",
-				 config->socket_mode, owner->user, facts->mail_owner) == 0;
+		return say_refusal("socket_mode = %04o lets only %s connect, not %s",
+				   config->socket_mode, owner->user, facts->mail_owner);
 	if (owner->gid == 0)
-		return say_fault(1,
-				 "the socket's group would be %s, which %s must not be in: set "
-				 "user or socket_group",
-				 owner->group, facts->mail_owner) == 0;
+		return say_refusal("the socket's group would be %s, which %s must not be in: set "
+				   "user or socket_group",
+				   owner->group, facts->mail_owner);
 	member.after = owner->group;
 	change_look(&member, &unused, &is_member);
 	if (mta->pw_gid != owner->gid && is_member == NULL)
@@ -165,9 +163,8 @@ static bool plan_non_smtpd(struct plan *plan, const struct facts *facts)
 			    "before");
 		return true;
 	}
-	say_fault(1, "non_smtpd_milters = %s: it names " MILTERS ", and would name this milter",
-		  own);
-	return false;
+	return say_refusal(
+		"non_smtpd_milters = %s: it names " MILTERS ", and would name this milter", own);
 }
 
 static bool plan_main(struct plan *plan, const struct facts *facts)
@@ -178,8 +175,7 @@ static bool plan_main(struct plan *plan, const struct facts *facts)
 	if (plan->has_ours)
 		return true;
 	if (own != NULL && !is_balanced(own)) {
-		say_fault(1, MILTERS " = %s: its braces do not match", own);
-		return false;
+		return say_refusal(MILTERS " = %s: its braces do not match", own);
 	}
 	list = milters_append(own, plan->entry);
 	changes_add(&plan->changes, CHANGE_MAIN, MILTERS, own, list,
@@ -214,9 +210,8 @@ static bool plan_service(struct plan *plan, const struct facts_service *service,
 	}
 	list = milters_without_blanks(others);
 	if (list == NULL) {
-		say_fault(1, MILTERS " = %s: setup can't give that to %s in master.cf", others,
-			  service->name);
-		return false;
+		return say_refusal(MILTERS " = %s: setup can't give that to %s in master.cf",
+				   others, service->name);
 	}
 	name = say_format("%s/" MILTERS, service->name);
 	changes_add(&plan->changes, CHANGE_SERVICE, name, NULL, list,
@@ -226,7 +221,8 @@ static bool plan_service(struct plan *plan, const struct facts_service *service,
 	return true;
 }
 
-static bool plan_services(struct plan *plan, const struct facts *facts, const struct state *state)
+static bool plan_services(struct plan *plan, const struct facts *facts, const struct config *config,
+			  const struct state *state)
 {
 	const char *others = other_milters(plan, facts, state);
 	size_t reached = 0;
@@ -236,7 +232,7 @@ static bool plan_services(struct plan *plan, const struct facts *facts, const st
 
 		reached += !service->is_submission && service->milters == NULL;
 		if (!service->is_submission && service->milters != NULL &&
-		    !milters_have(service->milters, plan->address))
+		    !milters_have_socket(service->milters, config->socket, facts->queue_directory))
 			say("%s has milters of its own in master.cf. If strangers call there, add "
 			    "%s",
 			    service->name, plan->entry);
@@ -246,8 +242,8 @@ static bool plan_services(struct plan *plan, const struct facts *facts, const st
 	}
 	if (reached > 0 || plan->has_ours)
 		return true;
-	say_fault(1, "no smtpd in master.cf takes its milters from main.cf: that would do nothing");
-	return false;
+	return say_refusal(
+		"no smtpd in master.cf takes its milters from main.cf: that would do nothing");
 }
 
 /* --- all of it ------------------------------------------------------------------------------ */
@@ -275,8 +271,7 @@ static void advise_socket(const struct facts *facts, const struct config *config
 
 static bool plan_address(struct plan *plan, const struct facts *facts, const struct config *config)
 {
-	const char *path = milters_path(config->socket);
-	char error[ERROR_MAX], *absolute;
+	char error[ERROR_MAX];
 
 	plan->address = milters_address(config->socket, facts->queue_directory, is_chrooted(facts),
 					error, sizeof(error));
@@ -286,10 +281,8 @@ static bool plan_address(struct plan *plan, const struct facts *facts, const str
 		return false;
 	}
 	plan->entry = milters_entry(plan->address, plan_timeout_s(config, POSTFIX_TIMEOUT_S));
-	absolute = say_format("unix:%s", path != NULL ? path : "");
-	plan->has_ours = milters_have(facts->milters, plan->address) ||
-			 (path != NULL && milters_have(facts->milters, absolute));
-	free(absolute);
+	plan->has_ours =
+		milters_have_socket(facts->milters, config->socket, facts->queue_directory);
 	return true;
 }
 
@@ -326,7 +319,7 @@ bool plan_make(struct plan *plan, const struct facts *facts, const struct config
 		return leave_to_hand(plan, facts);
 	}
 	if (!plan_access(plan, config, facts) || !plan_main(plan, facts) ||
-	    !plan_services(plan, facts, state))
+	    !plan_services(plan, facts, config, state))
 		return leave_to_hand(plan, facts);
 	plan_settings(plan, facts);
 	return true;

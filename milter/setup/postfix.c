@@ -100,18 +100,15 @@ static int make(const struct setup_options *options, struct postconf *postconf,
 static bool is_understood(const struct setup_options *options, const struct facts *facts)
 {
 	if (!facts_is_recent(facts->version)) {
-		say_fault(REFUSED,
-			  "Postfix %s has no settings for one milter alone: see README for "
-			  "the lines to add by hand",
-			  facts->version);
-		return false;
+		return say_refusal(
+			"Postfix %s has no settings for one milter alone: see README for "
+			"the lines to add by hand",
+			facts->version);
 	}
 	if (facts->instances[0] != '\0' && options->config_dir == NULL) {
-		say_fault(REFUSED,
-			  "there are several Postfix here (%s): name the one with "
-			  "--config-dir",
-			  facts->instances);
-		return false;
+		return say_refusal("there are several Postfix here (%s): name the one with "
+				   "--config-dir",
+				   facts->instances);
 	}
 	return true;
 }

@@ -63,21 +63,35 @@ void say(const char *format, ...)
 	free(text);
 }
 
-int say_fault(int status, const char *format, ...)
+__attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list list)
 {
-	char *text, *escaped;
-	va_list list;
+	char *text = format_list(format, list), *escaped = escape(text);
 
-	va_start(list, format);
-	text = format_list(format, list);
-	va_end(list);
-	escaped = escape(text);
 	/* The remarks that led to it come first, where both go to one place. */
 	fflush(stdout);
 	fprintf(stderr, "tarpitctl: %s\n", escaped);
 	free(escaped);
 	free(text);
+}
+
+int say_fault(int status, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	complain(format, list);
+	va_end(list);
 	return status;
+}
+
+bool say_refusal(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	complain(format, list);
+	va_end(list);
+	return false;
 }
 
 static bool is_printable(const char *word)

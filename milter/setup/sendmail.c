@@ -92,8 +92,7 @@ static bool open_file(const struct setup_options *options, struct edit *edit)
 	*edit = (struct edit){0};
 	/* A link stays one. */
 	if (realpath(options->mc, edit->path) == NULL) {
-		say_fault(REFUSED, "%s: %s", options->mc, strerror(errno));
-		return false;
+		return say_refusal("%s: %s", options->mc, strerror(errno));
 	}
 	edit->before = file_read(edit->path, FILE_MAX, 0, &edit->status, error, sizeof(error));
 	if (edit->before == NULL)

@@ -310,10 +310,11 @@ def test_other_delays_need_an_undo_first(place):
     assert "command_timeout=62s" in place.own()["smtpd_milters"]
 
 
-def test_what_was_written_by_hand_stays(tmp_path):
-    place = Place(tmp_path, MAIN + "smtpd_milters = inet:127.0.0.1:8895\n", MASTER + SUBMISSION)
+@pytest.mark.parametrize("by_hand", ["inet:127.0.0.1:8895", "inet:a:1, inet:localhost:8895"])
+def test_what_was_written_by_hand_stays(tmp_path, by_hand):
+    place = Place(tmp_path, MAIN + f"smtpd_milters = {by_hand}\n", MASTER + SUBMISSION)
     out = place.setup().out
-    assert place.own()["smtpd_milters"] == "inet:127.0.0.1:8895"
+    assert place.own()["smtpd_milters"] == by_hand
     assert place.of_services() == {}
     assert "submission/inet has the milter too" in out
     place.setup("--undo")

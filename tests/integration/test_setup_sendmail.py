@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from mtas import needs_sendmail
-from needs import needs_program
+from needs import as_root, needs_program
 
 from support.ctl import tarpitctl
 from support.sendmail import SENDMAIL_MC, unpack
@@ -50,6 +50,7 @@ def test_lines_are_printed(place):
     assert f"\n{LINES}" in out and "    mta_timeout = 30s\n" in out and "novrfy" in out
 
 
+@as_root
 def test_written_twice_is_once_and_undone(place):
     place.mc.chmod(0o640)
     os.chown(place.mc, 65534, 65534)

@@ -98,6 +98,30 @@ static void ours_is_found_whole_only(void **state)
 		assert_int_equal(milters_have(rows[i].list, "unix:x"), rows[i].has);
 }
 
+static void ours_by_any_name(void **state)
+{
+	static const struct {
+		const char *list, *socket;
+		bool has;
+	} rows[] = {
+		{"{unix:t/m, a=b}", "unix:/q/t/m", true},
+		{"unix:/t/m", "unix:/q/t/m", true},
+		{"unix:/q/t/m", "local:/q/t/m", true},
+		{"unix:/m", "unix:/q/t/m", false},
+		{"unix:/run/m", "unix:/run/m", true},
+		{"unix:m", "unix:/run/m", false},
+		{"inet:127.0.0.1:1", "inet:1@127.0.0.1", true},
+		{"inet:localhost:1", "inet:1@127.0.0.1", true},
+		{"inet:localhost:12", "inet:1@127.0.0.1", false},
+		{"inet:[::1]:1", "inet6:1@::", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++)
+		assert_int_equal(milters_have_socket(rows[i].list, rows[i].socket, "/q"),
+				 rows[i].has);
+}
+
 static void names_in_values(void **state)
 {
 	static const struct {
@@ -163,6 +187,7 @@ int main(void)
 		cmocka_unit_test(socket_as_postfix_has_it),
 		cmocka_unit_test(others_come_first),
 		cmocka_unit_test(ours_is_found_whole_only),
+		cmocka_unit_test(ours_by_any_name),
 		cmocka_unit_test(names_in_values),
 		cmocka_unit_test(blanks_that_are_separators),
 		cmocka_unit_test(versions_with_settings_of_one_milter),
