@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "say.h"
 
 /* What separates the words of a list, and what would end a word, or begin a parameter's name. */
@@ -51,12 +52,19 @@ static char *inet_address(const char *port_at_host)
 	return say_format("inet:%s:%.*s", host, digits, port_at_host);
 }
 
+static bool is_printable(const char *text)
+{
+	while (printable_is(*text))
+		text++;
+	return *text == '\0';
+}
+
 char *milters_address(const char *socket, const char *queue_directory, bool is_chrooted,
 		      char *error, size_t size)
 {
 	const char *path = milters_path(socket), *below;
 
-	if (socket[strcspn(socket, UNSAFE)] != '\0') {
+	if (!is_printable(socket) || socket[strcspn(socket, UNSAFE)] != '\0') {
 		error_set(error, size, "Postfix can't read a socket that is written so");
 		return NULL;
 	}

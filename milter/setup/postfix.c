@@ -55,6 +55,25 @@ static bool keep(struct state *state, const struct plan *plan, char *error, size
 	return state_write(state, error, size);
 }
 
+static void tell_how_to_undo(const struct setup_options *options)
+{
+	const char *words[9] = {"tarpitctl", "setup", "postfix", "--undo"};
+	size_t count = 4;
+
+	if (options->config_dir != NULL) {
+		words[count++] = "--config-dir";
+		words[count++] = options->config_dir;
+	}
+	if (strcmp(options->state_dir, SETUP_STATE_DIR) != 0) {
+		words[count++] = "--state-dir";
+		words[count++] = options->state_dir;
+	}
+	/* Not as a command: who gives all of this to a shell wants to keep it. */
+	say("To take it back:");
+	fputs("#     ", stdout);
+	say_command(words);
+}
+
 static void tell_what_is_left(const struct setup_options *options, const struct plan *plan)
 {
 	bool has_new_member = false;
@@ -66,9 +85,7 @@ static void tell_what_is_left(const struct setup_options *options, const struct 
 		    "postfix");
 	else
 		say("Now have Postfix read that: postfix reload");
-	say("To take it back: tarpitctl setup postfix --undo%s%s",
-	    options->config_dir != NULL ? " --config-dir " : "",
-	    options->config_dir != NULL ? options->config_dir : "");
+	tell_how_to_undo(options);
 }
 
 static int make(const struct setup_options *options, struct postconf *postconf,
@@ -86,7 +103,8 @@ static int make(const struct setup_options *options, struct postconf *postconf,
 		return say_fault(REFUSED, "%s", error);
 	if (!make_all(&plan->changes, postconf, options->dry_run)) {
 		fail(postconf);
-		say("Not all was done. To take back what was: tarpitctl setup postfix --undo");
+		say("Not all was done.");
+		tell_how_to_undo(options);
 		return REFUSED;
 	}
 	if (options->dry_run)

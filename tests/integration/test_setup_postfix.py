@@ -13,7 +13,7 @@ import pytest
 from checks import wait_until
 from mtas import needs_postfix
 
-from support.ctl import tarpitctl
+from support.ctl import program, tarpitctl
 from support.daemon import Daemon
 from support.postfix import Postfix
 from support.site import OPTIONS, assert_at_once, assert_waited, harvest, open_directory
@@ -40,6 +40,7 @@ submission inet n - n - - smtpd
 """
 INET = "inet:8895@127.0.0.1"
 ENTRY = "{ inet:127.0.0.1:8895, default_action=accept, connect_timeout=30s, command_timeout=30s }"
+BUILD = os.path.abspath(os.path.dirname(program()))
 RECOMMENDED = {"smtpd_error_sleep_time": "0", "smtpd_hard_error_limit": "${stress?{1}:{10}}",
                "disable_vrfy_command": "yes"}
 
@@ -76,6 +77,7 @@ class Place:
                            **kwargs)
         self.age()
         assert result.status == status, result
+        assert re.fullmatch(r"[ -~\n]*", result.out + result.err), "what would control a terminal"
         assert status or not result.err, result
         return result
 
@@ -122,8 +124,9 @@ def test_fresh_postfix_and_back(place):
     assert place.of_services() == {}
     for name in "smtpd_milters", *RECOMMENDED:
         assert any(f"'{name} = " in command for command in commands_of(out)), name
-    assert "postfix reload" in out and "--undo" in out
-    place.setup("--undo")
+    assert "postfix reload" in out
+    undo, = re.findall("^#     (tarpitctl .*--undo.*)", out, re.M)
+    subprocess.run(["bash", "-euc", undo], check=True, env={**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"})
     assert place.bytes() == place.begun and not place.recorded()
 
 
@@ -147,8 +150,9 @@ def test_dry_run_changes_nothing_and_prints_what_a_shell_would_do(tmp_path):
      "inet:127.0.0.1:8891,{unix:opendkim/sock,default_action=tempfail}"),
     ("$ours unix:it's/`id`/\"  $(ours) ,", "$ours,unix:it's/`id`/\",$(ours)"),
     ("unix:a\\nb;c", "unix:a\\nb;c"),
+    ("unix:a\x1b[31mb, unix:grün", "unix:a\x1b[31mb,unix:grün"),
     ("${ours?{inet:a:1}:{inet:b:2}}", "${ours?{inet:a:1}:{inet:b:2}}"),
-], ids=["empty", "one", "comma", "lines", "quotes", "backslash", "conditional"])
+], ids=["empty", "one", "comma", "lines", "quotes", "backslash", "controls", "conditional"])
 def test_other_milters_come_first_and_stay_with_the_users(tmp_path, others, of_service):
     place = Place(tmp_path, MAIN + f"smtpd_milters = {others}\nours = inet:1.2.3.4:5\n", MASTER + SUBMISSION)
     expanded = place.postconf("-xh", "smtpd_milters").strip(", \n")

@@ -41,6 +41,7 @@ static void socket_as_postfix_has_it(void **state)
 		{"unix:/q/a b", "/q", true, NULL},
 		{"unix:/q/$a", "/q", true, NULL},
 		{"unix:/q/{a", "/q", true, NULL},
+		{"unix:/q/\x1b", "/q", true, NULL},
 		{"inet:1@127.0.0.1", "/q", true, "inet:127.0.0.1:1"},
 		{"inet:1@mx.example", "/q", true, "inet:mx.example:1"},
 		{"inet:1@0.0.0.0", "/q", true, "inet:127.0.0.1:1"},
