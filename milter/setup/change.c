@@ -2,7 +2,6 @@
 /* Changes of a Postfix, and the commands that make and undo each. */
 #include "change.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -244,8 +243,12 @@ bool command_run(const struct command *command, struct postconf *postconf)
 	is_done = result.status == 0;
 	if (!is_done) {
 		result.error[strcspn(result.error, "\n")] = '\0';
-		snprintf(postconf->error, sizeof(postconf->error), "%s: %s", command->argv[0],
-			 *result.error != '\0' ? result.error : "failed");
+		/* What a program says begins with its name. */
+		if (result.status != -1 && *result.error != '\0')
+			snprintf(postconf->error, sizeof(postconf->error), "%s", result.error);
+		else
+			snprintf(postconf->error, sizeof(postconf->error), "%s: %s",
+				 command->argv[0], *result.error != '\0' ? result.error : "failed");
 	}
 	program_result_free(&result);
 	return is_done;

@@ -13,7 +13,9 @@
 
 static char *fail(struct postconf *postconf, const char *reason)
 {
-	snprintf(postconf->error, sizeof(postconf->error), "postconf: %.400s", reason);
+	/* It mostly begins with its own name. */
+	snprintf(postconf->error, sizeof(postconf->error), "%s%.400s",
+		 strncmp(reason, "postconf: ", 10) == 0 ? "" : "postconf: ", reason);
 	postconf->error[strcspn(postconf->error, "\n")] = '\0';
 	return NULL;
 }
