@@ -11,7 +11,7 @@ import sys
 
 # Each room may include headers of those before it.
 ORDER = ("base", "judge", "config", "store", "memcached", "session", "mta", "control", "metrics", "daemon",
-         "maillog", "replay", "tarpitctl")
+         "maillog", "replay", "setup", "tarpitctl")
 # A library's header, and what alone may include it: a file, or a room.
 SHUT_IN = {
     r"libmilter/mfapi\.h": ("milter/mta/filter.c",),
@@ -24,7 +24,7 @@ SHUT_IN = {
     r"systemd/.*": ("milter/daemon/process.c",),
     r"zlib\.h": ("milter/maillog/file.c",),
     r"curses\.h|ncurses.*": ("milter/tarpitctl/",),
-    r"jansson\.h": ("milter/control/", "milter/tarpitctl/", "milter/replay/"),
+    r"jansson\.h": ("milter/control/", "milter/tarpitctl/", "milter/replay/", "milter/setup/"),
     r"uthash\.h": ("include/base/table.h",),
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)

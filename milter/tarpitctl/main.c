@@ -20,6 +20,7 @@
 #include "config.h"
 #include "export.h"
 #include "replay/replay.h"
+#include "setup/setup.h"
 #include "table.h"
 #include "text.h"
 #include "top.h"
@@ -296,6 +297,8 @@ static const struct command commands[] = {
 	{"top", "", "a live screen; q quits", 0, 0, "", run_top, NULL},
 	{"replay", "[OPTION]... FILE...", "what this configuration makes of a mail log", 0, 0, "",
 	 NULL, replay_main},
+	{"setup", "[OPTION]... MTA", "make or undo what postfix or sendmail needs", 0, 0, "", NULL,
+	 setup_main},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -29,7 +29,7 @@ NOBODY = 65534
 MANUAL = pathlib.Path(TOP, "packaging", "tarpitctl.8")
 COMPLETION = os.path.join(TOP, "packaging", "tarpitctl.bash-completion")
 TIMEOUT_SECONDS = 10
-COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "export", "top", "replay"]
+COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "export", "top", "replay", "setup"]
 REPLAY = "replay", "-c", "/dev/null", "/dev/null"
 
 @pytest.fixture(name="daemon", scope="module")
@@ -425,16 +425,17 @@ def test_usage_of_help_and_manual_are_the_same():
 
 
 def options_of(text):
-    return set(re.findall(r"--([a-z]+)", text))
+    return set(re.findall(r"--([a-z-]+)", text))
 
 
 def test_options_of_help_and_manual_are_the_same():
-    """Those of replay stand in a section of their own."""
+    """Those of replay and of setup stand in sections of their own."""
     manual = MANUAL.read_text(encoding="utf-8")
-    section = manual.partition("\n.Sh REPLAY\n")[2].partition("\n.Sh ")[0]
-    for text, args in (manual.replace(section, ""), ["--help"]), (section, ["replay", "--help"]):
-        described = set(re.findall(r"^\.It.* Fl -(\w+)", text, re.M))
-        assert options_of(tarpitctl(*args).out) == described and "json" in described
+    own = {name: manual.partition(f"\n.Sh {name.upper()}\n")[2].partition("\n.Sh ")[0] for name in ("replay", "setup")}
+    rest = manual.replace(own["replay"], "").replace(own["setup"], "")
+    for text, args in (rest, []), (own["replay"], ["replay"]), (own["setup"], ["setup"]):
+        described = set(re.findall(r"^\.It.* Fl -([\w-]+)", text, re.M))
+        assert options_of(tarpitctl(*args, "--help").out) == described and len(described) > 3
 
 
 def test_exit_statuses_are_in_the_manual():
@@ -462,7 +463,7 @@ def test_completion_of_commands_and_options():
     options = ["--help", "--json", "--socket", "--version", "-S", "-V", "-h"]
     assert complete("tarpitctl ") == sorted(COMMANDS + options)
     assert complete("tarpitctl --json ") == sorted(COMMANDS + options)
-    assert complete("tarpitctl s") == ["show", "stalls", "status"]
+    assert complete("tarpitctl s") == ["setup", "show", "stalls", "status"]
     assert complete("tarpitctl -S /x/y f") == ["flag", "forgive"]
     assert complete("tarpitctl list -") == ["--json", "--socket", "-S", "-n"]
     assert complete("tarpitctl status ") == ["--json", "--socket", "-S"]
@@ -474,6 +475,15 @@ def test_completion_of_commands_and_options():
 def test_completion_of_the_options_of_replay():
     words = {word.lstrip("-") for word in complete("tarpitctl replay --")}
     assert words == options_of(tarpitctl("replay", "--help").out)
+
+
+def test_completion_of_setup():
+    assert complete("tarpitctl setup ") == ["postfix", "sendmail"]
+    assert complete("tarpitctl setup -n p") == ["postfix"]
+    assert complete("tarpitctl setup --config x --mc y ") == ["postfix", "sendmail"]
+    assert complete("tarpitctl setup postfix ") == []
+    shown = options_of(tarpitctl("setup", "--help").out)
+    assert {word[2:] for word in complete("tarpitctl setup postfix --")} == shown
 
 
 def test_completion_of_files(tmp_path):

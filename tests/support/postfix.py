@@ -126,6 +126,17 @@ class Postfix(PrivateMta):
     def start(self):
         self._make_directories()
         self._write_files()
+        self._begin()
+
+    def restart(self):
+        """Stops, and starts with the files as they are now."""
+        self.stop()
+        for name in "main.cf", "master.cf":
+            os.utime(self._config / name, (0, 0))
+        self.log_file.rename(f"{self.log_file}.before")
+        self._begin()
+
+    def _begin(self):
         with open(self.directory / "stderr", "wb") as stderr:
             self._process = subprocess.Popen(
                 [f"{DAEMONS}/master", "-c", str(self._config), "-d"],
@@ -151,6 +162,10 @@ class Postfix(PrivateMta):
             pass
         self._process.wait()
         self._process = None
+
+    @property
+    def config_dir(self):
+        return str(self._config)
 
     @property
     def _config(self):

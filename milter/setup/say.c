@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Prints commands, remarks and faults, and keeps control characters from the terminal. */
+#include "say.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/printable.h"
+
+static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+			   "_@%+=:,./-";
+
+__attribute__((format(printf, 1, 0))) static char *format_list(const char *format, va_list list)
+{
+	char *text;
+
+	/* Without memory for a line nothing can be told. */
+	if (vasprintf(&text, format, list) < 0)
+		abort();
+	return text;
+}
+
+char *say_format(const char *format, ...)
+{
+	va_list list;
+	char *text;
+
+	va_start(list, format);
+	text = format_list(format, list);
+	va_end(list);
+	return text;
+}
+
+/* A copy, to be freed, in which what is not printable ASCII is \xHH. */
+static char *escape(const char *text)
+{
+	size_t size = strlen(text) * PRINTABLE_ESCAPE + 1;
+	char *escaped = malloc(size);
+
+	if (escaped == NULL)
+		abort();
+	printable_escape(text, "", PRINTABLE_LOWER_HEX, escaped, size);
+	return escaped;
+}
+
+void say(const char *format, ...)
+{
+	char *text, *escaped, *rest;
+	va_list list;
+
+	va_start(list, format);
+	text = format_list(format, list);
+	va_end(list);
+	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
+	     line = strtok_r(NULL, "\n", &rest)) {
+		escaped = escape(line);
+		printf("# %s\n", escaped);
+		free(escaped);
+	}
+	free(text);
+}
+
+__attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list list)
+{
+	char *text = format_list(format, list), *escaped = escape(text);
+
+	/* The remarks that led to it come first, where both go to one place. */
+	fflush(stdout);
+	fprintf(stderr, "tarpitctl: %s\n", escaped);
+	free(escaped);
+	free(text);
+}
+
+int say_fault(int status, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	complain(format, list);
+	va_end(list);
+	return status;
+}
+
+bool say_refusal(const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	complain(format, list);
+	va_end(list);
+	return false;
+}
+
+static bool is_printable(const char *word)
+{
+	for (; *word != '\0'; word++)
+		if (!printable_is(*word))
+			return false;
+	return true;
+}
+
+char *say_quote(const char *word)
+{
+	/* The longest form of a byte is its escape; quotes and a dollar sign come around all. */
+	size_t size = strlen(word) * PRINTABLE_ESCAPE + sizeof("$''"), length;
+	char *quoted = malloc(size);
+
+	if (quoted == NULL)
+		abort();
+	if (*word != '\0' && word[strspn(word, safe)] == '\0') {
+		strcpy(quoted, word);
+	} else if (is_printable(word)) {
+		length = (size_t)sprintf(quoted, "'");
+		for (; *word != '\0'; word++)
+			length += (size_t)(*word == '\'' ? sprintf(quoted + length, "'\\''")
+							 : sprintf(quoted + length, "%c", *word));
+		strcpy(quoted + length, "'");
+	} else {
+		length = (size_t)sprintf(quoted, "$'");
+		length += printable_escape(word, "'\\", PRINTABLE_LOWER_HEX, quoted + length,
+					   size - length - 1);
+		strcpy(quoted + length, "'");
+	}
+	return quoted;
+}
+
+void say_command(const char *const *argv)
+{
+	for (size_t i = 0; argv[i] != NULL; i++) {
+		char *quoted = say_quote(argv[i]);
+
+		printf("%s%s", i > 0 ? " " : "", quoted);
+		free(quoted);
+	}
+	putchar('\n');
+}
