@@ -168,6 +168,9 @@ bool persistence_start(struct daemon *d)
 	if (pthread_mutex_init(&p->mutex, NULL) != 0 || clock_cond_init(&p->changed) != 0)
 		return false;
 	p->runs = pthread_create(&thread, NULL, keep_writing, d) == 0;
+	/* Where it hangs nobody waits for it. */
+	if (p->runs)
+		pthread_detach(thread);
 	return p->runs;
 }
 
