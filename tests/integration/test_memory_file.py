@@ -263,9 +263,10 @@ def test_full_disk_is_a_warning_and_the_file_before_stays(tmp_path):
                    preexec=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN)) as daemon:
         flag(daemon, CLIENT)
         wait_for_write(path, daemon)
+        before = identity(path)
         daemon.write_config("log_level = warning\n")
         daemon.signal(signal.SIGHUP)
-        daemon.status()
+        wait_until(lambda: identity(path) != before)
         for number in range(250):
             ask(daemon, "flag", client=f"10.0.0.{number}", duration_s=3600)
         resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (FILE_MAX, resource.RLIM_INFINITY))
@@ -290,3 +291,11 @@ def test_disk_that_hangs_holds_up_neither_mail_nor_a_stop(tmp_path):
         assert daemon.stop() < STOP_SECONDS
         assert warnings(daemon)[-1]["warning"] == "not written in time: the disk is too slow"
         assert os.listdir(tmp_path) == ["memory.new"]
+
+
+def test_end_does_not_wait_until_the_disk_has_it(tmp_path):
+    """No process can end while a thread of it does."""
+    with daemon_at(tmp_path / "memory", env=preload("slow_disk")) as daemon:
+        flag(daemon, CLIENT)
+        assert restart(daemon) == 1
+        assert not warnings(daemon)

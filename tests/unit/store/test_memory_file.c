@@ -776,22 +776,21 @@ static void test_what_can_not_be_written_is_told(void **state)
 	save_by(&task, MEMORY_FILE_FAILED);
 }
 
-/* Between two steps sessions come: clients that may be next are forgiven, or offend again. */
+/* Between two steps sessions come: of 500 clients half are forgiven, and half offend again. */
 static bool disturb(void *arg)
 {
 	unsigned *step = arg;
 	char address[20];
 
-	for (unsigned i = 0; i < 40; i++) {
+	for (unsigned i = 0; i < 250; i++) {
 		struct store_query query;
 
-		snprintf(address, sizeof(address), "10.%u.%u.1", 1 + i % 2, (*step * 40 + i) % 250);
+		snprintf(address, sizeof(address), "10.1.%u.1", i);
 		query = query_at(address, NOW_S);
-		if (i % 2 == 0)
-			store_forgive(store, &query);
-		else
-			offend(address);
+		store_forgive(store, &query);
 		earn(address, i, 10);
+		snprintf(address, sizeof(address), "10.2.%u.1", i);
+		offend(address);
 	}
 	++*step;
 	return true;
@@ -823,8 +822,40 @@ static void test_sessions_go_on_while_it_is_written(void **state)
 						    : look_up(address).client.bad_now,
 					 100);
 		if (i % 7 == 2)
-			assert_in_range(look_up(address).client.bad_now, 100, 300);
+			assert_in_range(look_up(address).client.bad_now, 100, 100 + 100 * step);
 	}
+}
+
+/* Between two steps somebody takes the only place of each table. */
+static bool crowd_out(void *arg)
+{
+	unsigned *step = arg;
+	char address[20];
+
+	snprintf(address, sizeof(address), "10.3.%u.1", ++*step);
+	earn(address, 1, 10);
+	earn(address, 2, 11);
+	snprintf(address, sizeof(address), "10.4.%u.1", *step);
+	for (uint64_t recipient = 1; recipient < 6; recipient++)
+		count(address, SIDE_BAD, 100, recipient);
+	return true;
+}
+
+static void test_what_is_next_may_have_gone(void **state)
+{
+	unsigned step = 0;
+	struct memory_file_task task;
+
+	(void)state;
+	config.memory_clients = 1;
+	forget();
+	crowd_out(&step);
+	task = task_at(NOW_S);
+	task.may_go_on = crowd_out;
+	task.arg = &step;
+	save_by(&task, MEMORY_FILE_WRITTEN);
+	assert_true(step > 7);
+	assert_int_equal(restart_at(NOW_S), 1);
 }
 
 static int begin(void **state)
@@ -881,6 +912,7 @@ int main(void)
 		TEST(test_file_that_takes_too_long_to_be_read),
 		TEST(test_what_can_not_be_written_is_told),
 		TEST(test_sessions_go_on_while_it_is_written),
+		TEST(test_what_is_next_may_have_gone),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
