@@ -17,6 +17,14 @@ unsigned hash_table(const void *data, size_t length);
  * and rejected.
  */
 uint64_t hash_recipient(const char *key_prefix, enum side side, const char *address);
+/* Checks a file against damage: BLAKE2b, without a key, of bytes that come piece by piece. */
+#define HASH_SUM_SIZE 32
+struct hash_sum {
+	_Alignas(64) unsigned char state[384];	/* libsodium's */
+};
+void hash_sum_begin(struct hash_sum *sum);
+void hash_sum_add(struct hash_sum *sum, const void *data, size_t length);
+void hash_sum_end(struct hash_sum *sum, unsigned char digest[HASH_SUM_SIZE]);
 /* A random number, uniform from -1 to 1. */
 double hash_chance(void);
 const char *hash_library_version(void);	/* "libsodium 1.0.18" */

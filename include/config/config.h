@@ -38,6 +38,7 @@ struct config {
 	int64_t memcached_timeout_ms, memcached_retry_ms;
 	char *key_prefix;
 	size_t memory_clients;
+	char *memory_file;			/* empty: none */
 	uint32_t window_s;
 	struct policy policy;
 	struct string_list offences_text, soft_offences_text;	/* as written, for --print-config */

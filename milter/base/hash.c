@@ -47,6 +47,28 @@ uint64_t hash_recipient(const char *key_prefix, enum side side, const char *addr
 	return value;
 }
 
+_Static_assert(sizeof(crypto_generichash_state) <= sizeof(struct hash_sum), "room for the state");
+
+static crypto_generichash_state *state_of(struct hash_sum *sum)
+{
+	return (void *)sum->state;
+}
+
+void hash_sum_begin(struct hash_sum *sum)
+{
+	crypto_generichash_init(state_of(sum), NULL, 0, HASH_SUM_SIZE);
+}
+
+void hash_sum_add(struct hash_sum *sum, const void *data, size_t length)
+{
+	crypto_generichash_update(state_of(sum), data, length);
+}
+
+void hash_sum_end(struct hash_sum *sum, unsigned char digest[HASH_SUM_SIZE])
+{
+	crypto_generichash_final(state_of(sum), digest, HASH_SUM_SIZE);
+}
+
 const char *hash_library_version(void)
 {
 	static char text[32];

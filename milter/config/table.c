@@ -44,6 +44,8 @@ const struct config_key config_keys[] = {
 	 "1 to 32 of letters, digits, '.', '_' and '-'", .check = config_check_key_prefix},
 	{"memory_clients", KIND_INTEGER, FIELD(memory_clients), "100000", "100 to 10000000", 100,
 	 1e7},
+	{"memory_file", KIND_TEXT, FIELD(memory_file), DEFAULT_MEMORY_FILE,
+	 "absolute path; empty for none", .check = config_check_path},
 	{"window", KIND_SECONDS, FIELD(window_s), "4h", "1m to 14d, whole seconds", MINUTE,
 	 14 * DAY},
 	{"threshold", KIND_NUMBER, FIELD(policy.threshold), "5", "0.01 to 10000", 0.01, 10000},

@@ -44,6 +44,8 @@
 #define STOP_CALLBACKS_MS 700
 #define STOP_REPLIES_MS 20
 #define STOP_STEP_MS 5
+/* When memory_file must have been written, counted from the signal. */
+#define STOP_WRITTEN_MS 800
 
 static void sleep_ms(long ms)
 {
@@ -132,6 +134,7 @@ static int build(struct daemon *d)
 	tarpit->store = open_store(d->config, reason, sizeof(reason));
 	if (tarpit->store == NULL)
 		return daemon_fail(d, EX_UNAVAILABLE, reason);
+	persistence_read(d);
 	return EX_OK;
 }
 
@@ -227,7 +230,8 @@ static int start_threads(struct daemon *d)
 	 * its own.
 	 */
 	if (libmilter_guard_start(2 * (d->sessions_max + DESCRIPTORS_RESERVED)) != 0 ||
-	    pthread_create(&d->thread, NULL, serve, d) != 0 || !upkeep_start(d))
+	    pthread_create(&d->thread, NULL, serve, d) != 0 || !upkeep_start(d) ||
+	    !persistence_start(d))
 		return daemon_fail(d, EX_OSERR, "can't start a thread");
 	start_observers(d);
 	return EX_OK;
@@ -245,6 +249,8 @@ static void log_start(const struct daemon *d)
 	log_put(&line, "mode", "%s", config->observe ? "observe" : "enforce");
 	log_put(&line, "max_stalls", "%u", stalls_budget(d->tarpit.stalls));
 	log_put(&line, "max_sessions", "%u", d->sessions_max);
+	if (d->persistence.runs)
+		log_put(&line, "remembered", "%zu", d->persistence.remembered);
 	log_end(&line);
 	config_release(config);
 }
@@ -298,6 +304,7 @@ static int attend(struct daemon *d)
  */
 static void stop(struct daemon *d, int signal_number)
 {
+	int64_t began_ms = clock_now_ms();
 	unsigned released = stalls_stop(d->tarpit.stalls);
 	/* A reload may be going on in the control thread, and is about to replace d->config. */
 	const struct config *config = config_box_get(d->tarpit.config);
@@ -309,6 +316,7 @@ static void stop(struct daemon *d, int signal_number)
 	sleep_ms(STOP_REPLIES_MS);
 	upkeep_tell_deferred(d, true);
 	sockets_remove(d, config);
+	persistence_end(d, began_ms + STOP_WRITTEN_MS);
 
 	log_begin(&line, LOG_NOTICE, "stop");
 	log_put(&line, "version", "%s", PACKAGE_VERSION);
@@ -354,6 +362,8 @@ static int start(struct daemon *d)
 	/* The user who starts the daemon may read more than the user that the daemon becomes. */
 	knows_limit = limits_read_postfix(d, &limit);
 	code = sockets_open(d);
+	if (code == EX_OK)
+		persistence_make_folder(d);
 	if (code == EX_OK)
 		code = give_up_privileges(d);
 	if (code == EX_OK)

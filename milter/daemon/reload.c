@@ -55,6 +55,7 @@ static bool adopt(struct daemon *d, struct config *fresh, char *needs_restart, s
 	daemon_open_log(d);
 	stalls_set_budget(d->tarpit.stalls, limits_stalls(d));
 	store_configure(d->tarpit.store, fresh);
+	persistence_write_soon(d);
 	log_reload(d, needs_restart);
 	if (limits_read_postfix(d, &limit))
 		limits_compare(d, &limit);

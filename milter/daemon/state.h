@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/listen.h"
+#include "base/log.h"
 #include "daemon.h"
 #include "postfix_limit.h"
 #include "process.h"
@@ -14,12 +15,25 @@
 /* Descriptors that are no sessions: log, sockets, a nudge for each stall that begins. */
 #define DESCRIPTORS_RESERVED 64
 
+/* What persistence.c keeps; the mutex guards the flags and end_by_ms. */
+struct persistence {
+	pthread_mutex_t mutex;
+	pthread_cond_t changed;
+	bool runs; /* the thread; set before any other is started */
+	bool is_due; /* a write is asked for */
+	bool is_ending, is_last, has_ended; /* the last one is asked for, goes on, is over */
+	int64_t end_by_ms; /* of that, on the monotonic clock */
+	size_t remembered; /* clients that were read */
+	struct log_limit limit;
+};
+
 struct daemon {
 	const struct daemon_options *options;
 	/* A reference to the current configuration; reload_mutex guards it once threads run. */
 	struct config *config;
 	pthread_mutex_t reload_mutex;
 	struct tarpit tarpit;
+	struct persistence persistence;
 	struct process_user user;
 	bool changes_user;
 	struct listen_address address;
@@ -57,6 +71,17 @@ bool upkeep_start(struct daemon *d);
  * safe.
  */
 void upkeep_tell_deferred(const struct daemon *d, bool is_end);
+
+/* Makes the folder of memory_file for the user that the daemon becomes, unless it is there. */
+void persistence_make_folder(const struct daemon *d);
+/* Reads memory_file; what is wrong with it is logged. Before any thread. */
+void persistence_read(struct daemon *d);
+/* Starts the thread that writes it. False if it can't be started. */
+bool persistence_start(struct daemon *d);
+/* Has it written soon. Thread-safe. */
+void persistence_write_soon(struct daemon *d);
+/* Has it written for the last time, by that moment of the monotonic clock or not at all. */
+void persistence_end(struct daemon *d, int64_t by_ms);
 
 /* Sets the limit of descriptors, and how many sessions may be open below it. */
 void limits_apply(struct daemon *d);

@@ -46,6 +46,8 @@ static void step_over(struct memory *memory, const struct entry *entry)
 {
 	if (memory->cursor == entry)
 		memory->cursor = entry->hh.next;
+	if (memory->save_cursor == entry)
+		memory->save_cursor = entry->hh.next;
 }
 
 void entry_drop(struct memory *memory, struct entry **table, struct entry *entry)

@@ -47,12 +47,15 @@ struct memory {
 	pthread_mutex_t walk_mutex;
 	uint64_t walk;
 	struct entry *cursor; /* the next to be shown */
+	struct entry *save_cursor; /* the same of memory_save.h, which needs no walk_mutex */
 };
 
 /* Recipients remembered for each client that may be kept, on average. */
 #define SEEN_PER_CLIENT 4
 
 struct memory *memory_of(struct store *store);
+/* Forgets everything. */
+void memory_clear(struct memory *memory);
 /* After whatever may have added an entry: tells if one could not be. */
 void memory_unlock(struct memory *memory);
 /* What is remembered of a client and its network, what is owed and its history among it. */
@@ -91,7 +94,7 @@ int64_t entry_settle_window(const struct entry *entry, int64_t window);
 void entry_roll(struct memory *memory, struct entry *entry, int64_t window);
 /* Nothing of what it has counted is owed any more. */
 void entry_owe_nothing(struct memory *memory, struct entry *entry);
-/* The entry is about to leave its place: a walk goes on behind it. */
+/* The entry is about to leave its place: walks go on behind it. */
 void entry_drop(struct memory *memory, struct entry **table, struct entry *entry);
 
 #endif

@@ -6,8 +6,6 @@
 
 #include "base/table.h"
 
-/* Recipients that are kept for each client that may be, on average. */
-#define RECIPIENTS_PER_CLIENT 2
 /* A domain's count once the client has met a rejection there. */
 #define REJECTED SEEN_MAX
 
@@ -39,9 +37,18 @@ static struct history_entry *find(const struct history *history, bool is_network
 	return entry;
 }
 
-static void drop(struct history_entry **table, struct history_entry *entry)
+/* Takes it out of its table: a walk goes on behind it. */
+static void take_out(struct history *history, struct history_entry **table,
+		     struct history_entry *entry)
 {
+	if (history->cursor == entry)
+		history->cursor = entry->hh.next;
 	HASH_DEL(*table, entry);
+}
+
+static void drop(struct history *history, struct history_entry **table, struct history_entry *entry)
+{
+	take_out(history, table, entry);
 	free(entry);
 }
 
@@ -75,24 +82,35 @@ static void put(struct history_entry **table, struct history_entry *entry)
 		free(entry);
 }
 
+/* The entry of a client or network, out of its table, or a new one. NULL without memory. */
+static struct history_entry *take_or_make(struct history *history, size_t max, bool is_network,
+					  const struct prefix *prefix)
+{
+	struct history_entry **table = table_of(history, is_network);
+	struct history_entry *entry = find(history, is_network, prefix);
+
+	if (entry != NULL) {
+		take_out(history, table, entry);
+		return entry;
+	}
+	/* Two, for a reload may have lowered max. */
+	for (int i = 0; i < 2 && HASH_COUNT(*table) >= max; i++)
+		drop(history, table, *table);
+	entry = calloc(1, sizeof(*entry));
+	if (entry != NULL)
+		entry->prefix = *prefix;
+	return entry;
+}
+
 void history_add(struct history *history, size_t max, bool is_network, const struct prefix *prefix,
 		 int64_t window, uint64_t amount)
 {
 	struct history_entry **table = table_of(history, is_network);
-	struct history_entry *entry = find(history, is_network, prefix);
+	struct history_entry *entry = take_or_make(history, max, is_network, prefix);
 	struct tally good;
 
-	if (entry != NULL) {
-		HASH_DEL(*table, entry);
-	} else {
-		/* Two, for a reload may have lowered max. */
-		for (int i = 0; i < 2 && HASH_COUNT(*table) >= max; i++)
-			drop(table, *table);
-		entry = calloc(1, sizeof(*entry));
-	}
 	if (entry == NULL)
 		return;
-	entry->prefix = *prefix;
 	/* A caller that read the clock just before the entry's window began means that one. */
 	if (entry->window == window + 1)
 		window = entry->window;
@@ -109,7 +127,7 @@ void history_take(struct history *history, bool is_network, const struct prefix 
 
 	history_show(history, is_network, prefix, window, tally);
 	if (entry != NULL)
-		drop(table_of(history, is_network), entry);
+		drop(history, table_of(history, is_network), entry);
 }
 
 void history_subtract(struct history *history, bool is_network, const struct prefix *prefix,
@@ -149,7 +167,7 @@ bool history_earn(struct history *history, size_t max, const struct prefix *clie
 	if (left == 0)
 		return false;
 	if (recipient->is_distinct)
-		seen_note(&history->recipients, max * RECIPIENTS_PER_CLIENT, client, window,
+		seen_note(&history->recipients, max * HISTORY_RECIPIENTS_PER_CLIENT, client, window,
 			  recipient->mailbox, 1);
 	if (left != UINT_MAX)
 		seen_note(&history->domains, max, client, window, recipient->domain, 1);
@@ -165,9 +183,40 @@ void history_note_rejection(struct history *history, size_t max, const struct pr
 void history_clear(struct history *history)
 {
 	while (history->clients != NULL)
-		drop(&history->clients, history->clients);
+		drop(history, &history->clients, history->clients);
 	while (history->networks != NULL)
-		drop(&history->networks, history->networks);
+		drop(history, &history->networks, history->networks);
 	seen_clear(&history->recipients);
 	seen_clear(&history->domains);
+}
+
+size_t history_walk(struct history *history, bool is_network)
+{
+	history->cursor = *table_of(history, is_network);
+	return HASH_COUNT(history->cursor);
+}
+
+bool history_walk_next(struct history *history, struct history_item *item)
+{
+	const struct history_entry *entry = history->cursor;
+
+	if (entry == NULL)
+		return false;
+	history->cursor = entry->hh.next;
+	*item = (struct history_item){entry->prefix, entry->window, entry->good_now,
+				      entry->good_previous};
+	return true;
+}
+
+void history_put(struct history *history, size_t max, bool is_network,
+		 const struct history_item *item)
+{
+	struct history_entry *entry = take_or_make(history, max, is_network, &item->prefix);
+	const struct tally good = {.good_now = item->good_now,
+				   .good_previous = item->good_previous};
+
+	if (entry == NULL)
+		return;
+	set(entry, item->window, &good);
+	put(table_of(history, is_network), entry);
 }

@@ -18,11 +18,21 @@
 
 /* What a client may earn in a domain in which it has met no rejection, in a window: recipients. */
 #define HISTORY_DOMAIN_MAX 10
+/* Recipients that are kept for each client that may be, on average. */
+#define HISTORY_RECIPIENTS_PER_CLIENT 2
 
 /* Zero it to begin with. */
 struct history {
 	struct history_entry *clients, *networks;
+	struct history_entry *cursor; /* of a walk: the next to be shown */
 	struct seen recipients, domains;
+};
+
+/* What is kept of a client or network, as a walk shows it. */
+struct history_item {
+	struct prefix prefix;
+	int64_t window;
+	uint64_t good_now, good_previous; /* hundredths */
 };
 
 /* Adds what is kept of a client or network to tally, which is of that window. */
@@ -56,5 +66,15 @@ bool history_earn(struct history *history, size_t max, const struct prefix *clie
 void history_note_rejection(struct history *history, size_t max, const struct prefix *client,
 			    int64_t window, uint64_t domain);
 void history_clear(struct history *history);
+
+/*
+ * Clients or networks one by one, as seen_walk and seen_walk_next have it; one that has earned
+ * meanwhile is shown again.
+ */
+size_t history_walk(struct history *history, bool is_network);
+bool history_walk_next(struct history *history, struct history_item *item);
+/* Keeps it as it was shown, in the place of what there is. */
+void history_put(struct history *history, size_t max, bool is_network,
+		 const struct history_item *item);
 
 #endif

@@ -279,16 +279,21 @@ static const char *memory_state(struct store *store)
 	return "up";
 }
 
-static void memory_destroy(struct store *store)
+void memory_clear(struct memory *memory)
 {
-	struct memory *memory = memory_of(store);
-
 	while (memory->clients != NULL)
 		entry_drop(memory, &memory->clients, memory->clients);
 	while (memory->networks != NULL)
 		entry_drop(memory, &memory->networks, memory->networks);
 	seen_clear(&memory->seen);
 	history_clear(&memory->history);
+}
+
+static void memory_destroy(struct store *store)
+{
+	struct memory *memory = memory_of(store);
+
+	memory_clear(memory);
 	pthread_mutex_destroy(&memory->mutex);
 	pthread_mutex_destroy(&memory->walk_mutex);
 	free(memory);

@@ -40,6 +40,8 @@ static struct seen_entry *add(struct seen *seen, size_t max, const struct seen_k
 	struct seen_entry *entry = seen->table;
 
 	if (entry != NULL && HASH_COUNT(seen->table) >= max) {
+		if (seen->cursor == entry)
+			seen->cursor = entry->hh.next;
 		HASH_DEL(seen->table, entry);
 		free(entry);
 	}
@@ -88,4 +90,29 @@ void seen_clear(struct seen *seen)
 		HASH_DEL(seen->table, entry);
 		free(entry);
 	}
+	seen->cursor = NULL;
+}
+
+size_t seen_walk(struct seen *seen)
+{
+	seen->cursor = seen->table;
+	return HASH_COUNT(seen->table);
+}
+
+bool seen_walk_next(struct seen *seen, struct seen_item *item)
+{
+	const struct seen_entry *entry = seen->cursor;
+	const uint8_t *bytes;
+
+	if (entry == NULL)
+		return false;
+	seen->cursor = entry->hh.next;
+	bytes = entry->key.bytes;
+	memcpy(&item->client, bytes, sizeof(item->client));
+	bytes += sizeof(item->client);
+	memcpy(&item->window, bytes, sizeof(item->window));
+	bytes += sizeof(item->window);
+	memcpy(&item->thing, bytes, sizeof(item->thing));
+	item->count = entry->count;
+	return true;
 }

@@ -18,6 +18,15 @@
 /* Zero it to begin with. */
 struct seen {
 	struct seen_entry *table;
+	struct seen_entry *cursor; /* of a walk: the next to be shown */
+};
+
+/* One thing, as a walk shows it. */
+struct seen_item {
+	struct prefix client;
+	int64_t window;
+	uint64_t thing;
+	unsigned count;
 };
 
 /*
@@ -29,5 +38,12 @@ unsigned seen_note(struct seen *seen, size_t max, const struct prefix *client, i
 unsigned seen_count(const struct seen *seen, const struct prefix *client, int64_t window,
 		    uint64_t thing);
 void seen_clear(struct seen *seen);
+
+/*
+ * One walk at a time, which goes on where it was after whatever has been noted meanwhile. Begins it
+ * and returns how many there are; shows the next one, or returns false.
+ */
+size_t seen_walk(struct seen *seen);
+bool seen_walk_next(struct seen *seen, struct seen_item *item);
 
 #endif

@@ -241,7 +241,7 @@ def detached(directory, *options):
     """A daemon that has detached; its process number."""
     pid_file = os.path.join(directory, "pid")
     result = run("--daemon", "-o", "user=root", "-o", "control_socket=\"\"", "-o", f"pid_file={pid_file}",
-                 "-o", f"socket=unix:{directory}/milter.sock", *options, config_text="")
+                 "-o", "memory_file=", "-o", f"socket=unix:{directory}/milter.sock", *options, config_text="")
     assert result.returncode == 0, result.stderr
     with open(pid_file, encoding="ascii") as file:
         pid = int(file.read())

@@ -309,6 +309,23 @@ def test_unit_gives_the_socket_to_a_group_of_the_user(machine):
 
 
 @plain
+def test_unit_lets_the_daemon_remember_over_a_restart(machine):
+    """In the folder that is the default, which is nobody else's."""
+    with service(machine):
+        offend(machine.path("/run/tarpit-milter/milter.sock"), CLIENT)
+    user = os.stat(machine.path("/var/lib/tarpit-milter"))
+    for path, mode in (("/var/lib/tarpit-milter", 0o750), ("/var/lib/tarpit-milter/memory", 0o600)):
+        status = os.stat(machine.path(path))
+        assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (user.st_uid, user.st_gid, mode)
+    assert user.st_uid != 0
+    with service(machine):
+        assert " remembered=1\n" in machine.journal("-t", "tarpit-milter", "-n", "1")
+        with Session(machine.path("/run/tarpit-milter/milter.sock"), CLIENT) as session:
+            assert_waited(session.mail())
+    os.unlink(machine.path("/var/lib/tarpit-milter/memory"))
+
+
+@plain
 @pytest.mark.parametrize("kind", ["inet", "unix"])
 def test_unit_lets_the_daemon_have_all_it_uses(machine, kind):
     """memcached, metrics, the spool of a chrooted Postfix, the journal, a reload."""
@@ -384,7 +401,8 @@ def test_unit_shuts_in_whatever_the_daemon_may_become(machine):
     expected = {
         **REFUSED,
         **{f"socket {name}": "yes" for name in ("AF_UNIX", "AF_INET", "AF_INET6")},
-        **{f"write {path}": "yes" for path in ("/tmp", "/run/tarpit-milter", "/var/spool/postfix/tarpit-milter")},
+        **{f"write {path}": "yes" for path in ("/tmp", "/run/tarpit-milter", "/var/spool/postfix/tarpit-milter",
+                                               "/var/lib/tarpit-milter")},
         "list /home": "EACCES", "list /root": "EACCES", "see process 1": "ENOENT", "signal process 1": "EPERM",
     }
     assert {what: found[what] for what in expected} == expected

@@ -73,6 +73,7 @@ class Daemon:
     preexec: called in the new process before the program begins; program: one that is not binary().
     expect_start: False to only run it, where it is to fail at once: see wait().
     It is put under confinement(), unless root starts it to become another user, which systemd does before.
+    It remembers nothing over a restart unless options name a memory_file.
     control: True for a control socket, whose path control_path then is; see control.py.
     """
 
@@ -85,7 +86,8 @@ class Daemon:
         self.write_config(config_text or "")
         self.socket, self.address = self._choose_socket(socket)
         # Windows so long that no test sees one end.
-        own = {"control_socket": self.control_path or '""', "user": "root", "window": "14d", "socket": self.socket}
+        own = {"control_socket": self.control_path or '""', "user": "root", "window": "14d", "socket": self.socket,
+               "memory_file": '""'}
         options = {**own, **(options or {})}
         settings = [word for key, value in options.items() if value is not None
                     for word in ("-o", f"{key}={value}")]

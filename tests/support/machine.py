@@ -52,7 +52,7 @@ rm -rf {directory}/etc/systemd/system
 mkdir -p {directory}/etc/systemd/system
 mount --bind {directory}/etc /etc
 mount --bind {directory}/local /usr/local
-for path in /run /var/log /var/spool; do
+for path in /run /var/lib /var/log /var/spool; do
     mount -t tmpfs -o mode=755 tmpfs $path
 done
 mkdir -p /run/lock /run/units

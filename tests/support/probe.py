@@ -101,9 +101,9 @@ ATTEMPTS = {
     **{f"write {path}": lambda path=path: attempt(write, path)
        for path in ("/etc", "/usr/local/sbin/tarpit-milter", "/var/lib", "/var/spool/postfix", "/run", "/dev", "/home",
                     "/root", "/proc/sys/kernel/domainname", "/sys/fs/cgroup/cgroup.procs", "/tmp", "/run/tarpit-milter",
-                    "/var/spool/postfix/tarpit-milter")},
+                    "/var/spool/postfix/tarpit-milter", "/var/lib/tarpit-milter")},
     **{f"execute in {path}": lambda path=path: attempt(execute, path)
-       for path in ("/tmp", "/run/tarpit-milter", "/var/spool/postfix/tarpit-milter")},
+       for path in ("/tmp", "/run/tarpit-milter", "/var/spool/postfix/tarpit-milter", "/var/lib/tarpit-milter")},
     "list /home": lambda: attempt(os.listdir, "/home"),
     "list /root": lambda: attempt(os.listdir, "/root"),
     "see process 1": lambda: attempt(os.stat, "/proc/1/status"),

@@ -101,6 +101,7 @@ static void defaults_are_those_of_the_contract(void **state)
 	assert_false(c->use_memcached);
 	assert_int_equal(c->memcached_timeout_ms, 50);
 	assert_int_equal(c->memory_clients, 100000);
+	assert_string_equal(c->memory_file, DEFAULT_MEMORY_FILE);
 	assert_int_equal(c->window_s, 4 * 3600);
 	assert_true(c->policy.threshold == 5);
 	assert_int_equal(c->offences_count, 3);
@@ -275,6 +276,7 @@ static void faults_have_place_key_and_reason(void **state)
 		{"key_prefix = xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "1: key_prefix:", "too long"},
 		{"pid_file = x", "1: pid_file:", "absolute"},
 		{"pid_file = \"/a\\nb\"", "1: pid_file:", "control character"},
+		{"memory_file = x", "1: memory_file:", "absolute"},
 		{"control_socket = x", "1: control_socket:", "absolute"},
 		{"metrics_listen = 9100", "1: metrics_listen:", "HOST:PORT"},
 		{"syslog_facility = kern", "1: syslog_facility:", "no such"},
@@ -297,6 +299,10 @@ static void faults_have_place_key_and_reason(void **state)
 		{"control_socket = /a\npid_file = /a", "2: pid_file:",
 		 "control_socket and pid_file are the same"},
 		{"pid_file = /a\ncontrol_socket = /a", "2: control_socket:", "the same"},
+		{"memory_file = /a\nsocket = unix:/a", "2: socket:",
+		 "socket and memory_file are the same"},
+		{"memory_file = /a\ncontrol_socket = /a", "2: control_socket:", "the same"},
+		{"pid_file = /a\nmemory_file = /a", "2: memory_file:", "the same"},
 		{"metrics_listen = 127.0.0.1:9\nsocket = \"inet:9@127.0.0.1\"", "2: socket:",
 		 "the same port"},
 		{"socket = \"inet6:9@::1\"\nmetrics_listen = [::1]:9", "2: metrics_listen:",
