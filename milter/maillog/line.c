@@ -6,16 +6,25 @@
 #include "maillog/timestamp.h"
 #include "mta.h"
 
-/* "last message repeated 5 times", syslogd's own line, which has no tag. */
+static bool is_number(struct span text)
+{
+	for (size_t i = 0; i < text.length; i++)
+		if (text.text[i] < '0' || text.text[i] > '9')
+			return false;
+	return text.length > 0;
+}
+
+/* "last message repeated 5 times", syslogd's own line, which has no tag; cut, it tells nothing. */
 static bool read_repetition(struct span text, unsigned *times)
 {
-	struct span before;
+	struct span before, digits;
 	uint32_t number;
 
-	if (!span_cut(&text, "last message repeated ", &before))
+	if (!span_cut(&text, "last message repeated ", &before) ||
+	    !span_cut(&text, " time", &digits) || !is_number(digits))
 		return false;
-	*times = span_number(&text, &number) && number < MAILLOG_TIMES_MAX ? number
-									   : MAILLOG_TIMES_MAX;
+	*times = span_number(&digits, &number) && number < MAILLOG_TIMES_MAX ? number
+									     : MAILLOG_TIMES_MAX;
 	return true;
 }
 
