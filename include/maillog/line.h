@@ -93,7 +93,8 @@ struct maillog_line {
 	bool aborted;		/* a QUEUED of Sendmail whose message never came */
 	/* lost after MAIL, RCPT or DATA (BDAT), the last command that came */
 	bool in_mail;
-	bool is_of_mta;		/* of OTHER too: Postfix or Sendmail has logged it */
+	/* Postfix or Sendmail has logged it: of OTHER, only where the program's name says so. */
+	bool is_of_mta;
 	/* OTHER, syslogd's line: the one before it in the file was logged `times` more times. */
 	bool is_repetition;
 	unsigned times;		/* else 1, or as often as rsyslog says that it was logged */

@@ -63,6 +63,40 @@ static bool is_sendmail(struct span program)
 	return span_skip(&program, "sendmail") || span_skip(&program, "sm-");
 }
 
+/* Postfix's daemons, and those of its commands that log. */
+static bool is_name_of_postfix(struct span name)
+{
+	static const char names[] =
+		"anvil bounce cleanup discard dnsblog error flush lmtp local master nqmgr oqmgr "
+		"pickup pipe post-install postalias postdrop postfix postfix-script "
+		"postfix-tls-script postfix-wrapper postkick postlog postlogd postmap postmulti "
+		"postqueue postscreen postsuper posttls-finger proxymap qmgr qmqpd scache sendmail "
+		"showq smtp smtpd spawn tlsmgr tlsproxy trivial-rewrite verify virtual";
+	struct span rest = {names, sizeof(names) - 1}, known;
+
+	while (span_word(&rest, &known))
+		if (known.length == name.length && memcmp(known.text, name.text, name.length) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Whether none but an MTA logs under this name. cron may log as "/usr/sbin/cron", Cyrus as
+ * "cyrus/master", the NFS status monitor as "sm-notify", Prometheus's exporter from a unit
+ * "postfix_exporter.service".
+ */
+static bool is_name_of_mta(struct span program)
+{
+	struct span rest = program, before, found;
+
+	if (span_cut_last(&rest, "/", &before))
+		return span_cut(&before, "postfix", &found) && is_name_of_postfix(rest);
+	if (span_skip(&rest, "postfix"))
+		return span_is(rest, ".service") || span_skip(&rest, "@");
+	return span_is(rest, "sendmail") || span_skip(&rest, "sm-mta") ||
+	       span_skip(&rest, "sm-msp") || span_skip(&rest, "sm-que");
+}
+
 /* Docker's drivers for syslog and the journal log a container's line as a message of their own. */
 static bool read_header(struct span stamp, struct span *text, struct maillog_header *header)
 {
@@ -109,7 +143,6 @@ void maillog_line_parse_service(const char *text, size_t length, size_t stamp_le
 		return;
 	}
 	open_repetition(&rest, &line->times);
-	line->is_of_mta = true;
 	if (is_unit_of_postfix(header.program)) {
 		line->mta = MAILLOG_POSTFIX;
 		maillog_postfix_unit_read(rest, line);
@@ -120,8 +153,9 @@ void maillog_line_parse_service(const char *text, size_t length, size_t stamp_le
 		line->mta = MAILLOG_SENDMAIL;
 		maillog_sendmail_read(rest, line);
 	} else {
-		line->is_of_mta = false;
+		return;
 	}
+	line->is_of_mta = line->kind != MAILLOG_OTHER || is_name_of_mta(header.program);
 }
 
 bool maillog_line_next_recipient(struct span *others, struct span *recipient)

@@ -53,8 +53,11 @@ enum replay_understood replay_understood(const struct replay_lines *lines, char 
 {
 	uint64_t filled = lines->read - lines->blank;
 
-	if (filled == 0)
-		return REPLAY_MOST;
+	if (filled == 0) {
+		snprintf(text, size, "the log is empty: there is nothing in it%s",
+			 lines->blank > 0 ? " but blank lines and remarks of journalctl" : "");
+		return REPLAY_NOTHING;
+	}
 	if (lines->of_mta == 0) {
 		snprintf(text, size,
 			 "none of %" PRIu64 " line%s could be understood; %s: \"%s\": %s", filled,

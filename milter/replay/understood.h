@@ -6,7 +6,7 @@
 #include "read.h"
 
 /*
- * REPLAY_NOTHING: there are lines, and none is of an MTA, or of the service that was asked for.
+ * REPLAY_NOTHING: no line is of an MTA, or of the service that was asked for, or there is none.
  * REPLAY_LITTLE: less than half of the lines have the form of a log's line. text says so, with a
  * line that was not understood and what to do.
  */

@@ -140,6 +140,11 @@ def test_a_service_of_choice(tmp_path):
     ('{\n\t"MESSAGE" : "connect from unknown[192.0.2.1]"\n}\n', "an entry a line"),
     ('{"when": 1, "what": "connect from unknown[192.0.2.1]"}\n', "an entry a line"),
     ("Nov 20 10:00:00 mx dovecot: imap-login: Login: user=<a>\n", "postfix/smtpd"),
+    ("Nov 20 10:00:00 mx /usr/sbin/cron[1]: (root) CMD (true)\n", "postfix/smtpd"),
+    ("Nov 20 10:00:00 mx sm-notify[1]: Version 2.6.2 starting\n", "postfix/smtpd"),
+    ("Nov 20 10:00:00 mx postfix_exporter.service[1]: listening on :9154\n", "postfix/smtpd"),
+    ("", "nothing in it"),
+    ("\n-- No entries --\n", "nothing in it but"),
 ])
 def test_what_is_not_understood_is_no_report_of_zeros(tmp_path, content, hint):
     log, picture = tmp_path / "log", tmp_path / "x.svg"
@@ -149,6 +154,14 @@ def test_what_is_not_understood_is_no_report_of_zeros(tmp_path, content, hint):
     assert not picture.exists()
     result = tarpitctl("--json", "replay", *SETTINGS, log)
     assert result.status == 66 == result.json["status"] and hint in result.json["error"], result
+
+
+def test_nothing_in_any_log_is_no_report_of_zeros(tmp_path):
+    """A log that has just been rotated is empty: that matters if no other has a line."""
+    empty, blank = write(tmp_path / "mail.log", []), write(tmp_path / "mail.log.1", ["-- No entries --\n"])
+    assert "nothing in it" in replay(empty, os.devnull, status=66).err
+    assert "nothing in it" in replay(empty, blank, status=66).err
+    assert only(replay_json(empty, blank, write(tmp_path / "mail.log.2.gz", harvest_log())))["rejected"] == 8
 
 
 def test_a_stranger_beside_logs_is_named(tmp_path):

@@ -92,8 +92,8 @@ static void what_is_understood(void **state)
 		enum replay_understood found;
 		const char *said;
 	} cases[] = {
-		{{0}, REPLAY_MOST, ""},
-		{{.read = 5, .other = 5, .blank = 5}, REPLAY_MOST, ""},
+		{{0}, REPLAY_NOTHING, "nothing in it"},
+		{{.read = 5, .other = 5, .blank = 5}, REPLAY_NOTHING, "nothing in it but"},
 		{{.read = 5, .other = 5, .sample = "Nov 20 12:34:56 mx x: y"},
 		 REPLAY_NOTHING,
 		 "is not of Postfix"},
