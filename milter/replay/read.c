@@ -10,6 +10,7 @@
 #include "maillog/line.h"
 #include "progress.h"
 #include "source.h"
+#include "unwrap.h"
 
 /* Lines from one look at the clock to the next. */
 #define PROGRESS_LINES 16384
@@ -43,6 +44,16 @@ static bool can_be_read_twice(const char *path)
 	       (stat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
 
+/* JSON that is read has stamps with a year only. */
+static bool is_json(const char *line, size_t length)
+{
+	char unwrapped[MAILLOG_LINE_MAX];
+	const char *text = line;
+
+	replay_unwrap(&text, &length, unwrapped, sizeof(unwrapped));
+	return text == unwrapped;
+}
+
 /* Where stamps have no year, the whole file is needed to tell that of the first stamp. */
 static void find_first_year(struct replay_file *from)
 {
@@ -52,15 +63,19 @@ static void find_first_year(struct replay_file *from)
 	const char *line;
 	size_t length, stamp_length;
 	int64_t wall_ms;
+	bool is_begin = true;
 
 	if (file == NULL)
 		return;
 	maillog_timestamp_survey(&stamps, maillog_file_changed_s(file));
-	/* JSON has stamps with a year only. */
-	while (maillog_file_line(file, &line, &length) && (length == 0 || line[0] != '{'))
+	while (maillog_file_line(file, &line, &length)) {
+		if (is_begin && is_json(line, length))
+			break;
+		is_begin = is_begin && length == 0;
 		if (maillog_timestamp_read(&stamps, line, length, &wall_ms, &stamp_length) &&
 		    stamps.years.first == 0)
 			break;
+	}
 	from->first_year = maillog_timestamp_first_year(&stamps);
 	maillog_file_close(file);
 }

@@ -245,6 +245,18 @@ def test_stamps_without_a_year(tmp_path, days, silent):
         assert f"{log}: the year of some lines can't be told" in result.err
 
 
+@pytest.mark.parametrize("rubbish", ["{garbage\n", '{"a": 1}\n', "\n"])
+@pytest.mark.parametrize("place", [0, 4 * 8])
+def test_a_line_with_a_brace_tells_nothing_of_the_year(tmp_path, rubbish, place):
+    """Two years and more, a session every third day."""
+    begin, end = calendar.timegm((2024, 10, 1, 0, 0, 0)), calendar.timegm((2026, 11, 1, 0, 0, 0))
+    lines = yearless(range(begin, end, 3 * 86400))
+    log = write(tmp_path / "log", [*lines[:place], rubbish, *lines[place:]])
+    os.utime(log, (0, end))
+    period = replay_json(log, env={"TZ": "UTC"})["period"]
+    assert period["from"][:10] == "2024-10-01" and period["to"][:10] == "2026-10-30"
+
+
 def test_submission_services_are_left_out(tmp_path):
     own = [text.replace("postfix/smtpd", f"postfix/{name}/smtpd")
            for name in ("submission", "submissions", "smtps") for text in harvest_log()]
