@@ -202,7 +202,7 @@ static void take_line(struct reader *reader, struct replay_source *source)
 	lines->of_mta += parsed.is_of_mta && parsed.kind != MAILLOG_UNREADABLE;
 	lines->of_service += is_of_service(&parsed);
 	if (parsed.kind == MAILLOG_UNREADABLE)
-		replay_source_unreadable(source, lines, line->number);
+		replay_source_unreadable(source, lines, line);
 	else if (parsed.kind == MAILLOG_OTHER)
 		lines->other++;
 	else if (parsed.kind == MAILLOG_SUBMISSION)

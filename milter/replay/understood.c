@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "maillog/timestamp.h"
+#include "source.h"
 
 #define PLAIN_LOG "give it as `LC_ALL=C journalctl -o short-iso | tarpitctl replay -`"
 
@@ -29,7 +30,8 @@ static bool has_foreign_month(const char *text)
 static const char *hint_for(const char *sample)
 {
 	if (maillog_timestamp_length(sample, strlen(sample)) > 0)
-		return "it has a time stamp, but is not of Postfix (as postfix/smtpd) or Sendmail";
+		return "it has a time stamp, but is cut, or not of Postfix (as postfix/smtpd) or "
+		       "Sendmail";
 	if (has_foreign_month(sample))
 		return "the month is in a language that is not read: " PLAIN_LOG;
 	if (sample[0] == '{' || sample[0] == '}')
@@ -44,11 +46,6 @@ static const char *hint_for(const char *sample)
 	return "no time stamp that is known; of a journal " PLAIN_LOG;
 }
 
-static const char *place_of(const struct replay_lines *lines)
-{
-	return lines->first_unreadable != NULL ? lines->first_unreadable : "the first line";
-}
-
 enum replay_understood replay_understood(const struct replay_lines *lines, char *text, size_t size)
 {
 	uint64_t filled = lines->read - lines->blank;
@@ -60,9 +57,10 @@ enum replay_understood replay_understood(const struct replay_lines *lines, char 
 	}
 	if (lines->of_mta == 0) {
 		snprintf(text, size,
-			 "none of %" PRIu64 " line%s could be understood; %s: \"%s\": %s", filled,
-			 filled == 1 ? "" : "s", place_of(lines), lines->sample,
-			 hint_for(lines->sample));
+			 "none of %" PRIu64 " line%s could be understood; %s:%" PRIu64
+			 ": \"%s\": %s",
+			 filled, filled == 1 ? "" : "s", replay_source_name(lines->sample_path),
+			 lines->sample_number, lines->sample, hint_for(lines->sample));
 		return REPLAY_NOTHING;
 	}
 	if (lines->service != NULL && lines->of_service == 0) {
@@ -74,9 +72,9 @@ enum replay_understood replay_understood(const struct replay_lines *lines, char 
 	if (lines->unreadable <= filled / 2)
 		return REPLAY_MOST;
 	snprintf(text, size,
-		 "warning: only %" PRIu64 " of %" PRIu64
-		 " lines could be understood; %s: \"%s\": %s",
-		 filled - lines->unreadable, filled, place_of(lines), lines->sample,
-		 hint_for(lines->sample));
+		 "warning: only %" PRIu64 " of %" PRIu64 " lines could be understood; %s:%" PRIu64
+		 ": \"%s\": %s",
+		 filled - lines->unreadable, filled, replay_source_name(lines->sample_path),
+		 lines->sample_number, lines->sample, hint_for(lines->sample));
 	return REPLAY_LITTLE;
 }

@@ -182,6 +182,18 @@ def test_little_that_is_understood_has_a_warning(tmp_path):
         assert ("warning: only 10 of 21 lines" in result.err and "LC_ALL=C" in result.err) == warns, result
 
 
+def test_the_line_that_is_shown_is_the_one_that_is_named(tmp_path):
+    dovecot, cut = [stamp(1) + text for text in (" mx dovecot: imap-login\n", " mx postfix/smtpd[1]: connect from a.exam\n")]
+    log, other = tmp_path / "log", tmp_path / "other"
+    write(log, [dovecot, cut, "rubbish\n"])
+    assert f'{log}:3: "rubbish"' in replay(log, status=66).err
+    write(other, [dovecot, cut])
+    assert f'{log}:3: "rubbish"' in replay(other, log, status=66).err
+    assert f'{other}:2: "{cut[:-1]}"' in replay(other, status=66).err
+    write(log, [*harvest_log(), *[cut] * 11])
+    assert f'{log}:11: "{cut[:-1]}": it has a time stamp, but is cut' in replay(log).err
+
+
 def test_relaying_that_is_deferred_counts_if_asked_for(tmp_path):
     log = write(tmp_path / "log", [text.replace("550 5.1.1", "454 4.7.1") for text in harvest_log()])
     assert only(replay_json(log))["rejected"] == 0
