@@ -26,6 +26,7 @@ enum replay_sample {
 	REPLAY_SAMPLE_ANY,
 	REPLAY_SAMPLE_UNREADABLE,
 	REPLAY_SAMPLE_UNSTAMPED,	/* unreadable, for it has no time stamp that is known */
+	REPLAY_SAMPLE_FOREIGN,		/* unstamped, for its month is of another language */
 };
 
 /* How many lines there were, and what became of them. */

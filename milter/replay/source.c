@@ -86,6 +86,14 @@ static bool is_blank(const struct replay_stamped *line)
 	return line->length == 0 || (line->length > 3 && memcmp(line->text, "-- ", 3) == 0);
 }
 
+static enum replay_sample sample_kind(const struct replay_stamped *line, bool has_stamp)
+{
+	if (has_stamp)
+		return REPLAY_SAMPLE_ANY;
+	return maillog_timestamp_is_foreign(line->text, line->length) ? REPLAY_SAMPLE_FOREIGN
+								      : REPLAY_SAMPLE_UNSTAMPED;
+}
+
 /* The next line that has a stamp, of whatever time. */
 static bool read_stamped(struct replay_source *source, struct replay_lines *lines,
 			 struct replay_stamped *line)
@@ -106,8 +114,7 @@ static bool read_stamped(struct replay_source *source, struct replay_lines *line
 			      sizeof(source->unwrapped));
 		has_stamp = maillog_timestamp_read(&source->stamps, line->text, line->length,
 						   &line->wall_ms, &line->stamp_length);
-		take_sample(source, lines, &raw,
-			    has_stamp ? REPLAY_SAMPLE_ANY : REPLAY_SAMPLE_UNSTAMPED);
+		take_sample(source, lines, &raw, sample_kind(&raw, has_stamp));
 		source->from->filled++;
 		source->from->stamped += has_stamp;
 		if (has_stamp)

@@ -16,23 +16,14 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* "lis 20 10:00:00": a word, a day, a time. */
-static bool has_foreign_month(const char *text)
+static const char *hint_for(const struct replay_lines *lines)
 {
-	char word[32];
-	int day, hour, minute, second, length = 0;
+	const char *sample = lines->sample;
 
-	return sscanf(text, " %31[^ 0-9:] %2d %2d:%2d:%2d%n", word, &day, &hour, &minute, &second,
-		      &length) == 5 &&
-	       length > 0;
-}
-
-static const char *hint_for(const char *sample)
-{
 	if (maillog_timestamp_length(sample, strlen(sample)) > 0)
 		return "it has a time stamp, but is cut, or not of Postfix (as postfix/smtpd) or "
 		       "Sendmail";
-	if (has_foreign_month(sample))
+	if (lines->sample_kind == REPLAY_SAMPLE_FOREIGN)
 		return "the month is in a language that is not read: " PLAIN_LOG;
 	if (sample[0] == '{' || sample[0] == '}')
 		return "JSON is read as `journalctl -o json` and Docker's json-file write it, an "
@@ -60,7 +51,7 @@ enum replay_understood replay_understood(const struct replay_lines *lines, char 
 			 "none of %" PRIu64 " line%s could be understood; %s:%" PRIu64
 			 ": \"%s\": %s",
 			 filled, filled == 1 ? "" : "s", replay_source_name(lines->sample_path),
-			 lines->sample_number, lines->sample, hint_for(lines->sample));
+			 lines->sample_number, lines->sample, hint_for(lines));
 		return REPLAY_NOTHING;
 	}
 	if (lines->service != NULL && lines->of_service == 0) {
@@ -69,12 +60,12 @@ enum replay_understood replay_understood(const struct replay_lines *lines, char 
 			 lines->service);
 		return REPLAY_NOTHING;
 	}
-	if (lines->unreadable <= filled / 2)
+	if (lines->unreadable <= filled / 2 && lines->sample_kind != REPLAY_SAMPLE_FOREIGN)
 		return REPLAY_MOST;
 	snprintf(text, size,
 		 "warning: only %" PRIu64 " of %" PRIu64 " lines could be understood; %s:%" PRIu64
 		 ": \"%s\": %s",
 		 filled - lines->unreadable, filled, replay_source_name(lines->sample_path),
-		 lines->sample_number, lines->sample, hint_for(lines->sample));
+		 lines->sample_number, lines->sample, hint_for(lines));
 	return REPLAY_LITTLE;
 }

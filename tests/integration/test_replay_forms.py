@@ -166,7 +166,7 @@ def test_nothing_in_any_log_is_no_report_of_zeros(tmp_path):
 
 def test_a_stranger_beside_logs_is_named(tmp_path):
     log = write(tmp_path / "log", harvest_log())
-    stranger = write(tmp_path / "stranger", ["lis 20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * 3)
+    stranger = write(tmp_path / "stranger", ["20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * 3)
     empty = write(tmp_path / "empty", ["\n"])
     result = tarpitctl("--json", "replay", *SETTINGS, log, stranger, empty)
     assert result.status == 0 and only(result.json)["rejected"] == 8
@@ -176,10 +176,20 @@ def test_a_stranger_beside_logs_is_named(tmp_path):
 def test_little_that_is_understood_has_a_warning(tmp_path):
     log = harvest_log()
     for strangers, warns in (len(log), False), (len(log) + 1, True):
-        path = write(tmp_path / "log", log + ["lis 20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * strangers)
+        path = write(tmp_path / "log", log + ["20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * strangers)
         result = tarpitctl("--json", "replay", *SETTINGS, path)
         assert result.status == 0 and only(result.json)["rejected"] == 8
         assert ("warning: only 10 of 21 lines" in result.err and "LC_ALL=C" in result.err) == warns, result
+
+
+@pytest.mark.parametrize("month", ["lis", "out", "Thg 1", "Ebr "])
+def test_any_month_of_a_language_that_is_not_read_has_a_warning(tmp_path, month):
+    text = f"{month} 20 10:00:00 mx postfix/smtpd[1]: connect from unknown[192.0.2.1]"
+    log = write(tmp_path / "log", ["rubbish\n", *harvest_log(), f"{text}\n"])
+    result = tarpitctl("--json", "replay", *SETTINGS, log)
+    assert result.status == 0 and only(result.json)["rejected"] == 8
+    assert f'warning: only 10 of 12 lines could be understood; {log}:12: "{text}": the month is in' in result.err, result
+    assert "LC_ALL=C journalctl -o short-iso" in result.err
 
 
 def test_the_line_that_is_shown_is_the_one_that_is_named(tmp_path):
