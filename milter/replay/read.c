@@ -9,11 +9,13 @@
 
 #include "maillog/line.h"
 #include "progress.h"
+#include "report.h"
 #include "source.h"
 #include "unwrap.h"
 
 /* Lines from one look at the clock to the next. */
 #define PROGRESS_LINES 16384
+#define ERROR_TEXT_MAX 1024
 
 struct reader {
 	struct replay_drive *drive;
@@ -121,17 +123,20 @@ static void show_progress(struct reader *reader)
 static void warn_of(const struct reader *reader, const struct replay_source *source)
 {
 	const char *reason = maillog_file_reason(source->file);
+	char plain[ERROR_TEXT_MAX];
 
 	if (reason == NULL && !source->stamps.years.is_lost)
 		return;
 	replay_progress_wipe(&reader->progress);
 	if (reason != NULL) {
-		fprintf(stderr, "tarpitctl: %s\n", maillog_file_error(source->file));
+		fprintf(stderr, "tarpitctl: %s\n",
+			replay_text_plain(maillog_file_error(source->file), plain, sizeof(plain)));
 		snprintf(source->from->damage, sizeof(source->from->damage), "%s", reason);
 	}
 	if (source->stamps.years.is_lost)
 		fprintf(stderr, "tarpitctl: %s: the year of some lines can't be told\n",
-			replay_source_name(source->from->path));
+			replay_text_plain(replay_source_name(source->from->path), plain,
+					  sizeof(plain)));
 }
 
 /* Goes on to the source's next line, or takes the source from the list, at *link, at its end. */

@@ -286,7 +286,22 @@ def test_names_cannot_control_the_terminal(tmp_path):
     assert "\x1b" not in replay(log).out
     picture = tmp_path / "x.svg"
     assert "\x1b" not in replay("--svg", picture, log).out
-    assert only(replay_json(log))["worst"][0]["host"].startswith("a?]0;x??")
+    assert only(replay_json(log))["worst"][0]["host"].startswith(r"a\x1b]0;x\x07")
+
+
+def test_names_of_files_cannot_control_the_terminal(tmp_path):
+    """Neither of one that breaks off, nor of one whose years are lost, nor of one that is no log."""
+    cut, lost, stranger = [tmp_path / f"\x1b[31m{name}" for name in ("cut", "lost", "stranger")]
+    cut.write_bytes(gzip.compress("".join(harvest_log()).encode())[:-6])
+    days = [calendar.timegm((2026, 5, day, 0, 0, 0)) for day in (18, 19, 20, 21, 22, 23, 1)]
+    write(lost, yearless(days))
+    os.utime(lost, (0, calendar.timegm((2026, 5, 24, 0, 0, 0))))
+    write(stranger, ["rubbish\n"])
+    result = replay(cut, lost, stranger)
+    assert "\x1b" not in result.err + result.out
+    for name, reason in ("cut", "ends too early"), ("lost", "can't be told"), ("stranger", "no line has"):
+        assert re.search(rf"\\x1b\[31m{name}: .*{reason}", result.err), result.err
+    assert "\x1b" not in replay(stranger, status=66).err
 
 
 def test_files_in_any_order(tmp_path):
