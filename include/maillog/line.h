@@ -109,7 +109,8 @@ void maillog_line_parse(const char *text, size_t length, size_t stamp_length,
 /*
  * The same, with those sessions of Postfix only whose service is so named: "submission-haproxy" and
  * "postfix/submission-haproxy" log as postfix/submission-haproxy/smtpd, "postfix" as postfix/smtpd.
- * NULL: of all but those for the site's own users.
+ * A line that names Postfix's unit, and no program, is of none of them. NULL: of all but those for
+ * the site's own users.
  */
 void maillog_line_parse_service(const char *text, size_t length, size_t stamp_length,
 				const char *service, struct maillog_line *line);

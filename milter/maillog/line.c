@@ -145,7 +145,7 @@ void maillog_line_parse_service(const char *text, size_t length, size_t stamp_le
 	open_repetition(&rest, &line->times);
 	if (is_unit_of_postfix(header.program)) {
 		line->mta = MAILLOG_POSTFIX;
-		maillog_postfix_unit_read(rest, line);
+		maillog_postfix_unit_read(rest, service, line);
 	} else if (is_postfix(header.program)) {
 		line->mta = MAILLOG_POSTFIX;
 		maillog_postfix_read(header.program, rest, service, line);

@@ -130,6 +130,16 @@ def test_a_service_of_choice(tmp_path):
     assert "submission" in replay("--service", "submission", log, status=66).err
 
 
+def test_units_tell_no_service(tmp_path):
+    log = write(tmp_path / "log", forms(TEXTS)["with-unit"])
+    assert only(replay_json(log, env={"TZ": "UTC"}))["rejected"] == 8
+    for service in "postfix", "submission":
+        assert f"no session is of the service {service}" in replay("--service", service, log, status=66).err
+    write(log, [*forms(TEXTS)["with-unit"], *harvest_log("192.0.2.2", 7, pid=7)])
+    document = replay_json("--service", "postfix", log, env={"TZ": "UTC"})
+    assert only(document)["rejected"] == 7 and document["lines"]["submission"] == len(TEXTS)
+
+
 @pytest.mark.parametrize("content, hint", [
     ("rubbish\n", '"rubbish"'),
     ("\n-- Journal begins at Fri 2026-11-20 --\nru\033[1mbbish\n", r'log:3: "ru\x1b[1mbbish"'),

@@ -456,6 +456,9 @@ static void one_service_is_read(void **state)
 		{"postfix/submission/smtpd", "postfix", MAILLOG_SUBMISSION},
 		{"postfix-mx/smtpd", "postfix-mx", MAILLOG_CONNECT},
 		{"postfix/qmgr", "submission", MAILLOG_OTHER},
+		{"postfix@-.service", NULL, MAILLOG_CONNECT},
+		{"postfix@-.service", "postfix", MAILLOG_SUBMISSION},
+		{"postfix.service", "submission", MAILLOG_SUBMISSION},
 	};
 
 	(void)state;
