@@ -14,7 +14,7 @@ static bool is_number(struct span text)
 	return text.length > 0;
 }
 
-/* "last message repeated 5 times", syslogd's own line, which has no tag; cut, it tells nothing. */
+/* "last message repeated 5 times", syslogd's own line; cut, it tells nothing. */
 static bool read_repetition(struct span text, unsigned *times)
 {
 	struct span before, digits;
@@ -135,11 +135,11 @@ void maillog_line_parse_service(const char *text, size_t length, size_t stamp_le
 				      .host_name = header.host_name,
 				      .pid = header.pid,
 				      .times = 1};
-	if (!has_header) {
-		if (!read_repetition(span_from(whole, stamp_length), &line->times))
+	/* Where syslogd's own line has a tag, as on FreeBSD, that is "syslogd". */
+	if (!has_header || span_is(header.program, "syslogd")) {
+		line->is_repetition = read_repetition(span_from(whole, stamp_length), &line->times);
+		if (!has_header && !line->is_repetition)
 			line->kind = MAILLOG_UNREADABLE;
-		else
-			line->is_repetition = true;
 		return;
 	}
 	open_repetition(&rest, &line->times);

@@ -105,6 +105,8 @@ def test_what_journalctl_prints_that_has_no_line_with_a_date(tmp_path, journal, 
 @pytest.mark.parametrize("text, rejected", [
     ("mx postfix/smtpd[100]: message repeated 5 times: [ {refusal}]", 6),
     ("mx last message repeated 5 times", 6),
+    ("mx syslogd: last message repeated 5 times", 6),
+    ("mx newsyslog[7]: last message repeated 5 times", 1),
     ("mx last message repeated 2 times\n{stamp} mx last message repeated 3 times", 6),
     ("--- last message repeated 5 times ---", 6),
     ("mx postfix/smtpd[100]: lost connection after RCPT from unknown[192.0.2.1]\n"
