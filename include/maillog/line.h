@@ -9,7 +9,7 @@
 
 #include "maillog/span.h"
 
-/* What a line says it stands for; no session of Postfix has more recipients refused. */
+/* How many repetitions one line may tell of at most: no session has more recipients refused. */
 #define MAILLOG_TIMES_MAX 1000
 
 enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
