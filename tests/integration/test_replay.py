@@ -27,7 +27,8 @@ from replay_logs import (CLIENT, SETTINGS, delivery_log, harvest_log, line, only
 from support.ctl import program, tarpitctl
 from support.site import Site, good, harvest, unknown
 
-REAL_LOG = Path(__file__).parents[1] / "logs" / "postfix-3.10.log"
+TOP = Path(__file__).parents[2]
+REAL_LOG = TOP / "tests" / "logs" / "postfix-3.10.log"
 
 # A log that a real MTA wrote
 
@@ -188,6 +189,12 @@ def test_text(tmp_path):
     assert len(re.findall(rf"^  {CLIENT} .* mail\.example\.net$", text, re.M)) == 2
     assert "\u2588" in text and max(map(len, text.split("Stalls at once:")[1].splitlines())) <= 60
     assert replay(log, env={"LC_ALL": "C"}).out.isascii()
+
+
+def test_readme_shows_every_figure():
+    figures = r"([A-Z][a-z]+(?: once)?)  +"
+    shown = re.search(r"it says, for example,\n\n((?:    .*\n)+)", (TOP / "README").read_text())[1]
+    assert re.findall(rf"^    {figures}", shown, re.M) == re.findall(f"^{figures}", replay(REAL_LOG).out, re.M)[2:]
 
 
 def test_columns_of_long_addresses(tmp_path):
