@@ -9,7 +9,7 @@
 
 #include "maillog/span.h"
 
-/* What a line says it stands for; no session of Postfix has more recipients refused. */
+/* How many repetitions one line may tell of at most: no session has more recipients refused. */
 #define MAILLOG_TIMES_MAX 1000
 
 enum maillog_mta { MAILLOG_POSTFIX, MAILLOG_SENDMAIL };
@@ -93,7 +93,8 @@ struct maillog_line {
 	bool aborted;		/* a QUEUED of Sendmail whose message never came */
 	/* lost after MAIL, RCPT or DATA (BDAT), the last command that came */
 	bool in_mail;
-	bool is_of_mta;		/* of OTHER too: Postfix or Sendmail has logged it */
+	/* Postfix or Sendmail has logged it: of OTHER, only where the program's name says so. */
+	bool is_of_mta;
 	/* OTHER, syslogd's line: the one before it in the file was logged `times` more times. */
 	bool is_repetition;
 	unsigned times;		/* else 1, or as often as rsyslog says that it was logged */
@@ -108,7 +109,8 @@ void maillog_line_parse(const char *text, size_t length, size_t stamp_length,
 /*
  * The same, with those sessions of Postfix only whose service is so named: "submission-haproxy" and
  * "postfix/submission-haproxy" log as postfix/submission-haproxy/smtpd, "postfix" as postfix/smtpd.
- * NULL: of all but those for the site's own users.
+ * A line that names Postfix's unit, and no program, is of none of them. NULL: of all but those for
+ * the site's own users.
  */
 void maillog_line_parse_service(const char *text, size_t length, size_t stamp_length,
 				const char *service, struct maillog_line *line);

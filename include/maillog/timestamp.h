@@ -65,6 +65,8 @@ int maillog_timestamp_first_year(const struct maillog_timestamps *stamps);
  */
 bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line, size_t length,
 			    int64_t *wall_ms, size_t *stamp_length);
+/* Whether the line begins with a stamp of syslog's whose month no language that is read has. */
+bool maillog_timestamp_is_foreign(const char *line, size_t length);
 /* The length of a stamp that text begins with, and of the blank after it; 0: there is none. */
 size_t maillog_timestamp_length(const char *text, size_t length);
 

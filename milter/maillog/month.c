@@ -3,23 +3,24 @@
 #include "month.h"
 
 /*
- * English, German, Dutch, French, Spanish, Italian, Portuguese, Catalan, Danish, Swedish,
- * Norwegian, Finnish, Hungarian, Romanian, Turkish, Russian: in lower case, but for what is not
- * ASCII, and without a dot. No name is in two rows.
+ * All names of English, Bulgarian, Danish, Dutch, Estonian, Finnish, French, German, Hungarian,
+ * Icelandic, Indonesian, Italian, Latvian, Macedonian, Norwegian, Romanian, Russian, Serbian,
+ * Slovenian, Spanish, Swedish and Turkish, and of Portuguese but October's; in lower case, but for
+ * what is not ASCII, and without a dot. No name is in two rows.
  */
 static const char *const names[12] = {
-	" jan janv ene gen gener tammi ian oca янв ",
-	" feb febr févr fev fév febrer helmi şub фев ",
-	" mar mars mär märz mrt mrz març maalis márc мар ",
+	" jan janv jän Jän jaan ene gen gener tammi ian oca янв яну јан ",
+	" feb febr févr fev fév febrer veebr helmi şub Şub фев феб ",
+	" mar mars mär märz märts mrt mrz març maalis márc мар ",
 	" apr april abr avril avr abril ápr huhti nis апр ",
-	" may mai mei mag maio maig maj máj touko май мая ",
-	" jun june juni juin giu juny jún kesä iun haz июн ",
-	" jul july juli juil lug juliol júl heinä iul tem июл ",
-	" aug août aoû ago agost elo ağu авг ",
-	" sep sept set szept syys eyl сен ",
-	" oct okt ott out loka eki окт ",
-	" nov marras noi kas ноя ",
-	" dec dez déc dic des joulu ara дек ",
+	" may mai mei mag maio maig maj maí máj touko май мая мај ",
+	" jun june juni juin juuni jūn giu juny jún kesä iun haz июн юни јун ",
+	" jul july juli juil jui juuli jūl lug juliol júl heinä iul tem июл юли јул ",
+	" aug août aoû ago agost agu avg ágú elo ağu авг ",
+	" sep sept set szept syys eyl сен сеп ",
+	" oct okt ott loka eki окт ",
+	" nov nóv marras noi kas ноя нов ное ",
+	" dec dez déc dic des dets joulu ara дек дец ",
 };
 
 #define NAME_MAX_BYTES 16

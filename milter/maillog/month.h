@@ -6,8 +6,9 @@
 #include "maillog/span.h"
 
 /*
- * 1 to 12; 0 for what is no month. Of a language with a name that is another month elsewhere (lip
- * and lis: July and November in Polish, June and October in Croatian) no name is known.
+ * 1 to 12; 0 for what is no month. A name that is another month elsewhere is not known (lip: July
+ * in Polish, June in Croatian; out: October in Portuguese, August in Haitian), but for jan, maj and
+ * kas, which only Sotho, Bislama and Belarusian in Latin letters have for another one.
  */
 int maillog_month(struct span name);
 

@@ -13,7 +13,7 @@
 void maillog_postfix_read(struct span program, struct span text, const char *service,
 			  struct maillog_line *line);
 /* The line does not name the program: the message tells which it was, but not which service. */
-void maillog_postfix_unit_read(struct span text, struct maillog_line *line);
+void maillog_postfix_unit_read(struct span text, const char *service, struct maillog_line *line);
 void maillog_sendmail_read(struct span text, struct maillog_line *line);
 
 #endif

@@ -254,7 +254,16 @@ void maillog_postfix_read(struct span program, struct span text, const char *ser
 		line->kind = read_delivery(text, line);
 }
 
-void maillog_postfix_unit_read(struct span text, struct maillog_line *line)
+/* Of which service it is such a line does not tell, so none that is asked for has its session. */
+static enum maillog_kind read_session(struct span text, const char *service,
+				      struct maillog_line *line)
+{
+	enum maillog_kind kind = read_smtpd(text, line);
+
+	return service != NULL && kind != MAILLOG_OTHER ? MAILLOG_SUBMISSION : kind;
+}
+
+void maillog_postfix_unit_read(struct span text, const char *service, struct maillog_line *line)
 {
 	struct span rest = text;
 	struct span id = span_queue_id(&rest);
@@ -265,5 +274,5 @@ void maillog_postfix_unit_read(struct span text, struct maillog_line *line)
 	else if (id.text != NULL && (span_skip(&rest, "from=") || span_is(rest, "removed")))
 		line->kind = read_qmgr(text, line);
 	else if (!span_skip(&rest, "reject: RCPT from ["))
-		line->kind = read_smtpd(text, line);
+		line->kind = read_session(text, service, line);
 }

@@ -8,7 +8,10 @@
 #include "wrapping.h"
 #include "year.h"
 
-#define WORD_MAX 20
+/* Longer than any month or weekday of glibc's locales, in bytes. */
+#define WORD_MAX 48
+/* "Thg 1", Vietnamese. */
+#define MONTH_WORDS_MAX 2
 /* The runtime's, the container's syslogd's, and the program's. */
 #define STAMPS_MAX 3
 
@@ -147,6 +150,12 @@ static bool read_zone_name(struct stamp *stamp)
 	return length >= 2;
 }
 
+static void skip_blanks(struct stamp *stamp)
+{
+	while (read_char(stamp, ' ') || read_char(stamp, '\t'))
+		;
+}
+
 static size_t most_left(const struct stamp *stamp, size_t most)
 {
 	size_t left = (size_t)(stamp->end - stamp->text);
@@ -166,7 +175,7 @@ static bool read_word(struct stamp *stamp, struct span *word)
 	return true;
 }
 
-/* "Nov", or in another language "nov." or "11月", which some locales pad on the left. */
+/* "Nov", or in another language "nov." or "11月", which some locales pad on either side. */
 static bool read_month(struct stamp *stamp)
 {
 	static const char english[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -181,6 +190,7 @@ static bool read_month(struct stamp *stamp)
 	read_char(stamp, ' ');
 	if (!read_word(stamp, &word))
 		return false;
+	skip_blanks(stamp);
 	stamp->date.month = maillog_month(word);
 	return stamp->date.month != 0;
 }
@@ -302,8 +312,7 @@ static bool read_blank(struct stamp *stamp)
 {
 	if (stamp->text < stamp->end && !read_char(stamp, ' ') && !read_char(stamp, '\t'))
 		return false;
-	while (read_char(stamp, ' ') || read_char(stamp, '\t'))
-		;
+	skip_blanks(stamp);
 	return true;
 }
 
@@ -344,6 +353,26 @@ bool maillog_timestamp_read(struct maillog_timestamps *stamps, const char *line,
 	*wall_ms = seconds_of(stamps, &stamp) * 1000 + stamp.milliseconds;
 	*stamp_length = (size_t)(stamp.text - line);
 	return true;
+}
+
+bool maillog_timestamp_is_foreign(const char *line, size_t length)
+{
+	struct stamp stamp = {.text = line, .end = line + length}, rest;
+	struct span word;
+
+	skip_wrapping(&stamp);
+	skip_priority(&stamp);
+	rest = stamp;
+	if (is_next_digit(&stamp) || read_form(&rest))
+		return false;
+	skip_blanks(&stamp);
+	for (int i = 0; i < MONTH_WORDS_MAX && read_word(&stamp, &word); i++) {
+		skip_blanks(&stamp);
+		rest = stamp;
+		if (read_day(&rest) && read_year(&rest) && read_clock(&rest))
+			return true;
+	}
+	return false;
 }
 
 size_t maillog_timestamp_length(const char *text, size_t length)

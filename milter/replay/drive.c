@@ -205,17 +205,21 @@ static const char *accepted_name(const struct log_message *message, unsigned num
 	return name != NULL ? name->text : NULL;
 }
 
-/* A recipient without a name gets one that no other has, for it counts as a different one. */
+/*
+ * A recipient without a name gets one that no other has, for it counts as a different one, and a
+ * domain of its own, for what one domain earns is bounded.
+ */
 static void tell_accepted(struct replay_drive *drive, struct log_message *message, unsigned upto)
 {
-	char made_up[REPLAY_QUEUE_ID_MAX + 32];
+	char made_up[2 * REPLAY_QUEUE_ID_MAX + 48];
 	const char *recipient;
 
 	while (message->driven_accepted < upto) {
 		recipient = accepted_name(message, message->driven_accepted);
 		if (recipient == NULL) {
-			snprintf(made_up, sizeof(made_up), "%s.%u", message->key.queue_id,
-				 message->driven_accepted);
+			snprintf(made_up, sizeof(made_up), "%s.%u@%s.%u.invalid",
+				 message->key.queue_id, message->driven_accepted,
+				 message->key.queue_id, message->driven_accepted);
 			recipient = made_up;
 		}
 		message->driven_accepted++;

@@ -9,10 +9,13 @@
 
 #include "maillog/line.h"
 #include "progress.h"
+#include "report.h"
 #include "source.h"
+#include "unwrap.h"
 
 /* Lines from one look at the clock to the next. */
 #define PROGRESS_LINES 16384
+#define ERROR_TEXT_MAX 1024
 
 struct reader {
 	struct replay_drive *drive;
@@ -43,6 +46,16 @@ static bool can_be_read_twice(const char *path)
 	       (stat(path, &status) != 0 || S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 }
 
+/* JSON that is read has stamps with a year only. */
+static bool is_json(const char *line, size_t length)
+{
+	char unwrapped[MAILLOG_LINE_MAX];
+	const char *text = line;
+
+	replay_unwrap(&text, &length, unwrapped, sizeof(unwrapped));
+	return text == unwrapped;
+}
+
 /* Where stamps have no year, the whole file is needed to tell that of the first stamp. */
 static void find_first_year(struct replay_file *from)
 {
@@ -52,15 +65,19 @@ static void find_first_year(struct replay_file *from)
 	const char *line;
 	size_t length, stamp_length;
 	int64_t wall_ms;
+	bool is_begin = true;
 
 	if (file == NULL)
 		return;
 	maillog_timestamp_survey(&stamps, maillog_file_changed_s(file));
-	/* JSON has stamps with a year only. */
-	while (maillog_file_line(file, &line, &length) && (length == 0 || line[0] != '{'))
+	while (maillog_file_line(file, &line, &length)) {
+		if (is_begin && is_json(line, length))
+			break;
+		is_begin = is_begin && length == 0;
 		if (maillog_timestamp_read(&stamps, line, length, &wall_ms, &stamp_length) &&
 		    stamps.years.first == 0)
 			break;
+	}
 	from->first_year = maillog_timestamp_first_year(&stamps);
 	maillog_file_close(file);
 }
@@ -106,17 +123,20 @@ static void show_progress(struct reader *reader)
 static void warn_of(const struct reader *reader, const struct replay_source *source)
 {
 	const char *reason = maillog_file_reason(source->file);
+	char plain[ERROR_TEXT_MAX];
 
 	if (reason == NULL && !source->stamps.years.is_lost)
 		return;
 	replay_progress_wipe(&reader->progress);
 	if (reason != NULL) {
-		fprintf(stderr, "tarpitctl: %s\n", maillog_file_error(source->file));
+		fprintf(stderr, "tarpitctl: %s\n",
+			replay_text_plain(maillog_file_error(source->file), plain, sizeof(plain)));
 		snprintf(source->from->damage, sizeof(source->from->damage), "%s", reason);
 	}
 	if (source->stamps.years.is_lost)
 		fprintf(stderr, "tarpitctl: %s: the year of some lines can't be told\n",
-			replay_source_name(source->from->path));
+			replay_text_plain(replay_source_name(source->from->path), plain,
+					  sizeof(plain)));
 }
 
 /* Goes on to the source's next line, or takes the source from the list, at *link, at its end. */
@@ -187,7 +207,7 @@ static void take_line(struct reader *reader, struct replay_source *source)
 	lines->of_mta += parsed.is_of_mta && parsed.kind != MAILLOG_UNREADABLE;
 	lines->of_service += is_of_service(&parsed);
 	if (parsed.kind == MAILLOG_UNREADABLE)
-		replay_source_unreadable(source, lines, line->number);
+		replay_source_unreadable(source, lines, line);
 	else if (parsed.kind == MAILLOG_OTHER)
 		lines->other++;
 	else if (parsed.kind == MAILLOG_SUBMISSION)

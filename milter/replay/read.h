@@ -20,6 +20,15 @@ struct replay_file {
 	char damage[REPLAY_DAMAGE_MAX];	/* why only a part has been read; empty: all has been */
 };
 
+/* What a sample is the first of: a later kind takes the place of an earlier one. */
+enum replay_sample {
+	REPLAY_SAMPLE_NONE,
+	REPLAY_SAMPLE_ANY,
+	REPLAY_SAMPLE_UNREADABLE,
+	REPLAY_SAMPLE_UNSTAMPED,	/* unreadable, for it has no time stamp that is known */
+	REPLAY_SAMPLE_FOREIGN,		/* unstamped, for its month is of another language */
+};
+
 /* How many lines there were, and what became of them. */
 struct replay_lines {
 	const char *service;	/* the caller's: see maillog_line_parse_service; NULL: none */
@@ -34,10 +43,12 @@ struct replay_lines {
 	 */
 	uint64_t misdated;
 	char *first_unreadable;	/* FILE:LINE, the caller's to free; NULL: none */
-	/* Begin of the first line without a time stamp, of the first line if all have one. */
+	/* The begin of a line that tells why so little was understood, and where that line is. */
+	enum replay_sample sample_kind;
 	char sample[REPLAY_SAMPLE_MAX];
-	/* Private: what first_unreadable names; whether sample has no time stamp. */
-	bool has_sample;
+	const char *sample_path;
+	uint64_t sample_number;
+	/* Private: what first_unreadable names. */
 	const char *first_path;
 	uint64_t first_number;
 };

@@ -40,9 +40,7 @@ const char *replay_text_time(int64_t wall_ms, enum replay_time_form form, char *
  * "1.5 s", "12 s", "3 min 20 s", "2 h 5 min", "20 d 3 h". text holds REPLAY_TIME_MAX; returned too.
  */
 const char *replay_text_duration(int64_t ms, char *text);
-/*
- * A copy in which '?' stands for all but printable ASCII, cut to size with the NUL; returned too.
- */
+/* A copy in which all but printable ASCII is \xHH, cut to size with the NUL; returned too. */
 const char *replay_text_plain(const char *from, char *text, size_t size);
 
 #endif

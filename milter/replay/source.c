@@ -44,35 +44,40 @@ const char *replay_source_name(const char *path)
 	return strcmp(path, "-") == 0 ? "standard input" : path;
 }
 
-/* Lines of a file come in order but for those that are read ahead. */
-void replay_source_unreadable(const struct replay_source *source, struct replay_lines *lines,
-			      uint64_t number)
+static void take_sample(const struct replay_source *source, struct replay_lines *lines,
+			const struct replay_stamped *line, enum replay_sample kind)
 {
-	const char *path = source->from->path;
-	bool is_first = lines->unreadable++ == 0 ||
-			(lines->first_path == path && number < lines->first_number);
+	size_t length = line->length;
 
-	if (!is_first)
+	if (kind <= lines->sample_kind)
 		return;
-	lines->first_path = path;
-	lines->first_number = number;
-	free(lines->first_unreadable);
-	if (asprintf(&lines->first_unreadable, "%s:%llu", replay_source_name(path),
-		     (unsigned long long)number) < 0)
-		lines->first_unreadable = NULL;
-}
-
-/* Of an unreadable line, or of one for as long as all can be read. */
-static void take_sample(struct replay_lines *lines, const char *text, size_t length, bool has_stamp)
-{
-	if (lines->has_sample || (has_stamp && lines->sample[0] != '\0'))
-		return;
+	lines->sample_kind = kind;
+	lines->sample_path = source->from->path;
+	lines->sample_number = line->number;
 	if (length >= sizeof(lines->sample))
 		length = sizeof(lines->sample) - 1;
 	for (size_t i = 0; i < length; i++)
-		lines->sample[i] = text[i] != '\0' ? text[i] : ' ';
+		lines->sample[i] = line->text[i] != '\0' ? line->text[i] : ' ';
 	lines->sample[length] = '\0';
-	lines->has_sample = !has_stamp;
+}
+
+/* Lines of a file come in order but for those that are read ahead. */
+void replay_source_unreadable(const struct replay_source *source, struct replay_lines *lines,
+			      const struct replay_stamped *line)
+{
+	const char *path = source->from->path;
+	bool is_first = lines->unreadable++ == 0 ||
+			(lines->first_path == path && line->number < lines->first_number);
+
+	take_sample(source, lines, line, REPLAY_SAMPLE_UNREADABLE);
+	if (!is_first)
+		return;
+	lines->first_path = path;
+	lines->first_number = line->number;
+	free(lines->first_unreadable);
+	if (asprintf(&lines->first_unreadable, "%s:%llu", replay_source_name(path),
+		     (unsigned long long)line->number) < 0)
+		lines->first_unreadable = NULL;
 }
 
 /* "-- Boot 4f1c... --", "-- Journal begins at ... --" */
@@ -81,18 +86,25 @@ static bool is_blank(const struct replay_stamped *line)
 	return line->length == 0 || (line->length > 3 && memcmp(line->text, "-- ", 3) == 0);
 }
 
+static enum replay_sample sample_kind(const struct replay_stamped *line, bool has_stamp)
+{
+	if (has_stamp)
+		return REPLAY_SAMPLE_ANY;
+	return maillog_timestamp_is_foreign(line->text, line->length) ? REPLAY_SAMPLE_FOREIGN
+								      : REPLAY_SAMPLE_UNSTAMPED;
+}
+
 /* The next line that has a stamp, of whatever time. */
 static bool read_stamped(struct replay_source *source, struct replay_lines *lines,
 			 struct replay_stamped *line)
 {
 	while (maillog_file_line(source->file, &line->text, &line->length)) {
-		const char *text = line->text;
-		size_t length = line->length;
+		struct replay_stamped raw = {
+			.text = line->text, .length = line->length, .number = ++source->number};
 		bool has_stamp;
 
-		source->number++;
 		lines->read++;
-		line->number = source->number;
+		line->number = raw.number;
 		if (is_blank(line)) {
 			lines->other++;
 			lines->blank++;
@@ -102,12 +114,12 @@ static bool read_stamped(struct replay_source *source, struct replay_lines *line
 			      sizeof(source->unwrapped));
 		has_stamp = maillog_timestamp_read(&source->stamps, line->text, line->length,
 						   &line->wall_ms, &line->stamp_length);
-		take_sample(lines, text, length, has_stamp);
+		take_sample(source, lines, &raw, sample_kind(&raw, has_stamp));
 		source->from->filled++;
 		source->from->stamped += has_stamp;
 		if (has_stamp)
 			return true;
-		replay_source_unreadable(source, lines, source->number);
+		replay_source_unreadable(source, lines, &raw);
 	}
 	return false;
 }
@@ -211,7 +223,7 @@ bool replay_source_next(struct replay_source *source, struct replay_lines *lines
 		read_ahead(source, lines);
 		if (is_borne_out(source))
 			return take(source, lines, first_kept(source));
-		replay_source_unreadable(source, lines, first_kept(source)->number);
+		replay_source_unreadable(source, lines, first_kept(source));
 		lines->misdated++;
 	}
 }

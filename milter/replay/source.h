@@ -48,9 +48,9 @@ void replay_source_close(struct replay_source *source);
 bool replay_source_next(struct replay_source *source, struct replay_lines *lines);
 /* Keeps a copy of the present line, a refusal, for syslogd may say that it was repeated. */
 void replay_source_keep_refused(struct replay_source *source);
-/* Counts an unreadable line of that number, and names the first such line. */
+/* Counts an unreadable line, and names the first such line. */
 void replay_source_unreadable(const struct replay_source *source, struct replay_lines *lines,
-			      uint64_t number);
+			      const struct replay_stamped *line);
 /* Whether the file is damaged, or of a foreign format, from its begin on; the reason in error. */
 bool replay_source_is_illegible(const struct replay_source *source, char *error, size_t size);
 /* "-" as "standard input". */

@@ -56,8 +56,8 @@ const char *replay_text_duration(int64_t ms, char *text)
 
 const char *replay_text_plain(const char *from, char *text, size_t size)
 {
-	snprintf(text, size, "%.*s", (int)size - 1, from);
-	return printable_mask(text);
+	printable_escape(from, "", PRINTABLE_LOWER_HEX, text, size);
+	return text;
 }
 
 /* A client's key, without the length where it is one address. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "maillog/timestamp.h"
+#include "source.h"
 
 #define PLAIN_LOG "give it as `LC_ALL=C journalctl -o short-iso | tarpitctl replay -`"
 
@@ -15,22 +16,14 @@ static bool begins(const char *text, const char *with)
 	return strncmp(text, with, strlen(with)) == 0;
 }
 
-/* "lis 20 10:00:00": a word, a day, a time. */
-static bool has_foreign_month(const char *text)
+static const char *hint_for(const struct replay_lines *lines)
 {
-	char word[32];
-	int day, hour, minute, second, length = 0;
+	const char *sample = lines->sample;
 
-	return sscanf(text, " %31[^ 0-9:] %2d %2d:%2d:%2d%n", word, &day, &hour, &minute, &second,
-		      &length) == 5 &&
-	       length > 0;
-}
-
-static const char *hint_for(const char *sample)
-{
 	if (maillog_timestamp_length(sample, strlen(sample)) > 0)
-		return "it has a time stamp, but is not of Postfix (as postfix/smtpd) or Sendmail";
-	if (has_foreign_month(sample))
+		return "it has a time stamp, but is cut, or not of Postfix (as postfix/smtpd) or "
+		       "Sendmail";
+	if (lines->sample_kind == REPLAY_SAMPLE_FOREIGN)
 		return "the month is in a language that is not read: " PLAIN_LOG;
 	if (sample[0] == '{' || sample[0] == '}')
 		return "JSON is read as `journalctl -o json` and Docker's json-file write it, an "
@@ -44,22 +37,21 @@ static const char *hint_for(const char *sample)
 	return "no time stamp that is known; of a journal " PLAIN_LOG;
 }
 
-static const char *place_of(const struct replay_lines *lines)
-{
-	return lines->first_unreadable != NULL ? lines->first_unreadable : "the first line";
-}
-
 enum replay_understood replay_understood(const struct replay_lines *lines, char *text, size_t size)
 {
 	uint64_t filled = lines->read - lines->blank;
 
-	if (filled == 0)
-		return REPLAY_MOST;
+	if (filled == 0) {
+		snprintf(text, size, "the log is empty: there is nothing in it%s",
+			 lines->blank > 0 ? " but blank lines and remarks of journalctl" : "");
+		return REPLAY_NOTHING;
+	}
 	if (lines->of_mta == 0) {
 		snprintf(text, size,
-			 "none of %" PRIu64 " line%s could be understood; %s: \"%s\": %s", filled,
-			 filled == 1 ? "" : "s", place_of(lines), lines->sample,
-			 hint_for(lines->sample));
+			 "none of %" PRIu64 " line%s could be understood; %s:%" PRIu64
+			 ": \"%s\": %s",
+			 filled, filled == 1 ? "" : "s", replay_source_name(lines->sample_path),
+			 lines->sample_number, lines->sample, hint_for(lines));
 		return REPLAY_NOTHING;
 	}
 	if (lines->service != NULL && lines->of_service == 0) {
@@ -68,12 +60,12 @@ enum replay_understood replay_understood(const struct replay_lines *lines, char 
 			 lines->service);
 		return REPLAY_NOTHING;
 	}
-	if (lines->unreadable <= filled / 2)
+	if (lines->unreadable <= filled / 2 && lines->sample_kind != REPLAY_SAMPLE_FOREIGN)
 		return REPLAY_MOST;
 	snprintf(text, size,
-		 "warning: only %" PRIu64 " of %" PRIu64
-		 " lines could be understood; %s: \"%s\": %s",
-		 filled - lines->unreadable, filled, place_of(lines), lines->sample,
-		 hint_for(lines->sample));
+		 "warning: only %" PRIu64 " of %" PRIu64 " lines could be understood; %s:%" PRIu64
+		 ": \"%s\": %s",
+		 filled - lines->unreadable, filled, replay_source_name(lines->sample_path),
+		 lines->sample_number, lines->sample, hint_for(lines));
 	return REPLAY_LITTLE;
 }

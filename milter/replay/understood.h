@@ -6,9 +6,9 @@
 #include "read.h"
 
 /*
- * REPLAY_NOTHING: there are lines, and none is of an MTA, or of the service that was asked for.
- * REPLAY_LITTLE: less than half of the lines have the form of a log's line. text says so, with a
- * line that was not understood and what to do.
+ * REPLAY_NOTHING: no line is of an MTA, or of the service that was asked for, or there is none.
+ * REPLAY_LITTLE: less than half of the lines have the form of a log's line, or some have a month in
+ * a language that is not read. text says so, with a line that was not understood and what to do.
  */
 enum replay_understood { REPLAY_MOST, REPLAY_LITTLE, REPLAY_NOTHING };
 

@@ -17,6 +17,7 @@ import threading
 import time
 import xml.etree.ElementTree
 import zlib
+from pathlib import Path
 
 import pytest
 from mtas import both_mtas
@@ -25,6 +26,9 @@ from replay_logs import (CLIENT, SETTINGS, delivery_log, harvest_log, line, only
 
 from support.ctl import program, tarpitctl
 from support.site import Site, good, harvest, unknown
+
+TOP = Path(__file__).parents[2]
+REAL_LOG = TOP / "tests" / "logs" / "postfix-3.10.log"
 
 # A log that a real MTA wrote
 
@@ -187,6 +191,12 @@ def test_text(tmp_path):
     assert replay(log, env={"LC_ALL": "C"}).out.isascii()
 
 
+def test_readme_shows_every_figure():
+    figures = r"([A-Z][a-z]+(?: once)?)  +"
+    shown = re.search(r"it says, for example,\n\n((?:    .*\n)+)", (TOP / "README").read_text())[1]
+    assert re.findall(rf"^    {figures}", shown, re.M) == re.findall(f"^{figures}", replay(REAL_LOG).out, re.M)[2:]
+
+
 def test_columns_of_long_addresses(tmp_path):
     client = "2001:db8:1000:ffff:eeee:dddd:cccc:bbb0"
     log = write(tmp_path / "log", harvest_log(client) + harvest_log("192.0.2.9", begin=1000, pid=101) +
@@ -242,6 +252,18 @@ def test_stamps_without_a_year(tmp_path, days, silent):
         assert f"{log}: the year of some lines can't be told" in result.err
 
 
+@pytest.mark.parametrize("rubbish", ["{garbage\n", '{"a": 1}\n', "\n"])
+@pytest.mark.parametrize("place", [0, 4 * 8])
+def test_a_line_with_a_brace_tells_nothing_of_the_year(tmp_path, rubbish, place):
+    """Two years and more, a session every third day."""
+    begin, end = calendar.timegm((2024, 10, 1, 0, 0, 0)), calendar.timegm((2026, 11, 1, 0, 0, 0))
+    lines = yearless(range(begin, end, 3 * 86400))
+    log = write(tmp_path / "log", [*lines[:place], rubbish, *lines[place:]])
+    os.utime(log, (0, end))
+    period = replay_json(log, env={"TZ": "UTC"})["period"]
+    assert period["from"][:10] == "2024-10-01" and period["to"][:10] == "2026-10-30"
+
+
 def test_submission_services_are_left_out(tmp_path):
     own = [text.replace("postfix/smtpd", f"postfix/{name}/smtpd")
            for name in ("submission", "submissions", "smtps") for text in harvest_log()]
@@ -271,7 +293,22 @@ def test_names_cannot_control_the_terminal(tmp_path):
     assert "\x1b" not in replay(log).out
     picture = tmp_path / "x.svg"
     assert "\x1b" not in replay("--svg", picture, log).out
-    assert only(replay_json(log))["worst"][0]["host"].startswith("a?]0;x??")
+    assert only(replay_json(log))["worst"][0]["host"].startswith(r"a\x1b]0;x\x07")
+
+
+def test_names_of_files_cannot_control_the_terminal(tmp_path):
+    """Neither of one that breaks off, nor of one whose years are lost, nor of one that is no log."""
+    cut, lost, stranger = [tmp_path / f"\x1b[31m{name}" for name in ("cut", "lost", "stranger")]
+    cut.write_bytes(gzip.compress("".join(harvest_log()).encode())[:-6])
+    days = [calendar.timegm((2026, 5, day, 0, 0, 0)) for day in (18, 19, 20, 21, 22, 23, 1)]
+    write(lost, yearless(days))
+    os.utime(lost, (0, calendar.timegm((2026, 5, 24, 0, 0, 0))))
+    write(stranger, ["rubbish\n"])
+    result = replay(cut, lost, stranger)
+    assert "\x1b" not in result.err + result.out
+    for name, reason in ("cut", "ends too early"), ("lost", "can't be told"), ("stranger", "no line has"):
+        assert re.search(rf"\\x1b\[31m{name}: .*{reason}", result.err), result.err
+    assert "\x1b" not in replay(stranger, status=66).err
 
 
 def test_files_in_any_order(tmp_path):
@@ -372,11 +409,12 @@ def test_svg_replaces_a_picture(tmp_path):
     assert "</svg>" in replay("--svg", "/dev/stdout", log).out
 
 
-def test_empty_log_has_a_report_and_a_picture(tmp_path):
+def test_log_without_a_session_has_a_report_and_a_picture(tmp_path):
     picture = tmp_path / "stalls.svg"
-    assert "no line has a time" in replay("--svg", picture, os.devnull).out
+    log = write(tmp_path / "log", [line(0, "daemon started", program_name="master")])
+    assert "Sessions    0 of 0 clients" in replay("--svg", picture, log).out
     xml.etree.ElementTree.parse(picture)
-    assert only(replay_json(os.devnull))["flags"] == []
+    assert only(replay_json(log))["flags"] == []
 
 
 @pytest.mark.parametrize("args, status, complaint", [
@@ -386,7 +424,7 @@ def test_empty_log_has_a_report_and_a_picture(tmp_path):
     (["/nonexistent/log"], 66, "/nonexistent/log"),
     ([os.devnull, "/"], 66, "/"),
     (["--svg", "/nonexistent/svg", os.devnull], 73, "/nonexistent/svg"),
-    (["--svg", "/dev/full", os.devnull], 73, "/dev/full"),
+    (["--svg", "/dev/full", REAL_LOG], 73, "/dev/full"),
     (["--set", "threshold=x", os.devnull], 78, "threshold: 'x'"),
     (["--vs", "nonsense=1", os.devnull], 78, "nonsense"),
     (["-c", "/nonexistent/conf", os.devnull], 78, "/nonexistent/conf"),
@@ -510,11 +548,11 @@ def test_log_cut_anywhere(tmp_path, suffix):
     for length in range(0, len(whole), len(whole) // 25):
         path.write_bytes(whole[:length])
         result = tarpitctl("--json", "replay", *SETTINGS, path)
-        if suffix and length > 0 and b"192.0.2.1]" not in zlib.decompressobj(31).decompress(whole[:length]):
+        if length == 0 or suffix and b"192.0.2.1]" not in zlib.decompressobj(31).decompress(whole[:length]):
             assert result.status == 66, (length, result)
         else:
             assert result.status == 0 and result.json["ok"], (length, result)
-            assert len(result.json["damaged"]) == (suffix != "" and length > 0), (length, result)
+            assert len(result.json["damaged"]) == (suffix != ""), (length, result)
 
 
 def test_damaged_and_foreign_files(tmp_path):

@@ -105,6 +105,8 @@ def test_what_journalctl_prints_that_has_no_line_with_a_date(tmp_path, journal, 
 @pytest.mark.parametrize("text, rejected", [
     ("mx postfix/smtpd[100]: message repeated 5 times: [ {refusal}]", 6),
     ("mx last message repeated 5 times", 6),
+    ("mx syslogd: last message repeated 5 times", 6),
+    ("mx newsyslog[7]: last message repeated 5 times", 1),
     ("mx last message repeated 2 times\n{stamp} mx last message repeated 3 times", 6),
     ("--- last message repeated 5 times ---", 6),
     ("mx postfix/smtpd[100]: lost connection after RCPT from unknown[192.0.2.1]\n"
@@ -130,9 +132,19 @@ def test_a_service_of_choice(tmp_path):
     assert "submission" in replay("--service", "submission", log, status=66).err
 
 
+def test_units_tell_no_service(tmp_path):
+    log = write(tmp_path / "log", forms(TEXTS)["with-unit"])
+    assert only(replay_json(log, env={"TZ": "UTC"}))["rejected"] == 8
+    for service in "postfix", "submission":
+        assert f"no session is of the service {service}" in replay("--service", service, log, status=66).err
+    write(log, [*forms(TEXTS)["with-unit"], *harvest_log("192.0.2.2", 7, pid=7)])
+    document = replay_json("--service", "postfix", log, env={"TZ": "UTC"})
+    assert only(document)["rejected"] == 7 and document["lines"]["submission"] == len(TEXTS)
+
+
 @pytest.mark.parametrize("content, hint", [
     ("rubbish\n", '"rubbish"'),
-    ("\n-- Journal begins at Fri 2026-11-20 --\nru\033[1mbbish\n", 'log:3: "ru?[1mbbish"'),
+    ("\n-- Journal begins at Fri 2026-11-20 --\nru\033[1mbbish\n", r'log:3: "ru\x1b[1mbbish"'),
     ("lis 20 10:00:00 mx postfix/smtpd[1]: connect from unknown[192.0.2.1]\n", "LC_ALL=C journalctl -o short-iso"),
     ("[   12.345678] mx postfix/smtpd[1]: connect from unknown[192.0.2.1]\n", "short-iso"),
     ("connect from unknown[192.0.2.1]\n", "short-iso"),
@@ -140,6 +152,11 @@ def test_a_service_of_choice(tmp_path):
     ('{\n\t"MESSAGE" : "connect from unknown[192.0.2.1]"\n}\n', "an entry a line"),
     ('{"when": 1, "what": "connect from unknown[192.0.2.1]"}\n', "an entry a line"),
     ("Nov 20 10:00:00 mx dovecot: imap-login: Login: user=<a>\n", "postfix/smtpd"),
+    ("Nov 20 10:00:00 mx /usr/sbin/cron[1]: (root) CMD (true)\n", "postfix/smtpd"),
+    ("Nov 20 10:00:00 mx sm-notify[1]: Version 2.6.2 starting\n", "postfix/smtpd"),
+    ("Nov 20 10:00:00 mx postfix_exporter.service[1]: listening on :9154\n", "postfix/smtpd"),
+    ("", "nothing in it"),
+    ("\n-- No entries --\n", "nothing in it but"),
 ])
 def test_what_is_not_understood_is_no_report_of_zeros(tmp_path, content, hint):
     log, picture = tmp_path / "log", tmp_path / "x.svg"
@@ -151,9 +168,17 @@ def test_what_is_not_understood_is_no_report_of_zeros(tmp_path, content, hint):
     assert result.status == 66 == result.json["status"] and hint in result.json["error"], result
 
 
+def test_nothing_in_any_log_is_no_report_of_zeros(tmp_path):
+    """A log that has just been rotated is empty: that matters if no other has a line."""
+    empty, blank = write(tmp_path / "mail.log", []), write(tmp_path / "mail.log.1", ["-- No entries --\n"])
+    assert "nothing in it" in replay(empty, os.devnull, status=66).err
+    assert "nothing in it" in replay(empty, blank, status=66).err
+    assert only(replay_json(empty, blank, write(tmp_path / "mail.log.2.gz", harvest_log())))["rejected"] == 8
+
+
 def test_a_stranger_beside_logs_is_named(tmp_path):
     log = write(tmp_path / "log", harvest_log())
-    stranger = write(tmp_path / "stranger", ["lis 20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * 3)
+    stranger = write(tmp_path / "stranger", ["20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * 3)
     empty = write(tmp_path / "empty", ["\n"])
     result = tarpitctl("--json", "replay", *SETTINGS, log, stranger, empty)
     assert result.status == 0 and only(result.json)["rejected"] == 8
@@ -163,10 +188,32 @@ def test_a_stranger_beside_logs_is_named(tmp_path):
 def test_little_that_is_understood_has_a_warning(tmp_path):
     log = harvest_log()
     for strangers, warns in (len(log), False), (len(log) + 1, True):
-        path = write(tmp_path / "log", log + ["lis 20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * strangers)
+        path = write(tmp_path / "log", log + ["20 10:00:00 mx postfix/smtpd[1]: nonsense\n"] * strangers)
         result = tarpitctl("--json", "replay", *SETTINGS, path)
         assert result.status == 0 and only(result.json)["rejected"] == 8
         assert ("warning: only 10 of 21 lines" in result.err and "LC_ALL=C" in result.err) == warns, result
+
+
+@pytest.mark.parametrize("month", ["lis", "out", "Thg 1", "Ebr "])
+def test_any_month_of_a_language_that_is_not_read_has_a_warning(tmp_path, month):
+    text = f"{month} 20 10:00:00 mx postfix/smtpd[1]: connect from unknown[192.0.2.1]"
+    log = write(tmp_path / "log", ["rubbish\n", *harvest_log(), f"{text}\n"])
+    result = tarpitctl("--json", "replay", *SETTINGS, log)
+    assert result.status == 0 and only(result.json)["rejected"] == 8
+    assert f'warning: only 10 of 12 lines could be understood; {log}:12: "{text}": the month is in' in result.err, result
+    assert "LC_ALL=C journalctl -o short-iso" in result.err
+
+
+def test_the_line_that_is_shown_is_the_one_that_is_named(tmp_path):
+    dovecot, cut = [stamp(1) + text for text in (" mx dovecot: imap-login\n", " mx postfix/smtpd[1]: connect from a.exam\n")]
+    log, other = tmp_path / "log", tmp_path / "other"
+    write(log, [dovecot, cut, "rubbish\n"])
+    assert f'{log}:3: "rubbish"' in replay(log, status=66).err
+    write(other, [dovecot, cut])
+    assert f'{log}:3: "rubbish"' in replay(other, log, status=66).err
+    assert f'{other}:2: "{cut[:-1]}"' in replay(other, status=66).err
+    write(log, [*harvest_log(), *[cut] * 11])
+    assert f'{log}:11: "{cut[:-1]}": it has a time stamp, but is cut' in replay(log).err
 
 
 def test_relaying_that_is_deferred_counts_if_asked_for(tmp_path):

@@ -68,6 +68,7 @@ static void read_line(struct maillog_timestamps *stamps, const struct line *line
 	if (!maillog_timestamp_read(stamps, line->text, line->length, &wall_ms, &stamp_length))
 		stamp_length = 0;
 	CHECK(stamp_length <= line->length);
+	CHECK(!maillog_timestamp_is_foreign(line->text, line->length) || stamp_length == 0);
 	/* From 1970 less a day to 9999 and more. */
 	CHECK(wall_ms > -INT64_C(100000000) && wall_ms < INT64_C(10000000) * 86400 * 1000);
 	maillog_line_parse(line->text, line->length, stamp_length, &parsed);

@@ -85,6 +85,9 @@ static void what_does_not_fit_is_cut(void **state)
 		}
 }
 
+#define SAMPLE(text) .sample = text, .sample_path = "log", .sample_number = 7
+#define FOREIGN_SAMPLE SAMPLE("lip 20 12:34:56 mx x: y"), .sample_kind = REPLAY_SAMPLE_FOREIGN
+
 static void what_is_understood(void **state)
 {
 	static const struct {
@@ -92,20 +95,28 @@ static void what_is_understood(void **state)
 		enum replay_understood found;
 		const char *said;
 	} cases[] = {
-		{{0}, REPLAY_MOST, ""},
-		{{.read = 5, .other = 5, .blank = 5}, REPLAY_MOST, ""},
-		{{.read = 5, .other = 5, .sample = "Nov 20 12:34:56 mx x: y"},
+		{{0}, REPLAY_NOTHING, "nothing in it"},
+		{{.read = 5, .other = 5, .blank = 5}, REPLAY_NOTHING, "nothing in it but"},
+		{{.read = 5, .other = 5, SAMPLE("Nov 20 12:34:56 mx x: y")},
 		 REPLAY_NOTHING,
-		 "is not of Postfix"},
-		{{.read = 1, .unreadable = 1, .sample = "lip 20 12:34:56 mx x: y"},
+		 "cut, or not of Postfix"},
+		{{.read = 1, .unreadable = 1, SAMPLE("lip 20 12:34:56 mx x: y")},
 		 REPLAY_NOTHING,
-		 "none of 1 line could"},
-		{{.read = 1, .unreadable = 1, .sample = "lip 20 12:34:56 mx x: y"},
+		 "none of 1 line could be understood; log:7: \"lip 20 "},
+		{{.read = 1, .unreadable = 1, FOREIGN_SAMPLE},
 		 REPLAY_NOTHING,
-		 "LC_ALL=C journalctl -o short-iso"},
+		 "the month is in a language that is not read: give it as `LC_ALL=C journalctl -o "
+		 "short-iso"},
 		{{.read = 4, .unreadable = 2, .of_mta = 2}, REPLAY_MOST, ""},
-		{{.read = 5, .unreadable = 3, .of_mta = 2}, REPLAY_LITTLE, "only 2 of 5 lines"},
-		{{.read = 6, .blank = 1, .unreadable = 3, .of_mta = 2}, REPLAY_LITTLE, "2 of 5"},
+		{{.read = 9, .unreadable = 1, .of_mta = 8, FOREIGN_SAMPLE},
+		 REPLAY_LITTLE,
+		 "only 8 of 9 lines could be understood; log:7: \"lip 20 "},
+		{{.read = 5, .unreadable = 3, .of_mta = 2, SAMPLE("x")},
+		 REPLAY_LITTLE,
+		 "only 2 of 5 lines"},
+		{{.read = 6, .blank = 1, .unreadable = 3, .of_mta = 2, SAMPLE("x")},
+		 REPLAY_LITTLE,
+		 "2 of 5"},
 		{{.read = 5, .of_mta = 5, .service = "x"}, REPLAY_NOTHING, "service x"},
 		{{.read = 5, .of_mta = 5, .of_service = 1, .service = "x"}, REPLAY_MOST, ""},
 	};
