@@ -4,9 +4,9 @@
 
 /*
  * All names of English, Bulgarian, Danish, Dutch, Estonian, Finnish, French, German, Hungarian,
- * Icelandic, Indonesian, Italian, Latvian, Macedonian, Norwegian, Romanian, Russian, Serbian,
- * Slovenian, Spanish, Swedish and Turkish, and of Portuguese but October's; in lower case, but for
- * what is not ASCII, and without a dot. No name is in two rows.
+ * Icelandic, Indonesian, Italian, Latvian, Macedonian, Norwegian, Portuguese, Romanian, Russian,
+ * Serbian, Slovenian, Spanish, Swedish and Turkish; in lower case, but for what is not ASCII, and
+ * without a dot. No name is in two rows.
  */
 static const char *const names[12] = {
 	" jan janv jän Jän jaan ene gen gener tammi ian oca янв яну јан ",
@@ -18,7 +18,7 @@ static const char *const names[12] = {
 	" jul july juli juil jui juuli jūl lug juliol júl heinä iul tem июл юли јул ",
 	" aug août aoû ago agost agu avg ágú elo ağu авг ",
 	" sep sept set szept syys eyl сен сеп ",
-	" oct okt ott loka eki окт ",
+	" oct okt ott out loka eki окт ",
 	" nov nóv marras noi kas ноя нов ное ",
 	" dec dez déc dic des dets joulu ara дек дец ",
 };

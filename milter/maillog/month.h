@@ -7,8 +7,8 @@
 
 /*
  * 1 to 12; 0 for what is no month. A name that is another month elsewhere is not known (lip: July
- * in Polish, June in Croatian; out: October in Portuguese, August in Haitian), but for jan, maj and
- * kas, which only Sotho, Bislama and Belarusian in Latin letters have for another one.
+ * in Polish, June in Croatian), but for out (Portuguese), jan, maj and kas, which only Haitian,
+ * Sotho, Bislama and Belarusian in Latin letters have for another one.
  */
 int maillog_month(struct span name);
 
