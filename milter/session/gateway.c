@@ -25,7 +25,14 @@ static void warn(const struct session *s, enum mta_warning kind, const char *wha
 
 void session_gateway_flagged(const struct session *s)
 {
-	if (prefix_is_private(&s->client.address) && log_allowed_every(&private_limit, HOUR_MS))
+	struct gateway *gateway = &s->tarpit->gateway;
+
+	if (!prefix_is_private(&s->client.address))
+		return;
+	pthread_mutex_lock(&gateway->mutex);
+	gateway->flagged_private = s->client.address;
+	pthread_mutex_unlock(&gateway->mutex);
+	if (log_allowed_every(&private_limit, HOUR_MS))
 		warn(s, MTA_PRIVATE_CLIENT, "is flagged, and is a private address");
 }
 
@@ -49,8 +56,10 @@ static bool count_session(struct gateway *gateway, const struct prefix *client)
 	is_majority = gateway->sessions == GATEWAY_SESSIONS &&
 		      gateway->of_candidate > GATEWAY_SESSIONS / 2 &&
 		      prefix_equal(&gateway->candidate, client);
-	if (gateway->sessions == GATEWAY_SESSIONS)
+	if (gateway->sessions == GATEWAY_SESSIONS) {
+		gateway->majority = is_majority ? *client : (struct prefix){0};
 		gateway->sessions = gateway->votes = gateway->of_candidate = 0;
+	}
 	pthread_mutex_unlock(&gateway->mutex);
 	return is_majority;
 }
@@ -60,4 +69,12 @@ void session_gateway_connected(const struct session *s)
 	if (count_session(&s->tarpit->gateway, &s->client.address) &&
 	    log_allowed_every(&majority_limit, HOUR_MS))
 		warn(s, MTA_ONE_CLIENT, "makes most of all sessions");
+}
+
+void gateway_found(struct gateway *gateway, struct prefix *majority, struct prefix *flagged_private)
+{
+	pthread_mutex_lock(&gateway->mutex);
+	*majority = gateway->majority;
+	*flagged_private = gateway->flagged_private;
+	pthread_mutex_unlock(&gateway->mutex);
 }
