@@ -33,6 +33,7 @@ struct doctor_daemon {
 	int64_t uptime_s, sessions, max_sessions, sessions_opened;
 	int64_t stalls, max_stalls, clients, flagged;
 	int64_t timeout_too_short, rejects_not_offered;	/* warnings about the MTA */
+	int64_t log_lines_lost;
 	/* Addresses; empty for none. */
 	char private_client[PREFIX_TEXT_MAX], most_sessions_of[PREFIX_TEXT_MAX];
 };
@@ -75,7 +76,7 @@ struct doctor_facts {
 	struct doctor_socket socket;	/* of a unix socket */
 	char postfix_directory[DOCTOR_PATH_MAX];
 	struct postfix_settings *postfix;	/* NULL: could not be read */
-	char postfix_why[DOCTOR_WHY_MAX];
+	char mta_why[DOCTOR_WHY_MAX];	/* then the reason, if there is no Sendmail either */
 	struct doctor_user user;
 	char sendmail_path[DOCTOR_PATH_MAX];
 	char *sendmail_cf;		/* its text; NULL: Postfix is looked at, or there is none */
@@ -89,9 +90,9 @@ struct doctor_facts {
 };
 
 /*
- * Reads Postfix's settings (of directory, NULL for postconf's own) or, where there is no Postfix, or
- * if sendmail_cf names a file, Sendmail's; the socket of facts->config, which must be set, or NULL;
- * and the host's addresses and listeners. Runs programs, and blocks for them.
+ * Reads Postfix's settings (of directory, NULL for postconf's own) or Sendmail's, where there is no
+ * Postfix or sendmail_cf names a file; the socket of facts->config; the host's addresses and
+ * listeners. Without facts->config nothing is read. Runs programs, and blocks for them.
  */
 void doctor_gather(struct doctor_facts *facts, const char *directory, const char *sendmail_cf);
 void doctor_facts_free(struct doctor_facts *facts);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/stats.h"
 #include "config.h"
 #include "judge/exempt.h"
@@ -177,12 +178,12 @@ static void put_warnings(struct request *r)
 	struct prefix majority, flagged_private;
 
 	gateway_found(&r->tarpit->gateway, &majority, &flagged_private);
-	request_put_integer(
-		r, object, "timeout_too_short",
-		(int64_t)stats_get_labelled(FAMILY_MTA_WARNINGS, MTA_TIMEOUT_SHORT));
+	request_put_integer(r, object, "timeout_too_short",
+			    (int64_t)stats_get_labelled(FAMILY_MTA_WARNINGS, MTA_TIMEOUT_SHORT));
 	request_put_integer(
 		r, object, "rejects_not_offered",
 		(int64_t)stats_get_labelled(FAMILY_MTA_WARNINGS, MTA_REJECTS_NOT_OFFERED));
+	request_put_integer(r, object, "log_lines_lost", (int64_t)log_lost_total());
 	put_found(r, object, "private_client", &flagged_private);
 	put_found(r, object, "most_sessions_of", &majority);
 	request_put(r, r->answer, "warnings", object);

@@ -32,9 +32,10 @@ static void check_gateways(const struct doctor_facts *facts, struct report *repo
 	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
 		if (seen[i].address[0] == '\0' || is_exempt(facts, seen[i].address))
 			continue;
-		report_find(report, REPORT_WARNING, seen[i].id,
-			    "%s %s: a proxy or a container's bridge, behind which all are one client",
-			    seen[i].address, seen[i].what);
+		report_find(
+			report, REPORT_WARNING, seen[i].id,
+			"%s %s: a proxy or a container's bridge, behind which all are one client",
+			seen[i].address, seen[i].what);
 		report_mend(report,
 			    "have it pass on clients' addresses (XCLIENT, PROXY), or set "
 			    "exempt_clients += {\"%s\"}",
@@ -42,7 +43,7 @@ static void check_gateways(const struct doctor_facts *facts, struct report *repo
 	}
 }
 
-/* What the daemon has told of the MTA since it started. */
+/* What the daemon has told of the MTA, and lost of its log, since it started. */
 static void check_warnings(const struct doctor_facts *facts, struct report *report)
 {
 	if (facts->daemon.timeout_too_short > 0) {
@@ -56,6 +57,13 @@ static void check_warnings(const struct doctor_facts *facts, struct report *repo
 			    "the MTA did not show the recipients that it rejects");
 		report_mend(report, "see that it speaks milter protocol 6; then restart "
 				    "tarpit-milter");
+	}
+	if (facts->daemon.log_lines_lost > 0) {
+		report_find(report, REPORT_WARNING, "log-lost",
+			    "%" PRId64 " lines of the daemon's log were lost: nobody took them",
+			    facts->daemon.log_lines_lost);
+		report_mend(report, "see what hangs, syslog, the journal or the reader of standard "
+				    "error; then restart tarpit-milter");
 	}
 	if (facts->daemon.uptime_s >= DAY_S && facts->daemon.sessions_opened == 0) {
 		report_find(report, REPORT_WARNING, "no-sessions",
@@ -106,8 +114,7 @@ static void check_answer(const struct doctor_facts *facts, struct report *report
 	}
 	if (daemon->max_sessions > 0 && daemon->sessions >= daemon->max_sessions) {
 		report_find(report, REPORT_WARNING, "sessions-full",
-			    "%" PRId64 " sessions are open: more pass unwatched",
-			    daemon->sessions);
+			    "%" PRId64 " sessions are open: more pass unwatched", daemon->sessions);
 		report_mend(report, "raise the daemon's limit of descriptors (LimitNOFILE=)");
 	}
 	if (strcmp(daemon->mode, "observe") == 0) {

@@ -27,8 +27,8 @@ static bool is_smtpd(const struct postfix_service *service)
 /* Whether a service is for the site's own users, by its port, its name in the log, or its mark. */
 static bool is_submission(const struct doctor_facts *facts, const struct postfix_service *service)
 {
-	static const char *const names[] = {"submission", "submissions", "smtps", "ssmtp", "587",
-					    "465"};
+	static const char *const names[] = {"submission", "submissions", "smtps",
+					    "ssmtp",	  "587",	 "465"};
 	const char *colon = strrchr(service->name, ':');
 	const char *port = colon != NULL ? colon + 1 : service->name;
 	const char *log = postfix_service_setting(facts->postfix, service, "syslog_name");
@@ -179,10 +179,11 @@ static void check_timeouts(const struct doctor_facts *facts, struct report *repo
 			    needed_s > 30 ? needed_s : 30);
 	}
 	if (connect_s < CONNECT_TIMEOUT_S) {
-		report_find(report, REPORT_WARNING, "connect-timeout",
-			    "Postfix gives the milter %s to take a connection: a busy machine needs "
-			    "more",
-			    connect);
+		report_find(
+			report, REPORT_WARNING, "connect-timeout",
+			"Postfix gives the milter %s to take a connection: a busy machine needs "
+			"more",
+			connect);
 		report_mend(report, "set connect_timeout=30s for it in smtpd_milters");
 	}
 }
@@ -195,8 +196,7 @@ static void check_default_action(const struct doctor_facts *facts, struct report
 
 	if (strcmp(action, "accept") == 0)
 		return;
-	report_find(report,
-		    strcmp(action, "reject") == 0 ? REPORT_CRITICAL : REPORT_WARNING,
+	report_find(report, strcmp(action, "reject") == 0 ? REPORT_CRITICAL : REPORT_WARNING,
 		    "default-action", "Postfix does not take mail while the milter is down (%s)",
 		    action);
 	report_mend(report, "set default_action=accept for it in smtpd_milters");
@@ -214,7 +214,7 @@ static void check_protocol(const struct doctor_facts *facts, struct report *repo
 	report_mend(report, "remove milter_protocol from main.cf (its default is 6)");
 }
 
-/* Of services that ask the milter, the one with the fewest processes says how many stalls it can bear. */
+/* The service with the fewest processes says how many stalls Postfix can bear. */
 static void check_processes(const struct doctor_facts *facts, struct report *report)
 {
 	const char *common = postfix_setting(facts->postfix, "default_process_limit");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Whether Postfix rejects unknown recipients where the milter sees it, and tells of them nowhere else. */
+/* Whether Postfix rejects unknown recipients where the milter sees that, and there alone. */
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -67,10 +67,9 @@ static void check_switches(const struct doctor_facts *facts, struct report *repo
 /* Whether recipients are asked for at the host that they are relayed to. */
 static bool are_verified(const struct doctor_facts *facts)
 {
-	static const char *const lists[] = {
-		"smtpd_recipient_restrictions", "smtpd_relay_restrictions",
-		"smtpd_sender_restrictions", "smtpd_helo_restrictions",
-		"smtpd_client_restrictions"};
+	static const char *const lists[] = {"smtpd_recipient_restrictions",
+					    "smtpd_relay_restrictions", "smtpd_sender_restrictions",
+					    "smtpd_helo_restrictions", "smtpd_client_restrictions"};
 	const struct postfix_service *service;
 	size_t number = 0;
 
@@ -89,8 +88,9 @@ static void check_class(const struct doctor_facts *facts, struct report *report,
 	const char *code = postfix_setting(facts->postfix, class->code);
 
 	/* Before compatibility level 2 all domains of mydestination are relayed for, too. */
-	if (*domains == '\0' || (strcmp(class->domains, "relay_domains") == 0 &&
-				 strcmp(domains, postfix_setting(facts->postfix, "mydestination")) == 0))
+	if (*domains == '\0' ||
+	    (strcmp(class->domains, "relay_domains") == 0 &&
+	     strcmp(domains, postfix_setting(facts->postfix, "mydestination")) == 0))
 		return;
 	if (class->maps != NULL && *postfix_setting(facts->postfix, class->maps) == '\0' &&
 	    !are_all_verified) {

@@ -11,27 +11,28 @@
 #include "doctor/report.h"
 #include "milters.h"
 
-#define LINE_MAX_ 2048
-#define NAME_MAX_ 100
+#define LINE_LENGTH 2048
+#define TIMEOUT_LENGTH 100
 /* What Sendmail waits for an answer if T= does not say. */
 #define SENDMAIL_TIMEOUT_S 10
 
 /* Takes the next line; false: there are no more. A longer one is cut. */
-static bool next_line(const char **text, char line[LINE_MAX_])
+static bool next_line(const char **text, char line[LINE_LENGTH])
 {
 	size_t length = strcspn(*text, "\n");
 
 	if (**text == '\0')
 		return false;
-	snprintf(line, LINE_MAX_, "%.*s", (int)(length < LINE_MAX_ ? length : LINE_MAX_ - 1), *text);
+	snprintf(line, LINE_LENGTH, "%.*s", (int)(length < LINE_LENGTH ? length : LINE_LENGTH - 1),
+		 *text);
 	*text += length + ((*text)[length] == '\n');
 	return true;
 }
 
 /* The value of "O Name=value"; the last one counts. False: there is none. */
-static bool find_option(const char *text, const char *name, char value[LINE_MAX_])
+static bool find_option(const char *text, const char *name, char value[LINE_LENGTH])
 {
-	char line[LINE_MAX_];
+	char line[LINE_LENGTH];
 	bool found = false;
 
 	while (next_line(&text, line)) {
@@ -42,7 +43,7 @@ static bool find_option(const char *text, const char *name, char value[LINE_MAX_
 		*equals = '\0';
 		if (strcasecmp(line + 2, name) != 0)
 			continue;
-		snprintf(value, LINE_MAX_, "%s", equals + 1);
+		snprintf(value, LINE_LENGTH, "%s", equals + 1);
 		found = true;
 	}
 	return found;
@@ -62,7 +63,7 @@ static bool has_word(const char *list, const char *word)
 
 /* A line "Xname, S=..., F=..., T=..."; the values are cut out of it, or empty. */
 struct filter {
-	char line[LINE_MAX_];
+	char line[LINE_LENGTH];
 	const char *name, *socket, *flags, *timeouts;
 };
 
@@ -130,9 +131,9 @@ static int64_t answer_timeout_s(const char *timeouts)
 
 	while (*timeouts != '\0') {
 		size_t length = strcspn(timeouts, ";");
-		char text[NAME_MAX_];
+		char text[TIMEOUT_LENGTH];
 
-		snprintf(text, sizeof(text), "%.*s", (int)(length < NAME_MAX_ ? length : 0),
+		snprintf(text, sizeof(text), "%.*s", (int)(length < TIMEOUT_LENGTH ? length : 0),
 			 timeouts);
 		if (strncmp(text, "R:", 2) == 0)
 			milter_time(text + 2, &seconds);
@@ -164,7 +165,7 @@ static void check_filter(const struct doctor_facts *facts, struct report *report
 
 void check_sendmail(const struct doctor_facts *facts, struct report *report)
 {
-	char filters[LINE_MAX_] = "", privacy[LINE_MAX_] = "";
+	char filters[LINE_LENGTH] = "", privacy[LINE_LENGTH] = "";
 	struct filter filter;
 	bool is_exact;
 
@@ -173,8 +174,9 @@ void check_sendmail(const struct doctor_facts *facts, struct report *report)
 	if (!find_filter(facts, &filter, &is_exact) || !has_word(filters, filter.name)) {
 		report_find(report, REPORT_CRITICAL, "milter-missing",
 			    "InputMailFilters of Sendmail does not name the milter");
-		report_mend(report, "add INPUT_MAIL_FILTER(`tarpit-milter', `S=%s, T=S:30s;R:30s') to "
-				    "sendmail.mc",
+		report_mend(report,
+			    "add INPUT_MAIL_FILTER(`tarpit-milter', `S=%s, T=S:30s;R:30s') to "
+			    "sendmail.mc",
 			    facts->config->socket);
 	} else if (!is_exact) {
 		report_find(report, REPORT_CRITICAL, "socket-differs",

@@ -47,8 +47,7 @@ static void check_inet(const struct doctor_facts *facts, struct report *report, 
 		report_find(report, REPORT_WARNING, "inet-public",
 			    "whoever reaches %s can report rejections for any address",
 			    facts->config->socket);
-		report_mend(report,
-			    "set socket = unix:..., or let a firewall admit the MTA alone");
+		report_mend(report, "set socket = unix:..., or let a firewall admit the MTA alone");
 	}
 }
 
@@ -168,7 +167,8 @@ static bool listens_on_all(const struct doctor_facts *facts, unsigned port)
 	return false;
 }
 
-static void check_server(const struct doctor_facts *facts, struct report *report, const char *server)
+static void check_server(const struct doctor_facts *facts, struct report *report,
+			 const char *server)
 {
 	char host[HOST_MAX];
 	struct prefix prefix;

@@ -44,7 +44,7 @@ static void examine_mta(const struct doctor_facts *facts, struct report *report)
 		report_looked_at(report, "Sendmail's %s", facts->sendmail_path);
 		check_sendmail(facts, report);
 	} else {
-		report_not_checked(report, "Postfix: %s", facts->postfix_why);
+		report_not_checked(report, "MTA: %s", facts->mta_why);
 	}
 }
 

@@ -22,7 +22,7 @@
 
 /* --- the socket ---------------------------------------------------------------------------- */
 
-/* Where a path leads: its folder without links, and its last name as it is. False: no such folder. */
+/* Where a path leads, without links in its folder. False: there is no such folder. */
 static bool resolve(const char *path, char resolved[PATH_MAX])
 {
 	char folder[PATH_MAX];
@@ -83,7 +83,8 @@ static void gather_socket(struct doctor_facts *facts)
 		snprintf(resolved, sizeof(resolved), "%s", path + 1);
 	if (!add_step(&facts->socket, "/"))
 		return;
-	for (char *slash = strchr(resolved + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+	for (char *slash = strchr(resolved + 1, '/'); slash != NULL;
+	     slash = strchr(slash + 1, '/')) {
 		bool is_there;
 
 		*slash = '\0';
@@ -125,8 +126,7 @@ static char *read_text(const char *path)
 
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) ||
-	    status.st_size > SENDMAIL_CF_MAX)
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > SENDMAIL_CF_MAX)
 		errno = EFBIG;
 	else
 		text = malloc((size_t)status.st_size + 1);
@@ -152,12 +152,12 @@ static void gather_mta(struct doctor_facts *facts, const char *directory, const 
 	if (sendmail_cf != NULL) {
 		gather_sendmail(facts, sendmail_cf);
 		if (facts->sendmail_cf == NULL)
-			snprintf(facts->postfix_why, sizeof(facts->postfix_why), "%s: %s",
+			snprintf(facts->mta_why, sizeof(facts->mta_why), "%s: %s",
 				 sendmail_cf, strerror(errno));
 		return;
 	}
-	facts->postfix = postfix_settings_read(directory, facts->postfix_why,
-					       sizeof(facts->postfix_why));
+	facts->postfix =
+		postfix_settings_read(directory, facts->mta_why, sizeof(facts->mta_why));
 	if (facts->postfix != NULL) {
 		snprintf(facts->postfix_directory, sizeof(facts->postfix_directory), "%s",
 			 postfix_setting(facts->postfix, "config_directory"));

@@ -13,7 +13,8 @@ static void take_line(const char *line, struct doctor_facts *facts)
 	char address[33];
 	unsigned port, state;
 
-	if (sscanf(line, " %*u: %32[0-9A-F]:%4x %*[0-9A-F]:%*4x %2x", address, &port, &state) != 3 ||
+	if (sscanf(line, " %*u: %32[0-9A-F]:%4x %*[0-9A-F]:%*4x %2x", address, &port, &state) !=
+		    3 ||
 	    state != LISTENING || facts->listeners_count == DOCTOR_LISTENERS_MAX)
 		return;
 	facts->listeners[facts->listeners_count++] = (struct doctor_listener){

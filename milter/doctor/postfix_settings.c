@@ -118,7 +118,8 @@ struct postfix_settings *postfix_settings_parse(const char *parameters, const ch
 			break;
 		for (char *line = strtok_r(all->texts[i], "\n", &rest); line != NULL && is_done;
 		     line = strtok_r(NULL, "\n", &rest))
-			is_done = i == 1 ? take_service(all, line) : take_setting(all, line, i == 2);
+			is_done =
+				i == 1 ? take_service(all, line) : take_setting(all, line, i == 2);
 	}
 	if (is_done)
 		return all;
@@ -194,8 +195,8 @@ static const char *find(const struct postfix_settings *all, const char *service,
 		if (strcmp(setting->name, name) != 0 ||
 		    (setting->service != NULL) != (service != NULL))
 			continue;
-		if (service == NULL || (strcmp(setting->service, service) == 0 &&
-					strcmp(setting->type, type) == 0))
+		if (service == NULL ||
+		    (strcmp(setting->service, service) == 0 && strcmp(setting->type, type) == 0))
 			return setting->value;
 	}
 	return NULL;

@@ -28,6 +28,7 @@ const char *postfix_setting(const struct postfix_settings *settings, const char 
 const char *postfix_service_setting(const struct postfix_settings *settings,
 				    const struct postfix_service *service, const char *name);
 /* The service of this number, from 0 on; NULL: there are no more. */
-const struct postfix_service *postfix_service(const struct postfix_settings *settings, size_t number);
+const struct postfix_service *postfix_service(const struct postfix_settings *settings,
+					      size_t number);
 
 #endif

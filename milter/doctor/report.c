@@ -18,8 +18,8 @@ static void put(char text[REPORT_TEXT_MAX], const char *format, va_list argument
 	printable_escape(raw, "", PRINTABLE_LOWER_HEX, text, REPORT_TEXT_MAX);
 }
 
-void report_find(struct report *report, enum report_level level, const char *id,
-		 const char *format, ...)
+void report_find(struct report *report, enum report_level level, const char *id, const char *format,
+		 ...)
 {
 	struct report_finding *finding;
 	va_list arguments;

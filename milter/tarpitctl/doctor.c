@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command lines of doctor and check: asks the daemon, has the checks made, prints the report. */
+/* `tarpitctl doctor` and `check`: asks the daemon, has the checks made, and prints the report. */
 #include "doctor.h"
 
 #include <errno.h>
@@ -161,6 +161,7 @@ static void take_answer(const json_t *answer, struct doctor_daemon *daemon)
 		take_number(json_object_get(answer, "counters"), "sessions_opened");
 	daemon->timeout_too_short = take_number(warnings, "timeout_too_short");
 	daemon->rejects_not_offered = take_number(warnings, "rejects_not_offered");
+	daemon->log_lines_lost = take_number(warnings, "log_lines_lost");
 	take_text(warnings, "private_client", daemon->private_client,
 		  sizeof(daemon->private_client));
 	take_text(warnings, "most_sessions_of", daemon->most_sessions_of,
@@ -204,18 +205,18 @@ static void print_document(const struct report *report)
 	for (size_t i = 0; i < report->findings_count; i++) {
 		const struct report_finding *finding = &report->findings[i];
 
-		json_array_append_new(findings, json_pack("{s:s,s:s,s:s,s:s}", "level",
-							  json_level(finding->level), "id",
-							  finding->id, "text", finding->text,
-							  "mend", finding->mend));
+		json_array_append_new(findings,
+				      json_pack("{s:s,s:s,s:s,s:s}", "level",
+						json_level(finding->level), "id", finding->id,
+						"text", finding->text, "mend", finding->mend));
 	}
 	for (size_t i = 0; i < report->not_checked_count; i++)
 		json_array_append_new(not_checked, json_string(report->not_checked[i]));
 	for (size_t i = 0; i < report->looked_at_count; i++)
 		json_array_append_new(looked_at, json_string(report->looked_at[i]));
-	print_json(json_pack("{s:b,s:i,s:o,s:o,s:o}", "ok", 1, "status",
-			     (int)report_status(report), "findings", findings, "not_checked",
-			     not_checked, "looked_at", looked_at));
+	print_json(json_pack("{s:b,s:i,s:o,s:o,s:o}", "ok", 1, "status", (int)report_status(report),
+			     "findings", findings, "not_checked", not_checked, "looked_at",
+			     looked_at));
 }
 
 static void print_findings(const struct report *report)
@@ -301,7 +302,8 @@ static int examine(const struct arguments *arguments)
 		facts->version = PACKAGE_VERSION;
 		facts->config = config;
 		facts->faults = faults.text;
-		if (config != NULL && (arguments->socket != NULL || *config->control_socket != '\0'))
+		if (config != NULL &&
+		    (arguments->socket != NULL || *config->control_socket != '\0'))
 			ask_status(arguments->socket != NULL ? arguments->socket
 							     : config->control_socket,
 				   &facts->daemon);

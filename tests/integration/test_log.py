@@ -9,6 +9,7 @@ import time
 import pytest
 from checks import wait_until
 
+from support.ctl import ctl_json
 from support.daemon import PATIENCE, Daemon
 from support.journald import SilentLog
 from support.milter import Session
@@ -86,11 +87,13 @@ def pipe():
 def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
     reader, writer = pipe
     options = {**OPTIONS, "store": "memory", "siege_threshold": "0"}
-    with Daemon(options, expect_start=False, preexec=lambda: os.dup2(writer, 2)) as daemon:
+    with Daemon(options, expect_start=False, preexec=lambda: os.dup2(writer, 2), control=True) as daemon:
         wait_until(lambda: os.path.exists(daemon.address), 20)
+        assert ctl_json(daemon, "status")["warnings"]["log_lines_lost"] == 0
         for _ in range(20):
             write_much(daemon)
         assert_innocents_are_served(daemon)
+        lost = ctl_json(daemon, "status")["warnings"]["log_lines_lost"]
         os.set_blocking(reader, False)
         text = os.read(reader, 1 << 20).decode("ascii")
         assert text.count("\n") > REJECTS
@@ -100,6 +103,7 @@ def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
         first, second = os.read(reader, 1 << 20).decode("ascii").splitlines()[:2]
         assert first.startswith("limits: warning=") and first.endswith(' log lines lost: nobody took them"')
         assert second.startswith("reject: ")
+        assert 0 < int(first.split('"')[1].split()[0]) == lost
         assert daemon.stop() < SOON_SECONDS
 
 

@@ -24,7 +24,7 @@
 #define OUR_UID 200
 #define OUR_GID 201
 
-/* What a sound Postfix says; a planted fault comes behind it, for the last line of a name counts. */
+/* What a sound Postfix says. A planted fault comes behind it: the last line of a name counts. */
 #define MAIN_CF                                                                                    \
 	"compatibility_level = 3.6\n"                                                              \
 	"config_directory = /etc/postfix\n"                                                        \
@@ -62,8 +62,8 @@ static const char *const sound_sets[] = {"socket=unix:" OURS, "control_socket=/r
 /* A case: what differs from sound facts, and the ids that are to be found, separated by blanks. */
 struct plant {
 	const char *what, *found;
-	const char *main_cf, *master_cf, *options;	/* further lines */
-	const char *sets[2];				/* of our configuration */
+	const char *main_cf, *master_cf, *options; /* further lines */
+	const char *sets[2]; /* of our configuration */
 	void (*change)(struct doctor_facts *facts);
 };
 
@@ -248,6 +248,11 @@ static void see_no_rejects(struct doctor_facts *facts)
 	facts->daemon.rejects_not_offered = 1;
 }
 
+static void lose_lines(struct doctor_facts *facts)
+{
+	facts->daemon.log_lines_lost = 7;
+}
+
 static void see_gateway(struct doctor_facts *facts)
 {
 	strcpy(facts->daemon.most_sessions_of, "192.0.2.1");
@@ -275,7 +280,9 @@ static void faults_of_the_daemon(void **state)
 	static const struct plant plants[] = {
 		{.what = "down", .found = "daemon-down", .change = be_down},
 		{.what = "another version", .found = "version-skew", .change = be_old},
-		{.what = "observes", .found = "observe", .sets = {"mode=observe"},
+		{.what = "observes",
+		 .found = "observe",
+		 .sets = {"mode=observe"},
 		 .change = be_observing},
 		{.what = "not reloaded", .found = "config-stale observe", .change = be_observing},
 		{.what = "not restarted", .found = "config-stale", .sets = {"store=memcached"}},
@@ -283,14 +290,20 @@ static void faults_of_the_daemon(void **state)
 		{.what = "not asked", .found = "no-sessions", .change = be_unasked},
 		{.what = "new", .found = "", .change = be_new},
 		{.what = "MTA's timeout", .found = "timeout-seen-short", .change = see_timeouts},
-		{.what = "MTA's protocol", .found = "rejects-not-offered",
+		{.what = "MTA's protocol",
+		 .found = "rejects-not-offered",
 		 .change = see_no_rejects},
+		{.what = "log", .found = "log-lost", .change = lose_lines},
 		{.what = "gateway", .found = "gateway", .change = see_gateway},
 		{.what = "bridge", .found = "private-client", .change = see_private},
-		{.what = "both are exempt now", .found = "",
-		 .sets = {"exempt_clients += {192.0.2.0/24, 172.16.0.0/12}"}, .change = see_both},
-		{.what = "memcached down", .found = "memcached-down",
-		 .sets = {"store=memcached"}, .change = lose_memcached},
+		{.what = "both are exempt now",
+		 .found = "",
+		 .sets = {"exempt_clients += {192.0.2.0/24, 172.16.0.0/12}"},
+		 .change = see_both},
+		{.what = "memcached down",
+		 .found = "memcached-down",
+		 .sets = {"store=memcached"},
+		 .change = lose_memcached},
 	};
 
 	(void)state;
@@ -359,23 +372,36 @@ static void faults_of_sockets(void **state)
 		{.what = "others may", .found = "", .change = open_to_others},
 		{.what = "removed", .found = "socket-missing", .change = remove_socket},
 		{.what = "open", .found = "socket-open", .sets = {"socket_mode=0666"}},
-		{.what = "loopback", .found = "inet-local", .sets = {"socket=inet:99@127.0.0.1"},
+		{.what = "loopback",
+		 .found = "inet-local",
+		 .sets = {"socket=inet:99@127.0.0.1"},
 		 .main_cf = "smtpd_milters = { inet:localhost:99, default_action=accept }\n"},
-		{.what = "loopback v6", .found = "inet-local", .sets = {"socket=inet6:99@[::1]"},
+		{.what = "loopback v6",
+		 .found = "inet-local",
+		 .sets = {"socket=inet6:99@[::1]"},
 		 .main_cf = "smtpd_milters = { inet:[::1]:99, default_action=accept }\n"},
-		{.what = "public", .found = "inet-public", .sets = {"socket=inet:99@0.0.0.0"},
+		{.what = "public",
+		 .found = "inet-public",
+		 .sets = {"socket=inet:99@0.0.0.0"},
 		 .main_cf = "smtpd_milters = { inet:mx:99, default_action=accept }\n"},
-		{.what = "memcached open", .found = "memcached-open",
-		 .sets = {"store=memcached"}, .change = listen_everywhere},
-		{.what = "memcached open, by own address", .found = "memcached-open",
+		{.what = "memcached open",
+		 .found = "memcached-open",
+		 .sets = {"store=memcached"},
+		 .change = listen_everywhere},
+		{.what = "memcached open, by own address",
+		 .found = "memcached-open",
 		 .sets = {"store=memcached", "memcached_servers={10.1.2.3:11211}"},
 		 .change = listen_everywhere},
-		{.what = "another host's memcached", .found = "",
+		{.what = "another host's memcached",
+		 .found = "",
 		 .sets = {"store=memcached", "memcached_servers={10.1.2.4:11211}"},
 		 .change = listen_everywhere},
-		{.what = "memcached on loopback", .found = "", .sets = {"store=memcached"},
+		{.what = "memcached on loopback",
+		 .found = "",
+		 .sets = {"store=memcached"},
 		 .change = listen_on_loopback},
-		{.what = "memcached public", .found = "memcached-public",
+		{.what = "memcached public",
+		 .found = "memcached-public",
 		 .sets = {"store=memcached", "memcached_servers={\"[2001:db8::1]:11211\"}"},
 		 .change = listen_on_loopback},
 	};
@@ -396,64 +422,94 @@ static void faults_of_how_postfix_asks(void **state)
 {
 	static const struct plant plants[] = {
 		{.what = "no milter", .found = "milter-missing", .main_cf = "smtpd_milters =\n"},
-		{.what = "another milter", .found = "milter-missing",
+		{.what = "another milter",
+		 .found = "milter-missing",
 		 .main_cf = "smtpd_milters = unix:opendkim/opendkim.sock\n"},
-		{.what = "taken from smtp", .found = "milter-missing",
+		{.what = "taken from smtp",
+		 .found = "milter-missing",
 		 .options = "smtp/inet/smtpd_milters =\n"},
-		{.what = "another path", .found = "socket-differs",
+		{.what = "another path",
+		 .found = "socket-differs",
 		 .main_cf = "smtpd_milters = unix:tarpit-milter/milter.sock\n"},
-		{.what = "another kind", .found = "socket-differs",
+		{.what = "another kind",
+		 .found = "socket-differs",
 		 .main_cf = "smtpd_milters = unix:tarpit/milter.sock\n",
 		 .sets = {"socket=unix:/run/x/milter.sock"}},
-		{.what = "outside the chroot", .found = "socket-outside-chroot",
+		{.what = "outside the chroot",
+		 .found = "socket-outside-chroot",
 		 .main_cf = "smtpd_milters = { unix:/run/x/milter.sock, default_action=accept }\n",
 		 .sets = {"socket=unix:/run/x/milter.sock"}},
-		{.what = "whole path in the chroot", .found = "socket-outside-chroot",
+		{.what = "whole path in the chroot",
+		 .found = "socket-outside-chroot",
 		 .main_cf = "smtpd_milters = { unix:" OURS ", default_action=accept }\n"},
-		{.what = "whole path without chroot", .found = "", .options = WITHOUT_SMTP,
+		{.what = "whole path without chroot",
+		 .found = "",
+		 .options = WITHOUT_SMTP,
 		 .master_cf = "26 inet n - n - - smtpd\n"},
-		{.what = "no chroot by default", .found = "", .options = WITHOUT_SMTP,
+		{.what = "no chroot by default",
+		 .found = "",
+		 .options = WITHOUT_SMTP,
 		 .master_cf = "26 inet n - - - - smtpd\n"},
-		{.what = "a chroot by the default of old", .found = "socket-outside-chroot",
-		 .options = WITHOUT_SMTP, .master_cf = "26 inet n - - - - smtpd\n",
+		{.what = "a chroot by the default of old",
+		 .found = "socket-outside-chroot",
+		 .options = WITHOUT_SMTP,
+		 .master_cf = "26 inet n - - - - smtpd\n",
 		 .main_cf = "compatibility_level = 0\n"},
-		{.what = "short timeout", .found = "command-timeout",
+		{.what = "short timeout",
+		 .found = "command-timeout",
 		 .main_cf = MILTERS("default_action=accept, command_timeout=21s")},
-		{.what = "long enough", .found = "",
+		{.what = "long enough",
+		 .found = "",
 		 .main_cf = MILTERS("default_action=accept, command_timeout=22")},
-		{.what = "short timeout for all", .found = "command-timeout",
+		{.what = "short timeout for all",
+		 .found = "command-timeout",
 		 .main_cf = MILTERS("default_action=accept") "milter_command_timeout = 10s\n"},
-		{.what = "delays beyond Postfix's default", .found = "command-timeout",
+		{.what = "delays beyond Postfix's default",
+		 .found = "command-timeout",
 		 .main_cf = MILTERS("default_action=accept"),
 		 .sets = {"delay_max=50s", "mta_timeout=60s"}},
-		{.what = "held below Postfix's default", .found = "",
-		 .main_cf = MILTERS("default_action=accept"), .sets = {"delay_max=50s"}},
-		{.what = "in minutes", .found = "",
+		{.what = "held below Postfix's default",
+		 .found = "",
+		 .main_cf = MILTERS("default_action=accept"),
+		 .sets = {"delay_max=50s"}},
+		{.what = "in minutes",
+		 .found = "",
 		 .main_cf = MILTERS("default_action=accept, command_timeout=1m"),
 		 .sets = {"delay_max=50s", "mta_timeout=60s"}},
-		{.what = "no time to connect", .found = "connect-timeout",
+		{.what = "no time to connect",
+		 .found = "connect-timeout",
 		 .main_cf = MILTERS("default_action=accept, connect_timeout=1s")},
-		{.what = "tempfail for all", .found = "default-action",
+		{.what = "tempfail for all",
+		 .found = "default-action",
 		 .main_cf = "smtpd_milters = unix:tarpit/milter.sock\n"},
-		{.what = "reject", .found = "default-action",
+		{.what = "reject",
+		 .found = "default-action",
 		 .main_cf = MILTERS("default_action=reject")},
-		{.what = "accept for all", .found = "",
+		{.what = "accept for all",
+		 .found = "",
 		 .main_cf = "smtpd_milters = unix:tarpit/milter.sock\n"
 			    "milter_default_action = accept\n"},
-		{.what = "old protocol", .found = "milter-protocol",
+		{.what = "old protocol",
+		 .found = "milter-protocol",
 		 .main_cf = "milter_protocol = 4\n"},
-		{.what = "few processes", .found = "max-stalls",
+		{.what = "few processes",
+		 .found = "max-stalls",
 		 .main_cf = "default_process_limit = 79\n"},
-		{.what = "enough processes", .found = "",
+		{.what = "enough processes",
+		 .found = "",
 		 .main_cf = "default_process_limit = 80\n"},
-		{.what = "few for one service", .found = "max-stalls",
+		{.what = "few for one service",
+		 .found = "max-stalls",
 		 .master_cf = "26 inet n - y - 20 smtpd\n"},
 		{.what = "no limit", .found = "", .main_cf = "default_process_limit = 0\n"},
-		{.what = "submission", .found = "submission-served",
+		{.what = "submission",
+		 .found = "submission-served",
 		 .options = "submission/inet/smtpd_milters = unix:tarpit/milter.sock\n"},
-		{.what = "465", .found = "submission-served",
+		{.what = "465",
+		 .found = "submission-served",
 		 .master_cf = "127.0.0.1:465 inet n - y - - smtpd\n"},
-		{.what = "submission by its log's name", .found = "submission-served",
+		{.what = "submission by its log's name",
+		 .found = "submission-served",
 		 .master_cf = "2525 inet n - y - - smtpd\n",
 		 .options = "2525/inet/syslog_name = postfix/submission\n"},
 	};
@@ -466,45 +522,61 @@ static void faults_of_what_postfix_rejects(void **state)
 {
 	static const struct plant plants[] = {
 		{.what = "VRFY", .found = "vrfy-on", .main_cf = "disable_vrfy_command = no\n"},
-		{.what = "VRFY, for one service", .found = "vrfy-on",
+		{.what = "VRFY, for one service",
+		 .found = "vrfy-on",
 		 .options = "smtp/inet/disable_vrfy_command = No\n"},
-		{.what = "VRFY of submission", .found = "",
+		{.what = "VRFY of submission",
+		 .found = "",
 		 .options = "submission/inet/disable_vrfy_command = no\n"},
 		{.what = "early", .found = "delay-reject", .main_cf = "smtpd_delay_reject = no\n"},
-		{.what = "unlisted", .found = "unlisted-recipient",
+		{.what = "unlisted",
+		 .found = "unlisted-recipient",
 		 .main_cf = "smtpd_reject_unlisted_recipient = no\n"},
 		{.what = "soft", .found = "soft-bounce", .main_cf = "soft_bounce = yes\n"},
-		{.what = "local", .found = "local-unchecked",
+		{.what = "local",
+		 .found = "local-unchecked",
 		 .main_cf = "local_recipient_maps = \n"},
-		{.what = "relay", .found = "relay-unchecked",
+		{.what = "relay",
+		 .found = "relay-unchecked",
 		 .main_cf = "relay_domains = example.com\n"},
 		{.what = "relay of old", .found = "", .main_cf = "relay_domains = example.org\n"},
-		{.what = "relay, listed", .found = "",
+		{.what = "relay, listed",
+		 .found = "",
 		 .main_cf = "relay_domains = example.com\nrelay_recipient_maps = hash:/x\n"},
-		{.what = "relay, verified with 450", .found = "reject-code-4xx",
+		{.what = "relay, verified with 450",
+		 .found = "reject-code-4xx",
 		 .main_cf = "relay_domains = example.com\n"
 			    "smtpd_recipient_restrictions = reject_unverified_recipient\n"},
-		{.what = "relay, verified", .found = "",
+		{.what = "relay, verified",
+		 .found = "",
 		 .main_cf = "relay_domains = example.com\n"
 			    "smtpd_recipient_restrictions = reject_unverified_recipient\n"
 			    "unverified_recipient_reject_code = 550\n"},
-		{.what = "virtual", .found = "virtual-unchecked",
+		{.what = "virtual",
+		 .found = "virtual-unchecked",
 		 .main_cf = "virtual_mailbox_domains = example.com\n"},
-		{.what = "450", .found = "reject-code-4xx",
+		{.what = "450",
+		 .found = "reject-code-4xx",
 		 .main_cf = "unknown_local_recipient_reject_code = 450\n"},
-		{.what = "delimiter", .found = "recipient-delimiter",
+		{.what = "delimiter",
+		 .found = "recipient-delimiter",
 		 .main_cf = "recipient_delimiter = -\n"},
 		{.what = "no delimiter", .found = "", .main_cf = "recipient_delimiter =\n"},
-		{.what = "ours is more", .found = "recipient-delimiter",
+		{.what = "ours is more",
+		 .found = "recipient-delimiter",
 		 .sets = {"recipient_delimiter=+-"}},
-		{.what = "mynetworks", .found = "mynetworks-not-exempt",
+		{.what = "mynetworks",
+		 .found = "mynetworks-not-exempt",
 		 .main_cf = "mynetworks = 127.0.0.0/8, 192.0.2.0/24\n"},
-		{.what = "mynetworks, v6", .found = "mynetworks-not-exempt",
+		{.what = "mynetworks, v6",
+		 .found = "mynetworks-not-exempt",
 		 .main_cf = "mynetworks = [2001:db8::]/32\n"},
-		{.what = "mynetworks, half", .found = "mynetworks-not-exempt",
+		{.what = "mynetworks, half",
+		 .found = "mynetworks-not-exempt",
 		 .main_cf = "mynetworks = 192.0.2.0/24\n",
 		 .sets = {"exempt_clients += {192.0.2.0/25}"}},
-		{.what = "mynetworks, exempt", .found = "",
+		{.what = "mynetworks, exempt",
+		 .found = "",
 		 .main_cf = "mynetworks = !192.0.2.7, 192.0.2.0/24\n",
 		 .sets = {"exempt_clients += {192.0.0.0/16}"}},
 	};
@@ -538,7 +610,7 @@ static void lose_postfix(struct doctor_facts *facts)
 {
 	postfix_settings_free(facts->postfix);
 	facts->postfix = NULL;
-	strcpy(facts->postfix_why, "postconf: No such file or directory");
+	strcpy(facts->mta_why, "postconf: No such file or directory");
 }
 
 static void lose_user(struct doctor_facts *facts)
@@ -560,10 +632,13 @@ static void what_is_not_seen_is_not_fine(void **state)
 		{.what = "daemon", .found = "", .change = refuse},
 		{.what = "Postfix", .found = "", .change = lose_postfix},
 		{.what = "user", .found = "", .change = lose_user},
-		{.what = "listeners", .found = "", .sets = {"store=memcached"},
+		{.what = "listeners",
+		 .found = "",
+		 .sets = {"store=memcached"},
 		 .change = lose_listeners},
 		{.what = "table", .found = "", .main_cf = "mynetworks = cidr:/etc/postfix/nets\n"},
-		{.what = "no time", .found = "",
+		{.what = "no time",
+		 .found = "",
 		 .main_cf = MILTERS("default_action=accept, command_timeout=soon")},
 	};
 	struct report report;
@@ -669,8 +744,9 @@ static void hostile_values_are_escaped_and_cut(void **state)
 		struct plant plant = {.what = values[i]};
 		char *line;
 
-		assert_true(asprintf(&line, "smtpd_milters = %s\nmynetworks = %s\n"
-					    "recipient_delimiter = %s\n",
+		assert_true(asprintf(&line,
+				     "smtpd_milters = %s\nmynetworks = %s\n"
+				     "recipient_delimiter = %s\n",
 				     values[i], values[i], values[i]) >= 0);
 		plant.main_cf = line;
 		examine(&plant, &report);
@@ -704,7 +780,8 @@ static void reports_are_bounded(void **state)
 static void listeners_are_those_of_the_kernels_table(void **state)
 {
 	static const char table[] =
-		"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+		"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   "
+		"uid\n"
 		"   0: 0100007F:2BCB 00000000:0000 0A 00000000:00000000 00:00000000 00000000   0\n"
 		"   1: 00000000:0019 00000000:0000 0A 00000000:00000000 00:00000000 00000000   0\n"
 		"   2: 00000000:1F90 0100007F:1234 01 00000000:00000000 00:00000000 00000000   0\n"
