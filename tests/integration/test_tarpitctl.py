@@ -29,7 +29,7 @@ NOBODY = 65534
 MANUAL = pathlib.Path(TOP, "packaging", "tarpitctl.8")
 COMPLETION = os.path.join(TOP, "packaging", "tarpitctl.bash-completion")
 TIMEOUT_SECONDS = 10
-COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "top", "replay"]
+COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "top", "replay", "doctor", "check"]
 REPLAY = "replay", "-c", "/dev/null", "/dev/null"
 
 @pytest.fixture(name="daemon", scope="module")
@@ -425,15 +425,17 @@ def test_usage_of_help_and_manual_are_the_same():
 
 
 def options_of(text):
-    return set(re.findall(r"--([a-z]+)", text))
+    return set(re.findall(r"--([a-z-]+)", text))
 
 
 def test_options_of_help_and_manual_are_the_same():
-    """Those of replay stand in a section of their own."""
+    """Those of replay, and of doctor and check, stand in sections of their own."""
     manual = MANUAL.read_text(encoding="utf-8")
-    section = manual.partition("\n.Sh REPLAY\n")[2].partition("\n.Sh ")[0]
-    for text, args in (manual.replace(section, ""), ["--help"]), (section, ["replay", "--help"]):
-        described = set(re.findall(r"^\.It.* Fl -(\w+)", text, re.M))
+    replay, doctor = (manual.partition(f"\n.Sh {name}\n")[2].partition("\n.Sh ")[0] for name in ("REPLAY", "DOCTOR"))
+    rest = manual.replace(replay, "").replace(doctor, "")
+    for text, args in (rest, ["--help"]), (replay, ["replay", "--help"]), (doctor, ["doctor", "--help"]), (
+            doctor, ["check", "--help"]):
+        described = set(re.findall(r"^\.It.* Fl -([\w-]+)", text, re.M))
         assert options_of(tarpitctl(*args).out) == described and "json" in described
 
 
@@ -468,9 +470,10 @@ def test_completion_of_commands_and_options():
     assert complete("tarpitctl status ") == ["--json", "--socket", "-S"]
 
 
-def test_completion_of_the_options_of_replay():
-    words = {word.lstrip("-") for word in complete("tarpitctl replay --")}
-    assert words == options_of(tarpitctl("replay", "--help").out)
+def test_completion_of_the_options_of_those_with_their_own():
+    for command in "replay", "doctor", "check":
+        words = {word.lstrip("-") for word in complete(f"tarpitctl {command} --")}
+        assert words == options_of(tarpitctl(command, "--help").out)
 
 
 def test_completion_of_files(tmp_path):
