@@ -72,6 +72,7 @@ struct doctor_facts {
 	const char *version;		/* of this tool */
 	const struct config *config;	/* NULL: faulty */
 	const char *faults;		/* then what is wrong, a line each */
+	const char *config_denied;	/* a file that may not be read, so that config is NULL */
 	struct doctor_daemon daemon;
 	struct doctor_socket socket;	/* of a unix socket */
 	char postfix_directory[DOCTOR_PATH_MAX];

@@ -31,13 +31,13 @@ static bool is_submission(const struct doctor_facts *facts, const struct postfix
 					    "ssmtp",	  "587",	 "465"};
 	const char *colon = strrchr(service->name, ':');
 	const char *port = colon != NULL ? colon + 1 : service->name;
-	const char *log = postfix_service_setting(facts->postfix, service, "syslog_name");
+	const char *log = postfix_service_option(facts->postfix, service, "syslog_name");
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(port, names[i]) == 0)
 			return true;
 	return strstr(log, "submission") != NULL || strstr(log, "smtps") != NULL ||
-	       strcmp(postfix_service_setting(facts->postfix, service, "milter_macro_daemon_name"),
+	       strcmp(postfix_service_option(facts->postfix, service, "milter_macro_daemon_name"),
 		      "ORIGINATING") == 0;
 }
 

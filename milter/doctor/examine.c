@@ -28,9 +28,15 @@ static void examine_faulty(const struct doctor_facts *facts, struct report *repo
 	const char *faults = facts->faults != NULL ? facts->faults : "out of memory";
 	const char *more = strchr(faults, '\n');
 
-	report_find(report, REPORT_CRITICAL, "config-faulty", "%.*s%s", (int)strcspn(faults, "\n"),
-		    faults, more != NULL && more[1] != '\0' ? " (and more)" : "");
-	report_mend(report, "tarpit-milter --check-config names every fault");
+	if (facts->config_denied != NULL) {
+		report_not_checked(report, "configuration: %s: permission denied",
+				   facts->config_denied);
+	} else {
+		report_find(report, REPORT_CRITICAL, "config-faulty", "%.*s%s",
+			    (int)strcspn(faults, "\n"), faults,
+			    more != NULL && more[1] != '\0' ? " (and more)" : "");
+		report_mend(report, "tarpit-milter --check-config names every fault");
+	}
 	report_not_checked(report, "all that depends on the configuration");
 }
 

@@ -152,12 +152,11 @@ static void gather_mta(struct doctor_facts *facts, const char *directory, const 
 	if (sendmail_cf != NULL) {
 		gather_sendmail(facts, sendmail_cf);
 		if (facts->sendmail_cf == NULL)
-			snprintf(facts->mta_why, sizeof(facts->mta_why), "%s: %s",
-				 sendmail_cf, strerror(errno));
+			snprintf(facts->mta_why, sizeof(facts->mta_why), "%s: %s", sendmail_cf,
+				 strerror(errno));
 		return;
 	}
-	facts->postfix =
-		postfix_settings_read(directory, facts->mta_why, sizeof(facts->mta_why));
+	facts->postfix = postfix_settings_read(directory, facts->mta_why, sizeof(facts->mta_why));
 	if (facts->postfix != NULL) {
 		snprintf(facts->postfix_directory, sizeof(facts->postfix_directory), "%s",
 			 postfix_setting(facts->postfix, "config_directory"));

@@ -217,6 +217,14 @@ const char *postfix_service_setting(const struct postfix_settings *all,
 	return value != NULL ? value : postfix_setting(all, name);
 }
 
+const char *postfix_service_option(const struct postfix_settings *all,
+				   const struct postfix_service *service, const char *name)
+{
+	const char *value = find(all, service->name, service->type, name);
+
+	return value != NULL ? value : "";
+}
+
 const struct postfix_service *postfix_service(const struct postfix_settings *all, size_t number)
 {
 	return number < all->services_count ? &all->services[number] : NULL;

@@ -27,6 +27,9 @@ const char *postfix_setting(const struct postfix_settings *settings, const char 
 /* The same as a service has it: by an option in master.cf, else as main.cf says. */
 const char *postfix_service_setting(const struct postfix_settings *settings,
 				    const struct postfix_service *service, const char *name);
+/* Only an option in master.cf; empty if there is none. */
+const char *postfix_service_option(const struct postfix_settings *settings,
+				   const struct postfix_service *service, const char *name);
 /* The service of this number, from 0 on; NULL: there are no more. */
 const struct postfix_service *postfix_service(const struct postfix_settings *settings,
 					      size_t number);

@@ -189,6 +189,21 @@ static void ask_status(const char *path, struct doctor_daemon *daemon)
 	json_decref(request);
 }
 
+static struct config *load(const struct arguments *arguments, struct doctor_facts *facts,
+			   struct faults *faults)
+{
+	bool is_named = arguments->config_file != NULL;
+	const char *file = is_named ? arguments->config_file : DEFAULT_CONFIG_FILE;
+	struct config *config;
+
+	config = config_load(file, is_named, arguments->sets, arguments->sets_count, faults);
+	facts->config = config;
+	facts->faults = faults->text;
+	if (config == NULL && access(file, R_OK) != 0 && errno == EACCES)
+		facts->config_denied = file;
+	return config;
+}
+
 /* --- the report ---------------------------------------------------------------------------- */
 
 static const char *json_level(enum report_level level)
@@ -289,7 +304,6 @@ static void print_report(const struct arguments *arguments, const struct report 
 
 static int examine(const struct arguments *arguments)
 {
-	const char *file = arguments->config_file;
 	struct doctor_facts *facts = calloc(1, sizeof(*facts));
 	struct report *report = calloc(1, sizeof(*report));
 	struct config *config = NULL;
@@ -297,11 +311,8 @@ static int examine(const struct arguments *arguments)
 	int status = EX_OSERR;
 
 	if (facts != NULL && report != NULL && hash_init() == 0) {
-		config = config_load(file != NULL ? file : DEFAULT_CONFIG_FILE, file != NULL,
-				     arguments->sets, arguments->sets_count, &faults);
+		config = load(arguments, facts, &faults);
 		facts->version = PACKAGE_VERSION;
-		facts->config = config;
-		facts->faults = faults.text;
 		if (config != NULL &&
 		    (arguments->socket != NULL || *config->control_socket != '\0'))
 			ask_status(arguments->socket != NULL ? arguments->socket

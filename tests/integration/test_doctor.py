@@ -267,6 +267,17 @@ def test_what_may_not_be_looked_at_is_not_fine(sound):
     assert sound.run("check", preexec_fn=as_nobody).out.startswith("TARPIT WARNING - not checked: daemon: ")
 
 
+@as_root
+def test_a_configuration_that_may_not_be_read(sound):
+    os.chmod(sound.daemon.config_path, 0o600)
+    try:
+        report = sound.doctor(preexec_fn=as_nobody)
+    finally:
+        os.chmod(sound.daemon.config_path, 0o644)
+    assert report["findings"] == [] and report["status"] == 1
+    assert report["not_checked"][0] == f"configuration: {sound.daemon.config_path}: permission denied"
+
+
 def test_no_postfix_is_said(sound):
     report = sound.doctor("--config-dir", "/nonexistent")
     assert report["findings"] == [] and report["status"] == 1

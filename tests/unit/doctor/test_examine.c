@@ -56,7 +56,7 @@
 #define OPTIONS "submission/inet/smtpd_milters = \n"
 #define OURS "/var/spool/postfix/tarpit/milter.sock"
 
-static const char *const sound_sets[] = {"socket=unix:" OURS, "control_socket=/run/x.sock",
+static const char *const sound_sets[] = {("socket=unix:" OURS), "control_socket=/run/x.sock",
 					 "memory_clients=1000"};
 
 /* A case: what differs from sound facts, and the ids that are to be found, separated by blanks. */
@@ -512,6 +512,13 @@ static void faults_of_how_postfix_asks(void **state)
 		 .found = "submission-served",
 		 .master_cf = "2525 inet n - y - - smtpd\n",
 		 .options = "2525/inet/syslog_name = postfix/submission\n"},
+		{.what = "submission by its mark",
+		 .found = "submission-served",
+		 .master_cf = "2525 inet n - y - - smtpd\n",
+		 .options = "2525/inet/milter_macro_daemon_name = ORIGINATING\n"},
+		{.what = "a name of the whole Postfix",
+		 .found = "",
+		 .main_cf = "syslog_name = postfix-submission\n"},
 	};
 
 	(void)state;
@@ -676,6 +683,18 @@ static void a_faulty_configuration_is_all_that_is_told(void **state)
 	assert_string_equal(report_worst(&report)->text, "x.conf:1: foo: no such key (and more)");
 }
 
+static void a_configuration_that_may_not_be_read_is_no_fault(void **state)
+{
+	struct doctor_facts facts = {.faults = "x: denied\n", .config_denied = "/x"};
+	struct report report = {0};
+
+	(void)state;
+	doctor_examine(&facts, &report);
+	assert_int_equal(report.findings_count, 0);
+	assert_int_equal(report.not_checked_count, 2);
+	assert_string_equal(report.not_checked[0], "configuration: /x: permission denied");
+}
+
 /* --- Sendmail ------------------------------------------------------------------------------ */
 
 #define X_LINE "Xtarpit-milter, S=unix:" OURS ", F=, T=C:30s;S:30s;R:30s;E:5m\n"
@@ -815,6 +834,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_seen_is_not_fine),
 		cmocka_unit_test(no_control_socket_is_both),
 		cmocka_unit_test(a_faulty_configuration_is_all_that_is_told),
+		cmocka_unit_test(a_configuration_that_may_not_be_read_is_no_fault),
 		cmocka_unit_test(faults_of_sendmail),
 		cmocka_unit_test(hostile_values_are_escaped_and_cut),
 		cmocka_unit_test(reports_are_bounded),
