@@ -12,7 +12,6 @@
 
 #define BETWEEN " \t,"
 #define WORD_MAX 200
-#define MAPPED_BITS 96
 
 /* A switch that is wrong in one position. */
 struct wrong_switch {
@@ -141,10 +140,9 @@ static void check_delimiter(const struct doctor_facts *facts, struct report *rep
 
 /* --- mynetworks ---------------------------------------------------------------------------- */
 
-/* A network as Postfix writes it: [::1]/128; an IPv4 one may be written as IPv6 (::ffff:0:0/96). */
+/* A network as Postfix writes it, with its address in brackets or not. */
 static bool parse_network(const char *word, struct prefix *network)
 {
-	static const uint8_t mapping[12] = {[10] = 0xff, [11] = 0xff};
 	char plain[WORD_MAX];
 	size_t length = 0;
 
@@ -152,17 +150,7 @@ static bool parse_network(const char *word, struct prefix *network)
 		if (*p != '[' && *p != ']')
 			plain[length++] = *p;
 	plain[length] = '\0';
-	if (!prefix_parse_cut(plain, network))
-		return false;
-	if (network->family == 6 && network->bits >= MAPPED_BITS &&
-	    memcmp(network->address, mapping, sizeof(mapping)) == 0) {
-		struct prefix mapped = {.family = 4,
-					.bits = (uint8_t)(network->bits - MAPPED_BITS)};
-
-		memcpy(mapped.address, network->address + sizeof(mapping), 4);
-		*network = mapped;
-	}
-	return true;
+	return prefix_parse_cut(plain, network);
 }
 
 static void check_mynetworks(const struct doctor_facts *facts, struct report *report)

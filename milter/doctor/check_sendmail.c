@@ -90,12 +90,16 @@ static void take_apart(struct filter *filter)
 static bool is_ours(const struct doctor_facts *facts, const char *socket)
 {
 	const char *ours = strchr(facts->config->socket, ':'), *theirs = strchr(socket, ':');
+	size_t digits;
 
 	if (ours == NULL || theirs == NULL)
 		return false;
 	if (ours[1] == '/' && theirs[1] == '/')
 		return facts->is_same_path(ours + 1, theirs + 1);
-	return strcmp(ours, theirs) == 0;
+	/* By port alone: a host has many names. */
+	digits = 1 + strspn(ours + 1, "0123456789");
+	return digits > 1 && strncmp(ours, theirs, digits) == 0 &&
+	       (theirs[digits] == '@' || theirs[digits] == '\0');
 }
 
 /* The filter that is ours, or else one of our program's name. */
