@@ -157,6 +157,12 @@ static void own_closed_socket(struct doctor_facts *facts)
 	set_step(&facts->socket.steps[2], OURS, 0460, POSTFIX_UID, OUR_GID);
 }
 
+static void be_root(struct doctor_facts *facts)
+{
+	facts->user.uid = 0;
+	facts->socket.steps[1].mode = 0700;
+}
+
 static void open_to_others(struct doctor_facts *facts)
 {
 	facts->user.groups_count = 1;
@@ -198,18 +204,31 @@ static void faults_of_sockets(void **state)
 		 .change = close_socket},
 		{.what = "owner's mode", .found = "socket-denied", .change = own_closed_socket},
 		{.what = "others may", .found = "", .change = open_to_others},
+		{.what = "root may", .found = "", .change = be_root},
 		{.what = "removed", .found = "socket-missing", .change = remove_socket},
 		{.what = "open", .found = "socket-open", .sets = {"socket_mode=0666"}},
 		{.what = "loopback", .found = "inet-local", .sets = {"socket=inet:99@127.0.0.1"},
 		 .main_cf = "smtpd_milters = { inet:localhost:99, default_action=accept }\n"},
 		{.what = "loopback v6", .found = "inet-local", .sets = {"socket=inet6:99@[::1]"},
 		 .main_cf = "smtpd_milters = { inet:[::1]:99, default_action=accept }\n"},
+		{.what = "loopback by name", .found = "inet-local",
+		 .sets = {"socket=inet:99@localhost"},
+		 .main_cf = "smtpd_milters = { inet:localhost:99, default_action=accept }\n"},
 		{.what = "public", .found = "inet-public", .sets = {"socket=inet:99@0.0.0.0"},
 		 .main_cf = "smtpd_milters = { inet:mx:99, default_action=accept }\n"},
 		{.what = "memcached open", .found = "memcached-open", .sets = {"store=memcached"},
 		 .change = listen_everywhere},
 		{.what = "memcached open, by own address", .found = "memcached-open",
 		 .sets = {"store=memcached", "memcached_servers={10.1.2.3:11211}"},
+		 .change = listen_everywhere},
+		{.what = "memcached open, by name", .found = "memcached-open",
+		 .sets = {"store=memcached", "memcached_servers={localhost:11211}"},
+		 .change = listen_everywhere},
+		{.what = "memcached by a path", .found = "",
+		 .sets = {"store=memcached", "memcached_servers={/run/memcached.sock}"},
+		 .change = listen_everywhere},
+		{.what = "memcached by a name", .found = "",
+		 .sets = {"store=memcached", "memcached_servers={cache.example.org:11211}"},
 		 .change = listen_everywhere},
 		{.what = "another host's memcached", .found = "", .sets = {"store=memcached",
 			"memcached_servers={10.1.2.4:11211}"},
@@ -311,6 +330,10 @@ static void a_faulty_configuration_is_all_that_is_told(void **state)
 	assert_int_equal(report_status(&report), REPORT_CRITICAL);
 	assert_string_equal(report_worst(&report)->id, "config-faulty");
 	assert_string_equal(report_worst(&report)->text, "x.conf:1: foo: no such key (and more)");
+	memset(&report, 0, sizeof(report));
+	facts.faults = "x.conf:1: foo: no such key\n";
+	doctor_examine(&facts, &report);
+	assert_string_equal(report_worst(&report)->text, "x.conf:1: foo: no such key");
 }
 
 static void a_configuration_that_may_not_be_read_is_no_fault(void **state)
