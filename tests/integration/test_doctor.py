@@ -112,6 +112,12 @@ def test_check_has_performance_data(sound):
                         r"clients=0;;;0\n", sound.run("check").out)
 
 
+def test_no_value_can_forge_performance_data(ours):
+    ours.plant("smtpd_milters = unix:/tarpit|stalls=0\n")
+    out = ours.run("check").out
+    assert "unix:/tarpit/stalls=0" in out and out.count("|") == 1
+
+
 MASTER_CHROOT = r"^(\d+ inet n - )n", r"\1y"
 
 

@@ -3,12 +3,14 @@
 
 import fcntl
 import os
+import re
 import signal
 import time
 
 import pytest
 from checks import wait_until
 
+from support.control import Control
 from support.ctl import ctl_json
 from support.daemon import PATIENCE, Daemon
 from support.journald import SilentLog
@@ -42,7 +44,9 @@ def assert_innocents_are_served(daemon):
 
 
 def test_hung_log_daemon_holds_up_no_mail(memcached):
-    with SilentLog() as log, log.daemon({**memcached.options, **OPTIONS}) as daemon:
+    with SilentLog() as log, \
+            log.daemon({**memcached.options, **OPTIONS, "control_socket": log.directory / "control.sock"}) as daemon, \
+            Control(str(log.directory / "control.sock")) as control:
         for _ in range(20):
             write_much(daemon)
         assert_innocents_are_served(daemon)
@@ -56,6 +60,8 @@ def test_hung_log_daemon_holds_up_no_mail(memcached):
             return any("lost: nobody took them" in line for line in lines)
 
         wait_until(is_loss_told, 20)
+        told = sum(int(found) for found in re.findall(r'warning="(\d+) log lines? lost', "\n".join(lines)))
+        assert 0 < told <= control.ask("status")["warnings"]["log_lines_lost"]
         # In their order; the newest were lost.
         numbers = [int(line.split("rcpt=nobody")[1].split("@")[0]) for line in lines if "rcpt=nobody" in line]
         assert numbers[:REJECTS] == list(range(REJECTS))
