@@ -6,6 +6,7 @@ import contextlib
 import os
 import pathlib
 import re
+import shutil
 import socket
 
 import pytest
@@ -76,11 +77,14 @@ class Machine:
 @contextlib.contextmanager
 def machine(options=None, services=None, **parameters):
     with open_directory() as directory:
-        daemon = Daemon({"socket_group": "postfix", "mode": "enforce", **(options or {})}, control=True)
+        daemon = Daemon({"mode": "enforce", **(options or {})}, control=True)
         milter = f"{{ {daemon.socket}, default_action=accept, command_timeout=30s }}"
         config = Postfix(f"{directory}/mta", services=services,
                          **{**SOUND, "smtpd_milters": milter, **parameters}).write()
         with daemon:
+            # As socket_group has it, which is for a daemon that starts with more rights than the unit's.
+            if os.path.exists(daemon.address):
+                shutil.chown(daemon.address, group="postfix")
             yield Machine(daemon, config)
 
 
