@@ -11,7 +11,7 @@ import sys
 
 # Each room may include headers of those before it.
 ORDER = ("base", "judge", "config", "store", "memcached", "session", "mta", "control", "metrics", "daemon",
-         "maillog", "replay", "setup", "tarpitctl")
+         "maillog", "replay", "setup", "doctor", "tarpitctl")
 # A library's header, and what alone may include it: a file, or a room.
 SHUT_IN = {
     r"libmilter/mfapi\.h": ("milter/mta/filter.c",),

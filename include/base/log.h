@@ -40,6 +40,9 @@ void log_to(log_sink *sink);
 /* For sinks: the line that tells how many lines nobody took. text holds LOG_LOST_MAX. */
 #define LOG_LOST_MAX 100
 void log_lost(char *text, unsigned lost);
+/* A sink has lost a line; and how many there were, of all sinks. Thread-safe. */
+void log_count_lost(void);
+uint64_t log_lost_total(void);
 /* The least urgent priority that is still logged. Thread-safe. */
 void log_set_level(int priority);
 

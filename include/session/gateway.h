@@ -14,6 +14,12 @@ struct gateway {
 	pthread_mutex_t mutex;
 	struct prefix candidate;
 	unsigned sessions, votes, of_candidate;
+	/* What was found: of the last GATEWAY_SESSIONS, and since the start. family is 0: none. */
+	struct prefix majority, flagged_private;
 };
+
+/* The client that made most of the last GATEWAY_SESSIONS, and the private one flagged last. */
+void gateway_found(struct gateway *gateway, struct prefix *majority,
+		   struct prefix *flagged_private);
 
 #endif

@@ -17,6 +17,18 @@
 
 #define MINUTE_MS 60000
 
+static _Atomic uint64_t lost_total;
+
+void log_count_lost(void)
+{
+	atomic_fetch_add_explicit(&lost_total, 1, memory_order_relaxed);
+}
+
+uint64_t log_lost_total(void)
+{
+	return atomic_load_explicit(&lost_total, memory_order_relaxed);
+}
+
 void log_lost(char *text, unsigned lost)
 {
 	snprintf(text, LOG_LOST_MAX, "limits: warning=\"%u log line%s lost: nobody took %s\"", lost,
@@ -55,8 +67,10 @@ static void write_stderr(int priority, const char *line)
 		if (write_line(text))
 			lost = 0;
 	}
-	if (lost > 0 || !write_line(line))
+	if (lost > 0 || !write_line(line)) {
 		lost++;
+		log_count_lost();
+	}
 	pthread_mutex_unlock(&mutex);
 }
 

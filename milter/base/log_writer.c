@@ -42,6 +42,7 @@ static void enqueue(int priority, const char *line)
 
 	if (copy == NULL) {
 		queue.lost++;
+		log_count_lost();
 		return;
 	}
 	queue.lines[(queue.first + queue.count++) % LOG_WRITER_QUEUE] =
@@ -59,6 +60,7 @@ static void enqueue_after_loss(int priority, const char *line)
 
 	if (queue.count > LOG_WRITER_QUEUE / 2) {
 		queue.lost++;
+		log_count_lost();
 		return;
 	}
 	log_lost(text, queue.lost);

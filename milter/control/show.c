@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/stats.h"
 #include "config.h"
 #include "judge/exempt.h"
@@ -14,6 +15,7 @@
 #include "judge/mta_kind.h"
 #include "judge/policy.h"
 #include "request.h"
+#include "session/gateway.h"
 #include "session/open_sessions.h"
 #include "session/site.h"
 #include "session/stall.h"
@@ -160,6 +162,33 @@ static void put_siege(struct request *r)
 	request_put(r, r->answer, "siege", object);
 }
 
+static void put_found(struct request *r, json_t *object, const char *key,
+		      const struct prefix *address)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	request_put(r, object, key,
+		    address->family != 0 ? request_string(prefix_format_address(address, text))
+					 : json_null());
+}
+
+static void put_warnings(struct request *r)
+{
+	json_t *object = json_object();
+	struct prefix majority, flagged_private;
+
+	gateway_found(&r->tarpit->gateway, &majority, &flagged_private);
+	request_put_integer(r, object, "timeout_too_short",
+			    (int64_t)stats_get_labelled(FAMILY_MTA_WARNINGS, MTA_TIMEOUT_SHORT));
+	request_put_integer(
+		r, object, "rejects_not_offered",
+		(int64_t)stats_get_labelled(FAMILY_MTA_WARNINGS, MTA_REJECTS_NOT_OFFERED));
+	request_put_integer(r, object, "log_lines_lost", (int64_t)log_lost_total());
+	put_found(r, object, "private_client", &flagged_private);
+	put_found(r, object, "most_sessions_of", &majority);
+	request_put(r, r->answer, "warnings", object);
+}
+
 void show_status(struct request *r)
 {
 	struct tarpit *tarpit = r->tarpit;
@@ -180,6 +209,7 @@ void show_status(struct request *r)
 	request_put_integer(r, r->answer, "clients", (int64_t)walk.clients);
 	request_put_integer(r, r->answer, "flagged", (int64_t)walk.flagged);
 	put_siege(r);
+	put_warnings(r);
 	for (enum stats_counter c = 0; c < STAT_COUNT; c++)
 		request_put_integer(r, counters, stats_name(c), (int64_t)stats_get(c));
 	request_put(r, r->answer, "counters", counters);

@@ -11,7 +11,8 @@
 
 static struct log_limit private_limit, majority_limit;
 
-static void warn(const struct session *s, enum mta_warning kind, const char *what)
+static void warn(const struct session *s, const char *address, enum mta_warning kind,
+		 const char *what)
 {
 	const struct journal *journal = s->tarpit->journal;
 	char text[200];
@@ -19,18 +20,29 @@ static void warn(const struct session *s, enum mta_warning kind, const char *wha
 	snprintf(text, sizeof(text),
 		 "%s %s: a proxy, a gateway or a container's bridge? Then all behind it are one "
 		 "client: exempt_clients",
-		 s->address, what);
+		 address, what);
 	journal->warned(journal, s->mta_name, kind, text);
 }
 
 void session_gateway_flagged(const struct session *s)
 {
-	if (prefix_is_private(&s->client.address) && log_allowed_every(&private_limit, HOUR_MS))
-		warn(s, MTA_PRIVATE_CLIENT, "is flagged, and is a private address");
+	struct gateway *gateway = &s->tarpit->gateway;
+
+	if (!prefix_is_private(&s->client.address))
+		return;
+	pthread_mutex_lock(&gateway->mutex);
+	gateway->flagged_private = s->client.address;
+	pthread_mutex_unlock(&gateway->mutex);
+	if (log_allowed_every(&private_limit, HOUR_MS))
+		warn(s, s->address, MTA_PRIVATE_CLIENT, "is flagged, and is a private address");
 }
 
-/* The client that most sessions are of must be the candidate in the end (Boyer and Moore). */
-static bool count_session(struct gateway *gateway, const struct prefix *client)
+/*
+ * True at the last of GATEWAY_SESSIONS if one client has made most of them: that must be the
+ * candidate in the end (Boyer and Moore).
+ */
+static bool count_session(struct gateway *gateway, const struct prefix *client,
+			  struct prefix *majority)
 {
 	bool is_majority;
 
@@ -47,17 +59,31 @@ static bool count_session(struct gateway *gateway, const struct prefix *client)
 		gateway->votes--;
 	}
 	is_majority = gateway->sessions == GATEWAY_SESSIONS &&
-		      gateway->of_candidate > GATEWAY_SESSIONS / 2 &&
-		      prefix_equal(&gateway->candidate, client);
-	if (gateway->sessions == GATEWAY_SESSIONS)
+		      gateway->of_candidate > GATEWAY_SESSIONS / 2;
+	*majority = gateway->candidate;
+	if (gateway->sessions == GATEWAY_SESSIONS) {
+		gateway->majority = is_majority ? *majority : (struct prefix){0};
 		gateway->sessions = gateway->votes = gateway->of_candidate = 0;
+	}
 	pthread_mutex_unlock(&gateway->mutex);
 	return is_majority;
 }
 
 void session_gateway_connected(const struct session *s)
 {
-	if (count_session(&s->tarpit->gateway, &s->client.address) &&
+	char text[PREFIX_TEXT_MAX];
+	struct prefix majority;
+
+	if (count_session(&s->tarpit->gateway, &s->client.address, &majority) &&
 	    log_allowed_every(&majority_limit, HOUR_MS))
-		warn(s, MTA_ONE_CLIENT, "makes most of all sessions");
+		warn(s, prefix_format_address(&majority, text), MTA_ONE_CLIENT,
+		     "makes most of all sessions");
+}
+
+void gateway_found(struct gateway *gateway, struct prefix *majority, struct prefix *flagged_private)
+{
+	pthread_mutex_lock(&gateway->mutex);
+	*majority = gateway->majority;
+	*flagged_private = gateway->flagged_private;
+	pthread_mutex_unlock(&gateway->mutex);
 }

@@ -77,13 +77,18 @@ int ask_connect(const char *path, char *error, size_t size)
 	int connection;
 
 	if (*path == '\0' || strlen(path) >= sizeof(address.sun_path)) {
+		errno = EINVAL;
 		snprintf(error, size, "'%.200s': no path of a socket", path);
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path));
 	connection = connect_to(&address);
-	if (connection < 0)
-		explain_refusal(path, errno, error, size);
+	if (connection < 0) {
+		int cause = errno;
+
+		explain_refusal(path, cause, error, size);
+		errno = cause;
+	}
 	return connection;
 }
 

@@ -11,8 +11,8 @@
 #define ASK_TIMEOUT_S 10
 
 /*
- * A descriptor for ask_daemon, for the caller to close; -1 with the reason in error if nobody
- * listens there, or the user may not connect. Blocks for ASK_TIMEOUT_S at most.
+ * A descriptor for ask_daemon, for the caller to close; -1 with the reason in error, and errno, if
+ * nobody listens there, or the user may not connect. Blocks for ASK_TIMEOUT_S at most.
  */
 int ask_connect(const char *path, char *error, size_t size);
 /*

@@ -18,6 +18,7 @@
 #include "ask.h"
 #include "base/duration.h"
 #include "config.h"
+#include "doctor.h"
 #include "export.h"
 #include "replay/replay.h"
 #include "setup/setup.h"
@@ -34,7 +35,7 @@
 
 /* The options of the command line that all commands have, and those of a few. */
 struct options {
-	const char *socket_path;
+	const char *socket_path; /* of -S; NULL: not given */
 	const char *count; /* of -n; NULL: not given */
 	struct export_options export;
 	bool exports; /* one of those is given */
@@ -98,6 +99,11 @@ static int fail(const struct options *options, int status, const char *format, .
 	json_decref(document);
 	free(escaped);
 	return status;
+}
+
+static const char *socket_of(const struct options *options)
+{
+	return options->socket_path != NULL ? options->socket_path : ASK_SOCKET;
 }
 
 static bool wants_colour(void)
@@ -182,7 +188,7 @@ static int ask(const struct options *options, const char *command, json_t *reque
 
 	if (request == NULL)
 		return fail(options, EX_USAGE, "an argument is not UTF-8");
-	connection = ask_connect(options->socket_path, error, sizeof(error));
+	connection = ask_connect(socket_of(options), error, sizeof(error));
 	if (connection >= 0) {
 		answer = ask_daemon(connection, request, error, sizeof(error));
 		close(connection);
@@ -251,7 +257,7 @@ static int run_top(const struct options *options, int argc, char **argv)
 	if (options->json)
 		return fail(options, EX_USAGE,
 			    "%s: a screen is no JSON: take status, stalls and list", argv[0]);
-	status = top_run(options->socket_path, error, sizeof(error));
+	status = top_run(socket_of(options), error, sizeof(error));
 	return status == EX_OK ? status : fail(options, status, "%s", error);
 }
 
@@ -266,8 +272,23 @@ static int run_export(const struct options *options, int argc, char **argv)
 		wished.format = options->json ? "json" : "cidr";
 	if (options->json && strcmp(wished.format, "json") != 0)
 		return fail(options, EX_USAGE, "%s: --json is a format, too", argv[0]);
-	status = export_run(options->socket_path, &wished, error, sizeof(error));
+	status = export_run(socket_of(options), &wished, error, sizeof(error));
 	return status == EX_OK ? status : fail(options, status, "%s", error);
+}
+
+static int run_doctor(const struct options *options, int argc, char **argv)
+{
+	return doctor_main(argc, argv, options->socket_path, options->json);
+}
+
+static int run_replay(const struct options *options, int argc, char **argv)
+{
+	return replay_main(argc, argv, options->json);
+}
+
+static int run_setup(const struct options *options, int argc, char **argv)
+{
+	return setup_main(argc, argv, options->json);
 }
 
 /* `arguments` is for the usage; least and most are how many there may be. */
@@ -277,7 +298,7 @@ struct command {
 	const char *letters; /* of getopt, beside the common options */
 	/* One of both; argv[0] is the command's name. run_alone reads its own options. */
 	int (*run)(const struct options *options, int argc, char **argv);
-	int (*run_alone)(int argc, char **argv, bool as_json);
+	int (*run_alone)(const struct options *options, int argc, char **argv);
 };
 
 /* The manual page and the completion list these too; test_tarpitctl.py compares them. */
@@ -296,9 +317,13 @@ static const struct command commands[] = {
 	 run_export, NULL},
 	{"top", "", "a live screen; q quits", 0, 0, "", run_top, NULL},
 	{"replay", "[OPTION]... FILE...", "what this configuration makes of a mail log", 0, 0, "",
-	 NULL, replay_main},
+	 NULL, run_replay},
 	{"setup", "[OPTION]... MTA", "make or undo what postfix or sendmail needs", 0, 0, "", NULL,
-	 setup_main},
+	 run_setup},
+	{"doctor", "[OPTION]...", "what is wrong with the installation, and its mend", 0, 0, "",
+	 NULL, run_doctor},
+	{"check", "[OPTION]...", "the same in a line for Nagios, Icinga, monit", 0, 0, "", NULL,
+	 run_doctor},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -421,7 +446,7 @@ static int run_command(struct options *options, const struct command *command, i
 
 	optind = 0; /* getopt starts anew */
 	if (command->run_alone != NULL)
-		return command->run_alone(argc, argv, options->json);
+		return command->run_alone(options, argc, argv);
 	/* The common options may stand behind the command too. */
 	snprintf(letters, sizeof(letters), "S:Vh%s", command->letters);
 	argv[0] = program_invocation_short_name;
@@ -472,7 +497,7 @@ static bool reader_has_gone(void)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.socket_path = ASK_SOCKET};
+	struct options options = {0};
 	int status;
 
 	for (int i = 1; i < argc; i++)

@@ -160,6 +160,15 @@ def test_the_manual_names_every_metric():
             assert re.findall(r"(\w+)=", found[1]) == labels.split(", ")
 
 
+def test_the_manual_names_every_finding_of_doctor():
+    manual = text_of("packaging", "tarpitctl.8").partition("\nThe findings:\n")[2].partition("\n.El")[0]
+    rows = re.findall(r'^\t\{"\w+", "(?:yes|no)", "([\w-]+)",', sources_of("doctor"), re.M)
+    found = re.findall(r'report_find\((?:[^;"]*,)?\s*"([\w-]+)",', sources_of("doctor"))
+    tables = re.findall(r'^\t\{"\w+", "\w+_maps", "([\w-]+)"', sources_of("doctor"), re.M)
+    told = re.findall(r'^\t\t\{daemon->\w+, "([\w-]+)"', sources_of("doctor"), re.M)
+    assert sorted(re.findall(r"^\.It ([\w-]+)$", manual, re.M)) == sorted({*rows, *found, *tables, *told})
+
+
 def test_readme_installs_what_the_build_needs():
     script = f". {PACKAGING}/dependencies; echo ${{BUILD_PACKAGES[@]}}"
     needed = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.split()
@@ -210,9 +219,11 @@ def test_the_manual_names_the_members_of_each_json_document(tmp_path):
             "status": "status", "stalls": "stalls", "list": "list", "flag": f"flag {client}", "reload": "reload",
             "export": "export",
             "replay": f"replay --set threshold=3 {log}", "forgive": f"forgive {client}"}.items()}
+        shown["doctor"] = members(ctl_json(daemon, "doctor", "-c", daemon.config_path, status=2))
         shown["show"] = members([ctl_json(daemon, "show", each) for each in (client, "10.0.0.1")])
     assert set(re.findall(r"^\.Va (ok|error|faults|warning|status)\b", common, re.M)) == {
         "ok", "error", "faults", "warning", "status"}
+    # Where a command has no status, it is 0; doctor's is always there.
     assert {command: names - {"ok"} for command, names in shown.items()} == named
 
 

@@ -3,12 +3,15 @@
 
 import fcntl
 import os
+import re
 import signal
 import time
 
 import pytest
 from checks import takes_connections, wait_until
 
+from support.control import Control
+from support.ctl import ctl_json
 from support.daemon import PATIENCE, Daemon
 from support.journald import SilentLog
 from support.milter import Session
@@ -41,7 +44,9 @@ def assert_innocents_are_served(daemon):
 
 
 def test_hung_log_daemon_holds_up_no_mail(memcached):
-    with SilentLog() as log, log.daemon({**memcached.options, **OPTIONS}) as daemon:
+    with SilentLog() as log, \
+            log.daemon({**memcached.options, **OPTIONS, "control_socket": log.directory / "control.sock"}) as daemon, \
+            Control(str(log.directory / "control.sock")) as control:
         for _ in range(20):
             write_much(daemon)
         assert_innocents_are_served(daemon)
@@ -55,6 +60,8 @@ def test_hung_log_daemon_holds_up_no_mail(memcached):
             return any("lost: nobody took them" in line for line in lines)
 
         wait_until(is_loss_told, 20)
+        told = sum(int(found) for found in re.findall(r'warning="(\d+) log lines? lost', "\n".join(lines)))
+        assert 0 < told <= control.ask("status")["warnings"]["log_lines_lost"]
         # In their order; the newest were lost.
         numbers = [int(line.split("rcpt=nobody")[1].split("@")[0]) for line in lines if "rcpt=nobody" in line]
         assert numbers[:REJECTS] == list(range(REJECTS))
@@ -86,11 +93,13 @@ def pipe():
 def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
     reader, writer = pipe
     options = {**OPTIONS, "store": "memory", "siege_threshold": "0"}
-    with Daemon(options, expect_start=False, preexec=lambda: os.dup2(writer, 2)) as daemon:
+    with Daemon(options, expect_start=False, preexec=lambda: os.dup2(writer, 2), control=True) as daemon:
         wait_until(lambda: takes_connections(daemon), 20)
+        assert ctl_json(daemon, "status")["warnings"]["log_lines_lost"] == 0
         for _ in range(20):
             write_much(daemon)
         assert_innocents_are_served(daemon)
+        lost = ctl_json(daemon, "status")["warnings"]["log_lines_lost"]
         os.set_blocking(reader, False)
         text = os.read(reader, 1 << 20).decode("ascii")
         assert text.count("\n") > REJECTS
@@ -100,6 +109,7 @@ def test_stderr_that_nobody_reads_holds_up_no_mail(pipe):
         first, second = os.read(reader, 1 << 20).decode("ascii").splitlines()[:2]
         assert first.startswith("limits: warning=") and first.endswith(' log lines lost: nobody took them"')
         assert second.startswith("reject: ")
+        assert 0 < int(first.split('"')[1].split()[0]) == lost
         assert daemon.stop() < SOON_SECONDS
 
 

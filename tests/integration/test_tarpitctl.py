@@ -2,6 +2,7 @@
 """tarpitctl by itself: its command line, its manual and completion, daemons that lie, terminals and pipes."""
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -29,7 +30,8 @@ NOBODY = 65534
 MANUAL = pathlib.Path(TOP, "packaging", "tarpitctl.8")
 COMPLETION = os.path.join(TOP, "packaging", "tarpitctl.bash-completion")
 TIMEOUT_SECONDS = 10
-COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "export", "top", "replay", "setup"]
+COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "export", "top", "replay", "setup", "doctor",
+            "check"]
 REPLAY = "replay", "-c", "/dev/null", "/dev/null"
 
 @pytest.fixture(name="daemon", scope="module")
@@ -429,11 +431,12 @@ def options_of(text):
 
 
 def test_options_of_help_and_manual_are_the_same():
-    """Those of replay and of setup stand in sections of their own."""
+    """Those of replay, of setup, and of doctor and check, stand in sections of their own."""
     manual = MANUAL.read_text(encoding="utf-8")
-    own = {name: manual.partition(f"\n.Sh {name.upper()}\n")[2].partition("\n.Sh ")[0] for name in ("replay", "setup")}
-    rest = manual.replace(own["replay"], "").replace(own["setup"], "")
-    for text, args in (rest, []), (own["replay"], ["replay"]), (own["setup"], ["setup"]):
+    own = {name: manual.partition(f"\n.Sh {name.upper()}\n")[2].partition("\n.Sh ")[0]
+           for name in ("replay", "setup", "doctor")}
+    rest = functools.reduce(lambda text, section: text.replace(section, ""), own.values(), manual)
+    for text, args in (rest, []), *((text, [name]) for name, text in own.items()), (own["doctor"], ["check"]):
         described = set(re.findall(r"^\.It.* Fl -([\w-]+)", text, re.M))
         assert options_of(tarpitctl(*args, "--help").out) == described and len(described) > 3
 
@@ -472,9 +475,10 @@ def test_completion_of_commands_and_options():
     assert complete("tarpitctl export --timeout ") == []
 
 
-def test_completion_of_the_options_of_replay():
-    words = {word.lstrip("-") for word in complete("tarpitctl replay --")}
-    assert words == options_of(tarpitctl("replay", "--help").out)
+def test_completion_of_the_options_of_those_with_their_own():
+    for command in "replay", "doctor", "check":
+        words = {word.lstrip("-") for word in complete(f"tarpitctl {command} --")}
+        assert words == options_of(tarpitctl(command, "--help").out)
 
 
 def test_completion_of_setup():

@@ -123,9 +123,14 @@ class Postfix(PrivateMta):
         if not has_ipv6():
             self._parameters.update(inet_interfaces="127.0.0.1", inet_protocols="ipv4")
 
-    def start(self):
+    def write(self):
+        """Its directories and files, which start() writes too; where they are."""
         self._make_directories()
         self._write_files()
+        return self._config
+
+    def start(self):
+        self.write()
         self._begin()
 
     def restart(self):

@@ -266,6 +266,41 @@ static void status_tells_of_a_siege(void **state)
 	finish();
 }
 
+static void status_tells_of_gateways(void **state)
+{
+	static const char *const addresses[] = {"203.0.113.1", "203.0.113.2", "203.0.113.3"};
+	struct session *session;
+
+	(void)state;
+	BEGIN("network_threshold=0");
+	EXPECT("{\"command\":\"status\"}",
+	       {"warnings", "{\"timeout_too_short\":0,\"rejects_not_offered\":0,\"log_lines_lost\":0,"
+			    "\"private_client\":null,\"most_sessions_of\":null}"});
+	has_offended("10.0.0.1", 6);
+	session = session_open(&tarpit);
+	connect_as(session, "10.0.0.1", POSTFIX);
+	session_close(session);
+	for (unsigned i = 0; i < GATEWAY_SESSIONS; i++) {
+		session = session_open(&tarpit);
+		connect_as(session, i % 3 != 0 ? "203.0.113.1" : "203.0.113.2", POSTFIX);
+		session_close(session);
+	}
+	EXPECT("{\"command\":\"status\"}",
+	       {"warnings", "{\"timeout_too_short\":0,\"rejects_not_offered\":0,\"log_lines_lost\":0,"
+			    "\"private_client\":\"10.0.0.1\","
+			    "\"most_sessions_of\":\"203.0.113.1\"}"});
+	/* A majority that is none any more is forgotten. */
+	for (unsigned i = 0; i < GATEWAY_SESSIONS; i++) {
+		session = session_open(&tarpit);
+		connect_as(session, addresses[i % COUNT(addresses)], POSTFIX);
+		session_close(session);
+	}
+	EXPECT("{\"command\":\"status\"}",
+	       {"warnings", "{\"timeout_too_short\":0,\"rejects_not_offered\":0,\"log_lines_lost\":0,"
+			    "\"private_client\":\"10.0.0.1\",\"most_sessions_of\":null}"});
+	finish();
+}
+
 static void stalls_are_listed(void **state)
 {
 	struct stall stall = {.stage = "RCPT", .delay_ms = 5000, .score = 5};
@@ -707,6 +742,7 @@ int main(void)
 		TEST(status_has_it_all),
 		TEST(status_tells_which_mta_the_last_session_came_from),
 		TEST(status_tells_of_a_siege),
+		TEST(status_tells_of_gateways),
 		TEST(stalls_are_listed),
 		TEST(worst_come_first),
 		TEST(list_is_as_long_as_wished),
