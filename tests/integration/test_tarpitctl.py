@@ -32,7 +32,7 @@ COMPLETION = os.path.join(TOP, "packaging", "tarpitctl.bash-completion")
 TIMEOUT_SECONDS = 10
 COMMANDS = ["status", "stalls", "list", "show", "flag", "forgive", "reload", "export", "top", "replay", "setup", "doctor",
             "check"]
-REPLAY = "replay", "-c", "/dev/null", "/dev/null"
+REPLAY = "replay", "-c", "/dev/null", os.path.join(TOP, "tests", "logs", "postfix-3.7.log")
 
 @pytest.fixture(name="daemon", scope="module")
 def live_daemon():
