@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 
@@ -207,8 +208,9 @@ class Screen:
         elif elapsed >= self._next:
             self._next += self.LINES_EVERY
             print(f"{clock(elapsed)}  honest sender: {honest.count()} mails delivered, longest wait "
-                  f"{duration(honest.longest)}; harvester: {harvester.count()} probes answered ({now(harvester)}); "
-                  f"without tarpit-milter: {unhindered.count()} probes answered", flush=True)
+                  f"{duration(honest.longest)}\n      harvester: {harvester.count()} probes answered"
+                  f"{f' ({waiting})' if (waiting := now(harvester)) else ''}"
+                  f", {unhindered.count()} without tarpit-milter", flush=True)
 
     def _table(self, elapsed, honest, harvester, unhindered, log):
         width = shutil.get_terminal_size().columns - 1
@@ -286,15 +288,16 @@ def print_result(honest, harvester, unhindered, rates):
     print("  * in the second half of the time", end="")
     print(f": 1 with it for {rates[unhindered] / rates[harvester]:.0f} without" if rates[harvester] else "")
     print(f"""
-  The honest sender had {honest.count()} mails delivered. Its longest wait was {duration(honest.longest)}, although it
-  mistyped some recipients.
+  The honest sender had {honest.count()} mails delivered. Its longest wait was
+  {duration(honest.longest)}, although it mistyped some recipients.
 
   Of the {CONNECTIONS} connections of the harvester, 2 stay open once it is flagged
-  (max_flagged_sessions), and crawl. {harvester.sent_away} times it was sent away with a 421.
+  (max_flagged_sessions), and crawl. {harvester.sent_away} times it was sent away with a 421,
+  which waits as long.
 
   The delays here are a fifth of the defaults: 1 s to 4 s, not 5 s to 20 s. With
-  the defaults a harvester gets some 6 answers a minute from one address, however
-  many connections it opens.
+  the defaults a harvester gets some 6 answers a minute from one address,
+  however many connections it opens.
 """)
 
 
@@ -302,12 +305,16 @@ def print_log(log):
     for event in "reject", "flag", "stall", "release", "defer":
         lines = [line for line in log if line.startswith(f"{event}: ")]
         if lines:
-            print(f"  {len(lines):>4} x {lines[0]}\n")
+            print(textwrap.fill(lines[0], WIDTH, initial_indent=f"  {len(lines):>4} x ", subsequent_indent=" " * 9,
+                                break_on_hyphens=False), end="\n\n")
 
+
+WIDTH = 79
 
 HOW_TO_USE = """\
-  Install it as README says, with `mode = observe` in tarpit-milter.conf first: it
-  then judges and logs, and slows nobody.
+  Install it as README says, with `mode = observe` in tarpit-milter.conf first:
+  it then judges and logs, and slows nobody. `tarpitctl setup postfix --dry-run`
+  shows what Postfix needs, `tarpitctl doctor` what is still wrong. By hand:
 
   main.cf of Postfix, with in tarpit-milter.conf
   socket = unix:/var/spool/postfix/tarpit-milter/milter.sock
@@ -383,8 +390,14 @@ def main():
         return 0 if well else 1
 
 
-if __name__ == "__main__":
+def run():
     try:
-        sys.exit(main())
+        return main()
     except KeyboardInterrupt:
-        sys.exit("Stopped.")
+        return "Stopped."
+
+
+if __name__ == "__main__":
+    STATUS = run()
+    print(os.environ.get("QUICKSTART_STAYS", ""))
+    sys.exit(STATUS)

@@ -145,6 +145,8 @@ static int act(const struct arguments *arguments)
 		return daemon_run(options, config);
 	if (arguments->action == ACTION_PRINT)
 		config_print(config, stdout);
+	else
+		puts("The configuration is good.");
 	config_release(config);
 	return EX_OK;
 }

@@ -434,9 +434,9 @@ def test_named_file_that_is_missing():
     assert result.returncode == EX_CONFIG and "/no/such/file" in result.stderr
 
 
-def test_good_configuration_says_nothing():
+def test_good_configuration_is_said_to_be_one():
     result = run("--check-config", config_text="threshold = 6\n")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "The configuration is good.\n", "")
 
 
 def test_refused_reload_counts_its_faults():
