@@ -10,6 +10,7 @@
 #include "judge/exempt.h"
 #include "judge/recipients.h"
 #include "session/open_sessions.h"
+#include "session/site.h"
 
 #define MAX_SESSIONS 4
 
@@ -379,7 +380,8 @@ static bool may_be_flagged(const struct play *play, const struct slot *slot)
 {
 	const struct policy *policy = &session_config(slot->session)->policy;
 	const struct account *own = slot->account;
-	uint64_t network = 0;
+	const struct siege_settings siege = site_settings(session_config(slot->session));
+	uint64_t network = 0, site = 0;
 
 	if (own == NULL)
 		return false;
@@ -388,6 +390,11 @@ static bool may_be_flagged(const struct play *play, const struct slot *slot)
 	for (size_t i = 0; i < play->accounts_count; i++)
 		if (prefix_equal(&play->accounts[i].client.network, &own->client.network))
 			network += play->accounts[i].hundredths;
+	for (size_t i = 0; i < play->accounts_count; i++)
+		site += play->accounts[i].hundredths;
+	if (siege.threshold > 0 && own->hundredths > 0 &&
+	    (double)site >= 100 * siege.threshold - 1e-6)
+		return true;
 	return policy->network_threshold > 0 && own->hundredths > 0 &&
 	       (double)network >= 100 * policy->network_threshold - 1e-6;
 }
