@@ -20,7 +20,7 @@ MANY_DESCRIPTORS = 8192
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "plain: of the program without sanitizers, which need more than it is allowed")
+    config.addinivalue_line("markers", "plain: of the program without sanitizers, which need more than it is allowed, or minutes")
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     many = MANY_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MANY_DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (many, hard))

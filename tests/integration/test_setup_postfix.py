@@ -19,7 +19,8 @@ from support.postfix import Postfix
 from support.site import OPTIONS, assert_at_once, assert_waited, harvest, open_directory
 from support.smtp import Client
 
-pytestmark = needs_postfix
+# They run postconf and tarpitctl hundreds of times: the sanitizers see the unit tests in place of that.
+pytestmark = [needs_postfix, pytest.mark.plain]
 
 MAIN = """\
 # Ours, and not to be touched.
