@@ -57,7 +57,7 @@ def test_zsh_offers_commands_clients_and_files(path, tmp_path):
     shutil.copy(f"{PACKAGING}/tarpitctl.zsh", tmp_path / "_tarpitctl")
     (tmp_path / "mail.log").write_text("")
     (tmp_path / ".zshrc").write_text(f"fpath=({tmp_path} $fpath)\nautoload -U compinit && compinit -u -D\nPS1='$ '\n")
-    with Terminal(100, 40) as terminal:
+    with Terminal(200, 40) as terminal:
         terminal.run("exec", "env", f"PATH={path}", f"ZDOTDIR={tmp_path}", "zsh", "-d")
         terminal.wait_until(lambda text: text.endswith("\n$"), what="the prompt")
         terminal.press("-l", "tarpitctl \t")
