@@ -34,15 +34,15 @@ char *say_format(const char *format, ...)
 	return text;
 }
 
-/* A copy, to be freed, in which what is not printable ASCII is \xHH. */
-static char *escape(const char *text)
+/* A copy, to be freed, in which what is not printable ASCII is \xHH, and so are these others. */
+static char *escape(const char *text, const char *others)
 {
 	size_t size = strlen(text) * PRINTABLE_ESCAPE + 1;
 	char *escaped = malloc(size);
 
 	if (escaped == NULL)
 		abort();
-	printable_escape(text, "", PRINTABLE_LOWER_HEX, escaped, size);
+	printable_escape(text, others, PRINTABLE_LOWER_HEX, escaped, size);
 	return escaped;
 }
 
@@ -56,7 +56,7 @@ void say(const char *format, ...)
 	va_end(list);
 	for (char *line = strtok_r(text, "\n", &rest); line != NULL;
 	     line = strtok_r(NULL, "\n", &rest)) {
-		escaped = escape(line);
+		escaped = escape(line, "");
 		printf("# %s\n", escaped);
 		free(escaped);
 	}
@@ -65,7 +65,7 @@ void say(const char *format, ...)
 
 __attribute__((format(printf, 1, 0))) static void complain(const char *format, va_list list)
 {
-	char *text = format_list(format, list), *escaped = escape(text);
+	char *text = format_list(format, list), *escaped = escape(text, "");
 
 	/* The remarks that led to it come first, where both go to one place. */
 	fflush(stdout);
@@ -104,26 +104,30 @@ static bool is_printable(const char *word)
 
 char *say_quote(const char *word)
 {
-	/* The longest form of a byte is its escape; quotes and a dollar sign come around all. */
-	size_t size = strlen(word) * PRINTABLE_ESCAPE + sizeof("$''"), length;
-	char *quoted = malloc(size);
+	size_t size;
+	char *quoted = NULL, *escaped;
+	FILE *out;
 
-	if (quoted == NULL)
-		abort();
-	if (*word != '\0' && word[strspn(word, safe)] == '\0') {
-		strcpy(quoted, word);
-	} else if (is_printable(word)) {
-		length = (size_t)sprintf(quoted, "'");
-		for (; *word != '\0'; word++)
-			length += (size_t)(*word == '\'' ? sprintf(quoted + length, "'\\''")
-							 : sprintf(quoted + length, "%c", *word));
-		strcpy(quoted + length, "'");
-	} else {
-		length = (size_t)sprintf(quoted, "$'");
-		length += printable_escape(word, "'\\", PRINTABLE_LOWER_HEX, quoted + length,
-					   size - length - 1);
-		strcpy(quoted + length, "'");
+	if (*word != '\0' && word[strspn(word, safe)] == '\0')
+		return say_format("%s", word);
+	if (!is_printable(word)) {
+		escaped = escape(word, "'\\");
+		quoted = say_format("$'%s'", escaped);
+		free(escaped);
+		return quoted;
 	}
+	out = open_memstream(&quoted, &size);
+	if (out == NULL)
+		abort();
+	fputc('\'', out);
+	for (; *word != '\0'; word++)
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*word, out);
+	fputc('\'', out);
+	if (fclose(out) != 0)
+		abort();
 	return quoted;
 }
 
