@@ -31,6 +31,7 @@ bool packet_reader_expects(struct packet_reader *reader, int fd, size_t length)
 bool packet_reader_take(struct packet_reader *reader, const void *data, size_t length)
 {
 	const unsigned char *bytes = data;
+	bool is_macros = reader->header[PACKET_HEADER_LENGTH - 1] == COMMAND_MACROS;
 	bool is_good = true;
 
 	if (reader->header_length < PACKET_HEADER_LENGTH) {
@@ -38,14 +39,15 @@ bool packet_reader_take(struct packet_reader *reader, const void *data, size_t l
 		reader->header_length += length;
 	} else {
 		/* The first byte is the stage. */
-		for (size_t i = reader->body_length == 0 ? 1 : 0; i < length; i++)
+		size_t i = reader->body_length == 0 ? 1 : 0;
+
+		for (; is_macros && i < length; i++)
 			reader->strings += bytes[i] == '\0';
 		reader->body_length += (uint32_t)length;
 	}
 	if (reader->header_length == PACKET_HEADER_LENGTH &&
 	    reader->body_length == body_expected(reader)) {
-		is_good = reader->header[PACKET_HEADER_LENGTH - 1] != COMMAND_MACROS ||
-			  reader->strings % 2 == 0;
+		is_good = reader->strings % 2 == 0;
 		*reader = (struct packet_reader){.fd = reader->fd};
 	}
 	return is_good;

@@ -123,11 +123,12 @@ uint64_t session_view_record(struct session *s, struct store_event event,
 	struct standing before;
 	bool counted;
 
-	judge(s, &before);
 	if (event.amount == 0) {
-		*st = before;
+		judge(s, st);
 		return 0;
 	}
+	if (event.side == SIDE_BAD)
+		judge(s, &before);
 	if (recipient != NULL)
 		identify(s, recipient, &event);
 	counted = store_record(s->tarpit->store, &query, &event, &s->view);
