@@ -2,12 +2,11 @@
 /* Reads main.cf and master.cf for the process limit of the services that ask this daemon. */
 #include "postfix_limit.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/text_file.h"
 
 /*
  * Larger files are not read, longer lines are cut, and parameters nested more deeply are given up.
@@ -283,33 +282,15 @@ bool postfix_limit_parse(const char *main_cf, const char *master_cf, const char 
 	return found;
 }
 
-/*
- * A regular file's text, up to a NUL if the file has one; NULL if it can't be read. Does not wait
- * for a pipe's writer.
- */
+/* NULL if it can't be read, as a text. */
 static char *read_text(const char *directory, const char *name)
 {
-	char path[VALUE_MAX], *text = NULL;
+	char path[VALUE_MAX], error[VALUE_MAX];
 	struct stat status;
-	ssize_t length = -1;
-	int fd;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", directory, name) >= sizeof(path))
 		return NULL;
-	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size <= FILE_MAX)
-		text = malloc((size_t)status.st_size + 1);
-	if (text != NULL)
-		length = read(fd, text, (size_t)status.st_size);
-	close(fd);
-	if (length < 0) {
-		free(text);
-		return NULL;
-	}
-	text[length] = '\0';
-	return text;
+	return text_file_read(path, FILE_MAX, 0, &status, error, sizeof(error));
 }
 
 bool postfix_limit_read(const char *directory, const char *socket, struct postfix_limit *limit)

@@ -13,6 +13,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/text_file.h"
 #include "doctor/facts.h"
 #include "listeners.h"
 #include "postfix_settings.h"
@@ -116,44 +117,20 @@ static void gather_user(struct doctor_facts *facts)
 	user->groups_count = (size_t)(count < DOCTOR_GROUPS_MAX ? count : DOCTOR_GROUPS_MAX);
 }
 
-/* The file's text; NULL with errno. Does not wait for a pipe's writer. */
-static char *read_text(const char *path)
+static void gather_sendmail(struct doctor_facts *facts, const char *path, char *why, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat status;
-	ssize_t length = -1;
-	char *text = NULL;
 
-	if (fd < 0)
-		return NULL;
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > SENDMAIL_CF_MAX)
-		errno = EFBIG;
-	else
-		text = malloc((size_t)status.st_size + 1);
-	if (text != NULL)
-		length = read(fd, text, (size_t)status.st_size);
-	close(fd);
-	if (length < 0) {
-		free(text);
-		return NULL;
-	}
-	text[length] = '\0';
-	return text;
-}
-
-static void gather_sendmail(struct doctor_facts *facts, const char *path)
-{
 	snprintf(facts->sendmail_path, sizeof(facts->sendmail_path), "%s", path);
-	facts->sendmail_cf = read_text(path);
+	facts->sendmail_cf = text_file_read(path, SENDMAIL_CF_MAX, 0, &status, why, size);
 }
 
 static void gather_mta(struct doctor_facts *facts, const char *directory, const char *sendmail_cf)
 {
+	char why[sizeof(facts->mta_why)];
+
 	if (sendmail_cf != NULL) {
-		gather_sendmail(facts, sendmail_cf);
-		if (facts->sendmail_cf == NULL)
-			snprintf(facts->mta_why, sizeof(facts->mta_why), "%s: %s", sendmail_cf,
-				 strerror(errno));
+		gather_sendmail(facts, sendmail_cf, facts->mta_why, sizeof(facts->mta_why));
 		return;
 	}
 	facts->postfix = postfix_settings_read(directory, facts->mta_why, sizeof(facts->mta_why));
@@ -162,7 +139,8 @@ static void gather_mta(struct doctor_facts *facts, const char *directory, const 
 			 postfix_setting(facts->postfix, "config_directory"));
 		gather_user(facts);
 	} else if (directory == NULL) {
-		gather_sendmail(facts, SENDMAIL_CF);
+		/* What is told is why there is no Postfix. */
+		gather_sendmail(facts, SENDMAIL_CF, why, sizeof(why));
 	}
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
+#include "base/text_file.h"
 #include "say.h"
 
 #define ERROR_MAX 512
@@ -22,7 +22,7 @@ static char *read_copy(const char *directory, int which, char *path, struct stat
 	char *named = say_format("%s/%s", directory, names[which]), error[ERROR_MAX], *text = NULL;
 
 	if (realpath(named, path) != NULL)
-		text = file_read(path, FILE_MAX, 0, status, error, sizeof(error));
+		text = text_file_read(path, FILE_MAX, 0, status, error, sizeof(error));
 	free(named);
 	return text;
 }
@@ -79,7 +79,7 @@ void copies_restore(const struct copies *copies, const char *directory, bool dry
 			now = read_copy(directory, i, path, &status);
 		if (now != NULL && strcmp(now, copies->after[i]) == 0)
 			restored[i] = dry_run ||
-				      file_replace(path, copies->before[i],
+				      text_file_replace(path, copies->before[i],
 						   status.st_mode & MODE_MAX, error, sizeof(error));
 		if (restored[i])
 			say("%s: the file from before is put back", path);

@@ -11,7 +11,7 @@
 #include "base/printable.h"
 #include "base/program.h"
 #include "config/config.h"
-#include "file.h"
+#include "base/text_file.h"
 #include "mc.h"
 #include "options.h"
 #include "plan.h"
@@ -94,7 +94,7 @@ static bool open_file(const struct setup_options *options, struct edit *edit)
 	if (realpath(options->mc, edit->path) == NULL) {
 		return say_refusal("%s: %s", options->mc, strerror(errno));
 	}
-	edit->before = file_read(edit->path, FILE_MAX, 0, &edit->status, error, sizeof(error));
+	edit->before = text_file_read(edit->path, FILE_MAX, 0, &edit->status, error, sizeof(error));
 	if (edit->before == NULL)
 		say_fault(REFUSED, "%s", error);
 	return edit->before != NULL;
@@ -109,7 +109,7 @@ static int write_file(const struct setup_options *options, const struct edit *ed
 		say("Nothing to change in %s", edit->path);
 	else if (options->dry_run)
 		say("%s would be changed", edit->path);
-	else if (!file_replace(edit->path, edit->after, edit->status.st_mode & MODE_MAX, error,
+	else if (!text_file_replace(edit->path, edit->after, edit->status.st_mode & MODE_MAX, error,
 			       sizeof(error)))
 		return say_fault(REFUSED, "%s", error);
 	else

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.h"
+#include "base/text_file.h"
 #include "say.h"
 
 #define FILE_MAX ((size_t)1 << 20)
@@ -87,7 +87,7 @@ bool state_read(struct state *state, const char *folder, const char *postfix, ch
 
 	*state = (struct state){.path = path_of(folder, postfix),
 				.postfix = say_format("%s", postfix)};
-	text = file_read(state->path, FILE_MAX, O_NOFOLLOW, &status, error, size);
+	text = text_file_read(state->path, FILE_MAX, O_NOFOLLOW, &status, error, size);
 	if (text == NULL)
 		return errno == ENOENT;
 	state->exists = true;
@@ -136,7 +136,7 @@ bool state_write(struct state *state, char *error, size_t size)
 	if (mkdir(dirname(copy), FOLDER_MODE) != 0 && errno != EEXIST)
 		is_written = fail(state, strerror(errno), error, size);
 	else
-		is_written = file_replace(state->path, text, FILE_MODE, error, size);
+		is_written = text_file_replace(state->path, text, FILE_MODE, error, size);
 	free(copy);
 	free(text);
 	state->exists |= is_written;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Reads a file into memory, and writes one beside it that takes its place. */
-#include "file.h"
+#include "base/text_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "say.h"
 
 /* Keeps errno. */
 static void tell(const char *path, const char *reason, char *error, size_t size)
@@ -47,8 +45,8 @@ static char *read_all(int fd, size_t length)
 	return text;
 }
 
-char *file_read(const char *path, size_t most, int flags, struct stat *status, char *error,
-		size_t size)
+char *text_file_read(const char *path, size_t most, int flags, struct stat *status, char *error,
+		     size_t size)
 {
 	/* O_NONBLOCK: does not wait for a pipe's writer. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
@@ -87,13 +85,17 @@ static bool write_all(int fd, const char *text)
 	return true;
 }
 
-bool file_replace(const char *path, const char *text, mode_t mode, char *error, size_t size)
+bool text_file_replace(const char *path, const char *text, mode_t mode, char *error, size_t size)
 {
-	char *fresh = say_format("%s.XXXXXX", path);
-	int fd = mkostemp(fresh, O_CLOEXEC);
+	char *fresh = NULL;
+	int fd = -1;
 	struct stat old;
 	bool is_done;
 
+	if (asprintf(&fresh, "%s.XXXXXX", path) < 0)
+		fresh = NULL;
+	else
+		fd = mkostemp(fresh, O_CLOEXEC);
 	if (fd < 0) {
 		tell(path, strerror(errno), error, size);
 		free(fresh);
