@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/program.h"
+#include "base/postconf.h"
 
-#define TIMEOUT_MS 10000
 #define BLANKS " \t"
 #define COLUMNS_BEFORE_COMMAND 7
 
@@ -138,44 +137,19 @@ void postfix_settings_free(struct postfix_settings *all)
 	free(all);
 }
 
-/* What postconf prints with this option, for the caller to free; NULL with the reason in error. */
-static char *ask_postconf(const char *directory, const char *option, char *error, size_t size)
-{
-	const char *const argv[] = {"postconf", option, directory != NULL ? "-c" : NULL, directory,
-				    NULL};
-	struct program_result result;
-	char *output = NULL, *reason;
-
-	program_run(argv, TIMEOUT_MS, &result);
-	if (result.status == 0) {
-		output = result.output;
-		result.output = NULL;
-	} else {
-		/* Warnings come first, the last line is why it gave up. */
-		for (size_t length = strlen(result.error);
-		     length > 0 && result.error[length - 1] == '\n'; length--)
-			result.error[length - 1] = '\0';
-		reason = strrchr(result.error, '\n');
-		reason = reason != NULL ? reason + 1 : result.error;
-		if (strncmp(reason, "postconf: ", 10) == 0)
-			reason += 10;
-		snprintf(error, size, "postconf: %s", reason);
-	}
-	program_result_free(&result);
-	return output;
-}
-
 struct postfix_settings *postfix_settings_read(const char *directory, char *error, size_t size)
 {
 	static const char *const asked[] = {"-x", "-M", "-Px"};
+	struct postconf postconf = {.directory = directory};
 	struct postfix_settings *all = NULL;
 	char *texts[3] = {NULL, NULL, NULL};
 	size_t count = 0;
 
-	while (count < 3 &&
-	       (texts[count] = ask_postconf(directory, asked[count], error, size)) != NULL)
+	while (count < 3 && (texts[count] = postconf_ask(&postconf, asked[count], NULL)) != NULL)
 		count++;
-	if (count == 3) {
+	if (count < 3) {
+		snprintf(error, size, "%s", postconf.error);
+	} else {
 		all = postfix_settings_parse(texts[0], texts[1], texts[2]);
 		if (all == NULL)
 			snprintf(error, size, "out of memory");

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "postconf.h"
+#include "base/postconf.h"
 
 enum change_kind {
 	CHANGE_FOLDER, /* name: its path; after: USER:GROUP */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "postconf.h"
+#include "base/postconf.h"
 
 /* A line of master.cf that runs smtpd. */
 struct facts_service {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reads Postfix's settings through postconf(1). Each call blocks while that runs. */
-#ifndef TARPIT_SETUP_POSTCONF_H
-#define TARPIT_SETUP_POSTCONF_H
+/*
+ * Reads Postfix's settings through postconf(1), for tarpitctl: each call blocks while that runs, and
+ * ends the program where there is no memory.
+ */
+#ifndef TARPIT_BASE_POSTCONF_H
+#define TARPIT_BASE_POSTCONF_H
 
 #include <stdbool.h>
 
