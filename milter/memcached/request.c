@@ -74,8 +74,11 @@ static bool count_one(struct errand *errand, size_t index)
 	const struct message_count *count = &errand->request->counts[index];
 	struct message_outcome *outcome = errand->outcome;
 	uint64_t sum = 0;
-	enum connection_result result = add_to_counter(errand, count, &sum);
+	enum connection_result result;
 
+	/* Should this process end in the midst of it, nobody knows. */
+	outcome->counts[index] = MESSAGE_MAYBE_DONE;
+	result = add_to_counter(errand, count, &sum);
 	/* A value that is no count is replaced. */
 	if (result == CONNECTION_NO_NUMBER || (result == CONNECTION_DONE && sum > COUNTERS_MAX)) {
 		sum = count->amount * errand->times;

@@ -72,6 +72,25 @@ static void set_up(struct message_setup *setup, int *connection_fd)
 		end_with("cannot confine itself");
 }
 
+static struct message_outcome outcome;
+
+/*
+ * The server has taken too long: the daemon is told what was done and what was not even begun, which
+ * it owes still. Signal-safe, and does not return: libmemcached is in the midst of something.
+ */
+static void give_up(int number)
+{
+	static const char reason[] = "no answer in time";
+
+	(void)number;
+	outcome.result = MESSAGE_FAILED;
+	outcome.failures++;
+	memset(outcome.values, 0, sizeof(outcome.values));
+	memcpy(outcome.reason, reason, sizeof(reason));
+	(void)!send(MESSAGE_DESCRIPTOR, &outcome, sizeof(outcome), MSG_NOSIGNAL | MSG_DONTWAIT);
+	_exit(EX_TEMPFAIL);
+}
+
 /*
  * The daemon's settings are inherited, and systemd and terminals signal to all processes of a
  * daemon at once.
@@ -84,7 +103,7 @@ static void set_signals(void)
 	sigemptyset(&none);
 	for (size_t i = 0; i < sizeof(of_the_daemon) / sizeof(of_the_daemon[0]); i++)
 		signal(of_the_daemon[i], SIG_IGN);
-	signal(SIGALRM, SIG_DFL);
+	signal(SIGALRM, give_up);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
@@ -101,13 +120,13 @@ static void set_timer(int64_t after_ms)
 static _Noreturn void serve(struct connection *connection)
 {
 	static struct message_request request;
-	static struct message_outcome outcome;
 
 	for (;;) {
 		receive(&request, sizeof(request));
 		if (!request_is_valid(&request))
 			_exit(EX_PROTOCOL);
-		set_timer((int64_t)MESSAGE_TIMEOUTS_MAX * request.timeout_ms);
+		/* A timeout before the daemon ends this process, so that it still listens. */
+		set_timer((int64_t)(MESSAGE_TIMEOUTS_MAX - 1) * request.timeout_ms);
 		request_run(connection, &request, &outcome);
 		set_timer(0);
 		if (send(MESSAGE_DESCRIPTOR, &outcome, sizeof(outcome), MSG_NOSIGNAL) !=

@@ -422,8 +422,18 @@ def test_an_answer_that_drips_ends_the_program(text):
 def test_the_timer_ends_the_program(inherited):
     with Hostile(text_replies(get=drip(b"VALUE a 0 1000000\r\n" + b"1" * 1000000))) as hostile:
         with TarpitStore(hostile.address, timeout=2 * SHORT, preexec=inherited) as store:
-            with pytest.raises(Ended, match=str(-signal.SIGALRM)):
-                store.look_up("a")
+            assert (store.look_up("a").result, store.process.wait(10)) == (FAILED, os.EX_TEMPFAIL)
+
+
+@pytest.mark.parametrize(("dripping", "counts"), [("get", [DONE, DONE]), ("add", [NOT_DONE, NOT_DONE]),
+                                                  ("incr", [MAYBE_DONE, NOT_DONE])])
+def test_how_far_it_came_when_the_timer_ended_it(dripping, counts):
+    """What was not begun is owed still, and not lost."""
+    with Hostile(text_replies(**{dripping: drip(b"1" * 1000)})) as hostile:
+        with TarpitStore(hostile.address, timeout=2 * SHORT) as store:
+            outcome = store.ask(RECORD, ["a"], [("a", 1), ("b", 1)], seen=["r"])
+            assert (outcome.result, list(outcome.counts[:2]), outcome.reason) == (FAILED, counts, b"no answer in time")
+            assert store.process.wait(10) == os.EX_TEMPFAIL
 
 
 @pytest.mark.parametrize(("replies", "seen", "counts"), [
