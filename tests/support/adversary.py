@@ -410,11 +410,10 @@ FAILURES = {
     "4 timeouts late": slow(4),
     "accepts, never answers": over_relay(lambda site: site.relay.swallow(), OFFENDERS),
     "SYN dropped": over_relay(lambda site: (site.relay.black_hole(), site.relay.cut()), OFFENDERS),
-    # The keeper pays all that a client owes in one call, which may be the one that is cut off.
-    "answers drop by drop": over_relay(lambda site: site.relay.drip(0.3 * site.setting.timeout), OFFENDERS + 30),
-    "garbage": over_relay(lambda site: site.relay.garbage(b"\x80\xff\0 what?\r\n"), OFFENDERS + 6),
+    "answers drop by drop": over_relay(lambda site: site.relay.drip(0.3 * site.setting.timeout), OFFENDERS),
+    "garbage": over_relay(lambda site: site.relay.garbage(b"\x80\xff\0 what?\r\n"), OFFENDERS),
     "garbage with a long key": over_relay(
-        lambda site: site.relay.garbage(b"VALUE " + b"k" * 300 + b" 0 1\r\nx\r\nEND\r\n"), OFFENDERS + 6),
+        lambda site: site.relay.garbage(b"VALUE " + b"k" * 300 + b" 0 1\r\nx\r\nEND\r\n"), OFFENDERS),
     "out of memory (-M)": Failure(fill, Site.flush, {"memory_mb": 2, "args": ("-M",)}),
     "evicting (-m 2)": Failure(flood, None, {"memory_mb": 2}, counts=False),
     "full table, refusing (-c)": full_table(),
